@@ -1,0 +1,45 @@
+#include "base/arena.h"
+
+#include <new>
+
+namespace weir {
+
+struct Large {
+  Large* next;
+};
+
+char* Arena::allocate(std::size_t size) {
+  size = (size + 7) & ~std::size_t{7};
+  used_ += size;
+  if (slices_ != nullptr && kSliceCapacity - slices_->end >= size) {
+    char* piece = slices_->data() + slices_->end;
+    slices_->end += static_cast<std::uint32_t>(size);
+    return piece;
+  }
+  if (size > kSliceCapacity) {
+    Large* block = new (::operator new(sizeof(Large) + size)) Large{large_};
+    large_ = block;
+    return reinterpret_cast<char*>(block + 1);
+  }
+  Slice* slice = pool_.take();
+  slice->next = slices_;
+  slice->end = static_cast<std::uint32_t>(size);
+  slices_ = slice;
+  return slice->data();
+}
+
+void Arena::clear() {
+  while (slices_ != nullptr) {
+    Slice* slice = slices_;
+    slices_ = slice->next;
+    pool_.give(slice);
+  }
+  while (large_ != nullptr) {
+    Large* block = large_;
+    large_ = block->next;
+    ::operator delete(block);
+  }
+  used_ = 0;
+}
+
+}  // namespace weir

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace weir {
+
+// One fixed piece of memory in a Buffer or an Arena: kSliceBytes in all, this header included. `begin` and `end` delimit
+// what it holds, as offsets into data().
+struct Slice {
+  Slice* next;
+  std::uint32_t begin;
+  std::uint32_t end;
+
+  char* data() { return reinterpret_cast<char*>(this + 1); }
+  std::size_t readable() const { return end - begin; }
+};
+
+inline constexpr std::size_t kSliceBytes = 16 * 1024;
+inline constexpr std::size_t kSliceCapacity = kSliceBytes - sizeof(Slice);
+
+// The slices of one worker: taken and given back LIFO, so that the hot ones stay in the cache. Keeps up to
+// `keep` free ones; what comes back beyond that goes to the heap. One thread.
+class BufferPool {
+ public:
+  explicit BufferPool(std::size_t keep = 256) : keep_(keep) {}
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+  ~BufferPool();
+
+  Slice* take();
+  void give(Slice* slice);
+
+  // Slices that are out; 0 when nothing leaked.
+  std::size_t outstanding() const { return outstanding_; }
+  // Frees the kept ones: what an idle worker does.
+  void trim();
+
+ private:
+  const std::size_t keep_;
+  Slice* free_ = nullptr;
+  std::size_t free_count_ = 0;
+  std::size_t outstanding_ = 0;
+};
+
+// A queue of bytes in slices. An empty one holds no memory. One thread; must not outlive its pool.
+class Buffer {
+ public:
+  explicit Buffer(BufferPool& pool) : pool_(&pool) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { clear(); }
+
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  void append(std::string_view bytes);
+
+  // At least `size` (<= kSliceCapacity) writable bytes in one piece at the end; commit() says how many were written.
+  std::span<char> reserve(std::size_t size);
+  void commit(std::size_t size);
+
+  // The first piece of what is held; empty if nothing is.
+  std::string_view front() const;
+  // Fills `out` with the pieces from the front, and returns how many it filled.
+  std::size_t gather(std::span<iovec> out) const;
+  // Drops `size` (<= size()) bytes from the front.
+  void consume(std::size_t size);
+  void clear();
+
+  // Copies the first `size` (<= size()) bytes to `target`, without consuming them.
+  void peek(char* target, std::size_t size) const;
+  // Moves all of `other`, which has the same pool, to the end of this one without copying.
+  void splice_back(Buffer& other);
+
+  BufferPool& pool() const { return *pool_; }
+
+ private:
+  BufferPool* pool_;
+  Slice* first_ = nullptr;
+  Slice* last_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace weir
