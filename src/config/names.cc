@@ -97,8 +97,8 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   std::size_t best_distance = (word.size() <= 3 ? 1 : std::max<std::size_t>(2, word.size() / 3)) + 1;
   const std::string lower = to_lower(word);
   for (const std::string_view candidate : candidates) {
-    const auto [shorter, longer] = std::minmax(candidate.size(), lower.size());
-    if (longer - shorter >= best_distance) continue;
+    const std::size_t longer = std::max(candidate.size(), lower.size());
+    if (longer - std::min(candidate.size(), lower.size()) >= best_distance) continue;
     const std::size_t distance = edit_distance(lower, to_lower(candidate));
     if (distance < best_distance) {
       best = candidate;
