@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/intrusive_list.h"
+#include "base/rng.h"
+#include "net/engine.h"
+#include "runtime/timer_wheel.h"
+
+namespace weir {
+
+struct DirtyTag;
+struct ReadyTag;
+struct RetiredTag;
+
+// Has output that the loop asks it to write, once per turn.
+class Flushable : public ListNode<DirtyTag> {
+ public:
+  virtual void flush() = 0;
+
+ protected:
+  ~Flushable() = default;
+};
+
+// Has input it could not finish in its share of a turn, or that became possible to go on with.
+class Resumable : public ListNode<ReadyTag> {
+ public:
+  virtual void resume() = 0;
+
+ protected:
+  ~Resumable() = default;
+};
+
+// Is finished and waits for the end of the turn to be destroyed, when nothing of it is on the stack.
+class Retired : public ListNode<RetiredTag> {
+ public:
+  // Gives the object back to where it came from; `this` is gone afterwards.
+  virtual void destroy() = 0;
+
+ protected:
+  ~Retired() = default;
+};
+
+// One thread's loop. A turn: wait, read the clock, hand out readiness, resume what was left over, read the mail, write each
+// dirty connection once, fire timers (and write what they made dirty), destroy what retired. Everything but post() belongs
+// to the owning thread.
+class EventLoop {
+ public:
+  using Mail = std::move_only_function<void()>;
+
+  EventLoop(Engine& engine, std::uint64_t seed);
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+  ~EventLoop();
+
+  Engine& engine() { return engine_; }
+  TimePoint now() const { return engine_.now(); }
+  WallTime wall_now() const { return engine_.wall_now(); }
+  TimerWheel& timers() { return timers_; }
+  BufferPool& buffers() { return buffers_; }
+  Rng& rng() { return rng_; }
+
+  // Idempotent: an object is in each list at most once.
+  void mark_dirty(Flushable& object) {
+    if (!object.ListNode<DirtyTag>::linked()) dirty_.push_back(object);
+  }
+  // resume() is called in the next round of this or the next turn, which then does not wait.
+  void mark_ready(Resumable& object) {
+    if (!object.ListNode<ReadyTag>::linked()) ready_.push_back(object);
+  }
+  void retire(Retired& object) {
+    if (!object.ListNode<RetiredTag>::linked()) retired_.push_back(object);
+  }
+
+  // Runs `mail` in this loop's thread in one of its next turns, in the order posted. From any thread. Mail that is never
+  // read is destroyed with the loop.
+  void post(Mail mail);
+
+  // One turn. With `may_wait` false, or with something left to do, it does not wait.
+  void run_turn(bool may_wait);
+
+  // When this loop next has to run if nothing comes from outside: now() if something is left to do, else the next timer.
+  TimePoint next_wakeup() const;
+
+ private:
+  void flush_dirty();
+  void read_mail();
+
+  Engine& engine_;
+  BufferPool buffers_;
+  TimerWheel timers_;
+  Rng rng_;
+  IntrusiveList<Flushable, DirtyTag> dirty_;
+  IntrusiveList<Resumable, ReadyTag> ready_;
+  IntrusiveList<Retired, RetiredTag> retired_;
+
+  std::mutex mail_mutex_;
+  std::vector<Mail> mail_;          // guarded by mail_mutex_
+  std::vector<Mail> mail_reading_;  // keeps its capacity from turn to turn
+};
+
+}  // namespace weir
