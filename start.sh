@@ -48,8 +48,8 @@ port_is_taken() {
   local hex
   hex=$(printf '%04X' "$1")
   local any4=00000000 loopback4=0100007F any6=00000000000000000000000000000000
-  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-    grep -qE "^ *[0-9]+: ($any4|$loopback4|$any6|0000000000000000FFFF0000$loopback4):$hex [0-9A-F]+:0000 0A "
+  grep -qsE "^ *[0-9]+: ($any4|$loopback4|$any6|0000000000000000FFFF0000$loopback4):$hex [0-9A-F]+:0000 0A " \
+    /proc/net/tcp /proc/net/tcp6
 }
 
 # start NAME COMMAND...: in a session of its own, so that it outlives this script and its terminal.

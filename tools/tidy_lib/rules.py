@@ -125,7 +125,7 @@ def check_layers(tree):
 # (pattern, what to do instead)
 CLOCK = "Take the time from the runtime::Clock that is passed in: what reads a clock of its own can't be simulated."
 NETWORK = "Only src/net talks to the kernel's sockets; go through its interface, or the simulated engine won't see it."
-SLEEP = "Nothing sleeps: on a worker it stalls every connection, in a test it is slow and still races. Wait for the event."
+SLEEP = "Nothing sleeps: on a worker it stalls every connection, in a test it is slow and races. Wait for the event."
 RANDOM = "Take the Rng that is passed in: one seed must replay everything."
 BANNED = [
     (r"\b(?:steady|system|high_resolution)_clock::now\b", CLOCK),
