@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -34,28 +35,41 @@ class FieldList {
   const Field* end() const { return fields_ + size_; }
   std::uint32_t size() const { return size_; }
 
-  // The text must live as long as the list; see add_copy().
-  void add(std::string_view name, std::string_view value, FieldId id);
+  // The text must live as long as the list; see add_copy(). `id` is field_id(name). A name has at most 65,535 bytes.
+  void add(std::string_view name, std::string_view value, FieldId id) {
+    if (size_ == capacity_) grow();
+    fields_[size_++] = {name.data(), value.data(), static_cast<std::uint32_t>(value.size()),
+                        static_cast<std::uint16_t>(name.size()), id, false};
+    present_ |= bit(id);
+  }
+  // Copies both to the arena (a known name is not copied, and is in lower case from then on).
   void add_copy(std::string_view name, std::string_view value);
 
   // The first that is not removed, or null.
   const Field* find(FieldId id) const;
   const Field* find(std::string_view name) const;
+  // Those that are not removed.
   std::uint32_t count(FieldId id) const;
   bool has(FieldId id) const { return (present_ & bit(id)) != 0 && find(id) != nullptr; }
 
+  // Marks all of them removed. remove(FieldId::other) does nothing.
   void remove(FieldId id);
   void remove(std::string_view name);
 
   // Field ids other than `other` that were ever added; says quickly that one is absent.
-  std::uint64_t present() const { return present_; }
-  static std::uint64_t bit(FieldId id) { return std::uint64_t{1} << static_cast<unsigned>(id); }
+  std::uint64_t present() const { return present_ & ~bit(FieldId::other); }
+  static constexpr std::uint64_t bit(FieldId id) { return std::uint64_t{1} << static_cast<unsigned>(id); }
 
   Arena& arena() const { return *arena_; }
 
-  // Moves all pointers by `delta` bytes: after the raw head was copied.
-  void rebase(std::ptrdiff_t delta);
-  void clear() { size_ = 0; present_ = 0; }
+  // Pointers into `from` now point to the same place behind `to`: after the raw head was copied. Others stay.
+  void rebase(std::string_view from, const char* to);
+  // Forgets the fields and the array, whose arena may have been cleared.
+  void clear() {
+    fields_ = nullptr;
+    size_ = capacity_ = 0;
+    present_ = 0;
+  }
 
  private:
   void grow();
@@ -97,8 +111,9 @@ struct RequestHead {
   bool expect_continue = false;  // 100-continue, of an HTTP/1.1 client
   bool upgrade_websocket = false;  // a well-formed request for that upgrade (RFC 6455 4.1)
 
-  // The raw head and all that points into it are copied to the arena of `fields`.
+  // The raw head is copied to the arena of `fields`, and all that points into it points into the copy.
   void adopt();
+  // As new. The arena is not cleared.
   void clear();
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -34,9 +35,9 @@ std::string_view to_string(DecodeError error);
 struct Step {
   Event event;
   DecodeError error = DecodeError::none;
-  std::size_t consumed = 0;       // bytes of the input that are done with, those of `body` included
-  std::string_view body;
-  std::string_view detail;        // of an error, for the log: "Content-Length and Transfer-Encoding"; static text
+  std::size_t consumed = 0;       // bytes of the input that are done with, those of `body` included; also with need_more
+  std::string_view body = {};
+  std::string_view detail = {};   // of an error, for the log: "Content-Length and Transfer-Encoding"; static text
 };
 
 // What both kinds share: the state after the head. Feed it the unread input again and again: each call gives one event.
@@ -56,9 +57,27 @@ class BodyDecoder {
 
  private:
   enum class State : std::uint8_t { done, length, until_close, chunk_size, chunk_data, chunk_data_end, trailers };
-  State state_ = State::done;
+
+  // Each reads on in `input` from `at`. True: goes on; false: `step` is the outcome.
+  bool read_chunk_size(std::string_view input, std::size_t& at, Step& step);
+  bool read_chunk_data_end(std::string_view input, std::size_t& at, Step& step);
+  bool read_trailer_line(std::string_view input, std::size_t& at, http::FieldList& trailers,
+                         const http::HeadLimits& limits, Step& step);
+
   std::uint64_t remaining_ = 0;
-  std::uint32_t scanned_ = 0;  // of an unfinished line or trailer section: where to go on looking
+  std::uint32_t scanned_ = 0;          // of an unfinished line: where to go on looking
+  std::uint32_t extension_bytes_ = 0;  // of all the message's chunk size lines
+  std::uint32_t trailer_bytes_ = 0;
+  std::uint32_t trailer_lines_ = 0;
+  State state_ = State::done;
+};
+
+// How far an unfinished head has been checked. All 0 at its beginning.
+struct HeadProgress {
+  std::uint32_t line_start = 0;    // offset of the line that is unfinished
+  std::uint32_t scanned = 0;       // up to here there is no end of it
+  std::uint32_t fields_start = 0;  // offset of the first field line; 0 while in the start line
+  std::uint32_t lines = 0;         // complete field lines
 };
 
 class RequestDecoder {
@@ -70,13 +89,15 @@ class RequestDecoder {
   // a few.
   Step next(std::string_view input, http::RequestHead& head, http::FieldList& trailers, const http::HeadLimits& limits);
 
-  // True between messages, with no byte of the next one consumed or seen.
-  bool between_messages() const { return !in_message_ && scanned_ == 0; }
+  // True between messages, with no byte of the next one consumed or seen (empty lines before it are not of it).
+  bool between_messages() const { return !in_message_ && progress_.scanned == 0; }
   BodyDecoder& body() { return body_; }
 
  private:
+  Step read_head(std::string_view input, http::RequestHead& head, const http::HeadLimits& limits);
+
   BodyDecoder body_;
-  std::uint32_t scanned_ = 0;
+  HeadProgress progress_;
   std::uint8_t empty_lines_ = 0;
   bool in_message_ = false;
 };
@@ -87,17 +108,23 @@ class ResponseDecoder {
   void expect(http::Method method);
 
   // A 1xx gives Event::head and then goes on with the next head: no Event::end of its own. 101 gives Event::head and after
-  // it everything is the tunnel's: the decoder has nothing more to say.
+  // it everything is the tunnel's: the decoder has nothing more to say (need_more, nothing consumed). Bytes before
+  // expect(), or behind the end of the response, are an error: nobody asked for them.
   Step next(std::string_view input, http::ResponseHead& head, http::FieldList& trailers, const http::HeadLimits& limits);
+  // The peer has closed: the end of an until_close body, else truncated.
   Step finish();
 
   BodyDecoder& body() { return body_; }
 
  private:
+  enum class State : std::uint8_t { idle, head, body, tunnel };
+  Step read_head(std::string_view input, http::ResponseHead& head, const http::HeadLimits& limits);
+
   BodyDecoder body_;
-  std::uint32_t scanned_ = 0;
+  HeadProgress progress_;
   http::Method method_ = http::Method::get;
-  bool in_message_ = false;
+  State state_ = State::idle;
+  std::uint8_t interim_heads_ = 0;
 };
 
 }  // namespace weir::http1

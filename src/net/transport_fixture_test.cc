@@ -1,0 +1,29 @@
+#include <unistd.h>
+
+#include "net/epoll_engine.h"
+#include "net/transport_fixture.h"
+
+namespace weir {
+namespace {
+
+class RealTransport final : public TransportUnderTest {
+ public:
+  ~RealTransport() override { ::unlink(path_.c_str()); }
+  Engine& engine() override { return *engine_; }
+  DescriptorBudget& budget() override { return budget_; }
+  SocketAddress tcp_address() override { return *SocketAddress::parse("127.0.0.1:0"); }
+  SocketAddress unix_address() override { return *SocketAddress::parse("unix:" + path_); }
+
+ private:
+  std::string path_ = "/tmp/weir-transport-test-" + std::to_string(::getpid()) + ".sock";
+  DescriptorBudget budget_{1000, 2};
+  std::unique_ptr<EpollEngine> engine_ = *EpollEngine::open(budget_);
+};
+
+}  // namespace
+
+std::vector<TransportKind> transport_kinds() {
+  return {{"Epoll", []() -> std::unique_ptr<TransportUnderTest> { return std::make_unique<RealTransport>(); }}};
+}
+
+}  // namespace weir
