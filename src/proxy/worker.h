@@ -51,6 +51,9 @@ struct WorkerEnvironment {
 struct ListenerSocket {
   std::string listener;
   SocketId socket = kNoSocket;  // bound and listening; adopted by this worker's engine
+  // Not empty (then there is no `socket`): the name under which this worker has the listening socket so far. The address
+  // stays, so the socket goes on under the new name without being closed.
+  std::string moved_from{};
 };
 
 // The data path of one worker: listeners, connections, streams, pools. Everything here belongs to the worker's thread; the
@@ -69,8 +72,8 @@ class Worker {
   void update_members(const std::string& cluster, std::shared_ptr<const Membership> members);
   // One member's weight or usability changed.
   void update_member(const std::string& cluster, const Member& member);
-  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one.
-  void reclaim_idle(const std::string& cluster, const Backend& backend);
+  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one. How many it closed.
+  std::size_t reclaim_idle(const std::string& cluster, const Backend& backend);
   // The answer of all other workers to this one's UpstreamEvents::reclaim_idle: how many connections were closed.
   void reclaimed(const std::string& cluster, const std::shared_ptr<Backend>& backend, std::size_t closed);
 
