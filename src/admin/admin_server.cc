@@ -63,7 +63,8 @@ void AdminServer::admit(const Accepted& accepted) {
   if (connections_.size() >= settings_.limits.connections + kTurnedAwayMax) return loop_.engine().close(accepted.socket);
   make_room();
   const auto local = loop_.engine().local_address(accepted.socket);
-  connections_.push_back(std::make_unique<AdminConnection>(loop_, *this, settings_.limits, accepted.socket, accepted.peer,
+  ConnectionOwner& owner = *this;
+  connections_.push_back(std::make_unique<AdminConnection>(loop_, owner, settings_.limits, accepted.socket, accepted.peer,
                                                            local.value_or(address_)));
   AdminConnection& connection = *connections_.back();
   if (!connection.start()) return;

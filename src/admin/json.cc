@@ -1,13 +1,15 @@
 #include "admin/json.h"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
 #include <algorithm>
-#include <limits>
+#include <optional>
+#include <variant>
 
 namespace weir::admin {
 namespace {
@@ -44,45 +46,93 @@ std::string text_of(const rapidjson::StringBuffer& buffer) { return {buffer.GetS
 
 std::unexpected<BodyError> misfit(std::string message) { return std::unexpected(BodyError{422, std::move(message)}); }
 
-// A JSON object whose keys are all in `known`, each at most once. Parsed without recursion, so that depth costs nothing.
-Parsed<void> parse_object(std::string_view body, std::initializer_list<std::string_view> known, rapidjson::Document& document) {
-  document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(body.data(), body.size());
-  if (document.HasParseError()) {
-    return std::unexpected(BodyError{400, fmt::format("broken JSON at byte {}: {}", document.GetErrorOffset(),
-                                                      rapidjson::GetParseError_En(document.GetParseError()))});
+// What stands behind a key. Everything that no key of this API takes is Other.
+struct Other {};
+using Value = std::variant<Other, std::string, std::uint64_t>;
+struct Member {
+  std::string key;
+  Value value;
+};
+
+// Takes one flat object apart. What is nested is read (it has to be JSON) but not kept, so that depth costs nothing here;
+// the reader is iterative and its stack bounded by the body's limit.
+class FlatObject : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, FlatObject> {
+ public:
+  bool is_object() const { return is_object_; }
+  const std::vector<Member>& members() const { return members_; }
+
+  bool Default() { return take(Other{}); }
+  bool Uint(unsigned number) { return take(std::uint64_t{number}); }
+  bool Uint64(std::uint64_t number) { return take(number); }
+  bool String(const char* text, rapidjson::SizeType size, bool) { return take(std::string(text, size)); }
+  bool Key(const char* text, rapidjson::SizeType size, bool) {
+    if (depth_ == 1 && is_object_) members_.push_back({std::string(text, size), Other{}});
+    return true;
   }
-  if (!document.IsObject()) return misfit("a JSON object is expected");
+  bool StartObject() {
+    if (depth_++ == 0) is_object_ = true;
+    return true;
+  }
+  bool EndObject(rapidjson::SizeType) { return --depth_, true; }
+  bool StartArray() { return ++depth_, true; }
+  bool EndArray(rapidjson::SizeType) { return --depth_, true; }
+
+ private:
+  bool take(Value value) {
+    if (depth_ == 1 && is_object_) members_.back().value = std::move(value);
+    return true;
+  }
+
+  std::vector<Member> members_;
+  std::size_t depth_ = 0;
+  bool is_object_ = false;
+};
+
+// A JSON object whose keys are all in `known`, each at most once.
+Parsed<FlatObject> parse_object(std::string_view body, std::initializer_list<std::string_view> known) {
+  // The reader would take it for the end.
+  if (body.contains('\0')) return std::unexpected(BodyError{400, "broken JSON: a NUL byte"});
+  FlatObject object;
+  rapidjson::Reader reader;
+  rapidjson::MemoryStream stream(body.data(), body.size());
+  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+  if (const auto result = reader.Parse<kFlags>(stream, object); result.IsError()) {
+    return std::unexpected(BodyError{400, fmt::format("broken JSON at byte {}: {}", result.Offset(),
+                                                      rapidjson::GetParseError_En(result.Code()))});
+  }
+  if (!object.is_object()) return misfit("a JSON object is expected");
   std::vector<std::string_view> seen;
-  for (const auto& member : document.GetObject()) {
-    const std::string_view key(member.name.GetString(), member.name.GetStringLength());
-    if (std::ranges::find(known, key) == known.end()) return misfit(fmt::format("unknown key \"{}\"", key));
-    if (std::ranges::find(seen, key) != seen.end()) return misfit(fmt::format("\"{}\" stands there twice", key));
-    seen.push_back(key);
+  for (const Member& member : object.members()) {
+    if (std::ranges::find(known, member.key) == known.end()) return misfit(fmt::format("unknown key \"{}\"", member.key));
+    if (std::ranges::find(seen, member.key) != seen.end()) return misfit(fmt::format("\"{}\" stands there twice", member.key));
+    seen.push_back(member.key);
   }
-  return {};
+  return object;
 }
 
-const rapidjson::Value* find(const rapidjson::Document& document, const char* key) {
-  const auto member = document.FindMember(key);
-  return member == document.MemberEnd() ? nullptr : &member->value;
+const Value* find(const FlatObject& object, std::string_view key) {
+  const auto member = std::ranges::find(object.members(), key, &Member::key);
+  return member == object.members().end() ? nullptr : &member->value;
 }
 
-Parsed<std::optional<std::string>> text_at(const rapidjson::Document& document, const char* key) {
-  const rapidjson::Value* value = find(document, key);
+Parsed<std::optional<std::string>> text_at(const FlatObject& object, std::string_view key) {
+  const Value* value = find(object, key);
   if (value == nullptr) return std::nullopt;
-  if (!value->IsString()) return misfit(fmt::format("\"{}\" must be a string", key));
-  if (value->GetStringLength() == 0) return misfit(fmt::format("\"{}\" must not be empty", key));
-  return std::string(value->GetString(), value->GetStringLength());
+  const std::string* text = std::get_if<std::string>(value);
+  if (text == nullptr) return misfit(fmt::format("\"{}\" must be a string", key));
+  if (text->empty()) return misfit(fmt::format("\"{}\" must not be empty", key));
+  return *text;
 }
 
-Parsed<std::optional<std::uint32_t>> number_at(const rapidjson::Document& document, const char* key, std::uint32_t least) {
-  const rapidjson::Value* value = find(document, key);
+Parsed<std::optional<std::uint32_t>> number_at(const FlatObject& object, std::string_view key, std::uint32_t least) {
+  const Value* value = find(object, key);
   if (value == nullptr) return std::nullopt;
   constexpr std::uint32_t kMost = 1'000'000'000;
-  if (!value->IsUint() || value->GetUint() < least || value->GetUint() > kMost) {
+  const std::uint64_t* number = std::get_if<std::uint64_t>(value);
+  if (number == nullptr || *number < least || *number > kMost) {
     return misfit(fmt::format("\"{}\" must be a whole number from {} to {}", key, least, kMost));
   }
-  return value->GetUint();
+  return static_cast<std::uint32_t>(*number);
 }
 
 }  // namespace
@@ -133,30 +183,28 @@ std::string routes_json(std::string_view routes) { return fmt::format(R"({{"rout
 std::string generation_json(std::uint64_t generation) { return fmt::format(R"({{"generation":{}}})", generation); }
 
 Parsed<NewBackend> parse_new_backend(std::string_view body) {
-  rapidjson::Document document;
-  if (auto ok = parse_object(body, {"name", "url", "weight", "max_connections"}, document); !ok) {
-    return std::unexpected(std::move(ok.error()));
-  }
-  auto name = text_at(document, "name");
+  const auto object = parse_object(body, {"name", "url", "weight", "max_connections"});
+  if (!object) return std::unexpected(object.error());
+  auto name = text_at(*object, "name");
   if (!name) return std::unexpected(std::move(name.error()));
-  auto url = text_at(document, "url");
+  auto url = text_at(*object, "url");
   if (!url) return std::unexpected(std::move(url.error()));
   if (!*url) return misfit("\"url\" is missing");
-  const auto weight = number_at(document, "weight", 0);
+  const auto weight = number_at(*object, "weight", 0);
   if (!weight) return std::unexpected(weight.error());
-  const auto limit = number_at(document, "max_connections", 1);
+  const auto limit = number_at(*object, "max_connections", 1);
   if (!limit) return std::unexpected(limit.error());
   return NewBackend{std::move(*name), std::move(**url), weight->value_or(1), *limit};
 }
 
 Parsed<BackendPatch> parse_backend_patch(std::string_view body) {
-  rapidjson::Document document;
-  if (auto ok = parse_object(body, {"weight", "state"}, document); !ok) return std::unexpected(std::move(ok.error()));
+  const auto object = parse_object(body, {"weight", "state"});
+  if (!object) return std::unexpected(object.error());
   BackendPatch patch;
-  const auto weight = number_at(document, "weight", 0);
+  const auto weight = number_at(*object, "weight", 0);
   if (!weight) return std::unexpected(weight.error());
   patch.weight = *weight;
-  const auto state = text_at(document, "state");
+  const auto state = text_at(*object, "state");
   if (!state) return std::unexpected(state.error());
   if (*state) {
     patch.state = parse_backend_state(**state);
@@ -168,8 +216,9 @@ Parsed<BackendPatch> parse_backend_patch(std::string_view body) {
 
 Parsed<void> parse_nothing(std::string_view body) {
   if (body.empty()) return {};
-  rapidjson::Document document;
-  return parse_object(body, {}, document);
+  const auto object = parse_object(body, {});
+  if (!object) return std::unexpected(object.error());
+  return {};
 }
 
 }  // namespace weir::admin
