@@ -160,6 +160,23 @@ TEST(Load, AcceptsJsonAliasesAndDocumentMarkers) {
   EXPECT_EQ(parsed.spec->clusters[1].timeouts.connect, 1s);
 }
 
+TEST(Load, ReadsEveryStyleOfScalar) {
+  const auto body = [](std::string_view value) {
+    const Parsed parsed = load(fmt::format("listeners: []\nclusters: []\nroutes:\n- respond:\n    body: {}\n", value));
+    return parsed.spec ? std::get<Respond>(parsed.spec->routes[0].action).body : render(parsed.diagnostics);
+  };
+  EXPECT_EQ(body("it's a # b"), "it's a");
+  EXPECT_EQ(body("a\n      b"), "a b");
+  EXPECT_EQ(body("\"a\\n\\u00e9\\\"\""), "a\n\u00e9\"");
+  EXPECT_EQ(body("''"), "");
+  EXPECT_EQ(body("'it''s'"), "it's");
+  EXPECT_EQ(body("'''''' # '"), "''");
+  EXPECT_EQ(body("'a''  \n\n\n      b'"), "a'\n\nb");
+  EXPECT_EQ(body("'a''  \n      b'"), "a' b");
+  EXPECT_EQ(body("|-\n      a\n       b"), "a\n b");
+  EXPECT_EQ(body(">\n      a\n      b\n"), "a b\n");
+}
+
 TEST(Load, WhatOnlyMovedIsEqual) {
   const Parsed a = load(kFull);
   const Parsed b = load("# a comment\n\n" + std::string(kFull));

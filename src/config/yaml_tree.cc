@@ -44,6 +44,32 @@ ParserPtr make_parser(fy_diag* diag, const char* text, std::size_t size) {
   return parser;
 }
 
+// The text of a single-quoted scalar that begins behind its quote, nothing if there is no quote in it. libfyaml 0.7 leaks
+// memory over several quotes in a row, so they are read here; the parser has checked the rest.
+std::optional<std::string> unquote_single(std::string_view text) {
+  std::string result;
+  bool has_quote = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\'') {
+      if (!text.substr(i + 1).starts_with('\'')) return has_quote ? std::optional(std::move(result)) : std::nullopt;
+      has_quote = true;
+      result += text[i++];
+    } else if (text[i] == '\n' || text[i] == '\r') {
+      // A line break is a space, each empty line after it a line break; white space around it does not count.
+      const std::size_t next = std::min(text.find_first_not_of(" \t\r\n", i), text.size());
+      const std::string_view breaks = text.substr(i, next - i);
+      const auto lines = breaks.find('\n') == std::string_view::npos ? std::ranges::count(breaks, '\r')
+                                                                      : std::ranges::count(breaks, '\n');
+      while (result.ends_with(' ') || result.ends_with('\t')) result.pop_back();
+      result.append(lines > 1 ? static_cast<std::size_t>(lines - 1) : 1, lines > 1 ? '\n' : ' ');
+      i = next - 1;
+    } else {
+      result += text[i];
+    }
+  }
+  return std::nullopt;
+}
+
 std::uint32_t decode_utf8(std::string_view text, std::size_t at, std::size_t& length) {
   const auto byte = [&](std::size_t i) -> std::uint32_t {
     return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
@@ -374,8 +400,10 @@ bool TreeBuilder::add_scalar(fy_event* event) {
   fy_token* token = fy_event_get_token(event);
   const fy_scalar_style style = token != nullptr ? fy_token_scalar_style(token) : FYSS_PLAIN;
   std::size_t offset = scalar_offset(token, style);
-  std::size_t length = 0;
-  const char* text = token != nullptr ? fy_token_get_text(token, &length) : nullptr;
+  const bool is_single = style == FYSS_SINGLE_QUOTED && offset < text_.size();
+  const std::optional<std::string> unquoted = is_single ? unquote_single(text_.substr(offset + 1)) : std::nullopt;
+  std::size_t length = unquoted ? unquoted->size() : 0;
+  const char* text = unquoted ? unquoted->data() : token != nullptr ? fy_token_get_text(token, &length) : nullptr;
   if (offset == std::string_view::npos) {
     // A value that is not written stands at its key.
     offset = scratch_.empty() || frames_.empty() ? last_offset_ : tree_.nodes_[scratch_.back()].offset;
