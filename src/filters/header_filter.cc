@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/assert.h"
+#include "http/authority.h"
 
 namespace weir::filters {
 namespace {
@@ -15,6 +16,8 @@ constexpr std::array kOwnFields = {FieldId::connection,        FieldId::content_
                                    FieldId::keep_alive,        FieldId::proxy_connection, FieldId::te,
                                    FieldId::trailer,           FieldId::transfer_encoding, FieldId::upgrade};
 
+constexpr std::size_t kNameBytesMax = 256;
+
 bool is_same(const http::Field& field, FieldId id, std::string_view name) {
   if (field.removed || field.id != id) return false;
   return id != FieldId::other || http::equals_ignoring_case(field.name(), name);
@@ -24,7 +27,7 @@ bool is_same(const http::Field& field, FieldId id, std::string_view name) {
 
 std::optional<std::string> header_rule_error(Direction direction, HeaderChange change, std::string_view name,
                                              std::string_view value) {
-  if (!http::is_token(name)) return "'" + std::string(name) + "' is not a header name";
+  if (!http::is_token(name) || name.size() > kNameBytesMax) return "'" + std::string(name) + "' is not a header name";
   const FieldId id = http::field_id(name);
   if (std::find(kOwnFields.begin(), kOwnFields.end(), id) != kOwnFields.end()) {
     return "'" + std::string(name) + "' belongs to the connection and is set by Weir";
@@ -35,7 +38,7 @@ std::optional<std::string> header_rule_error(Direction direction, HeaderChange c
   if (!http::is_field_value(value)) {
     return "the value of '" + std::string(name) + "' has a control character, or a space at an end";
   }
-  if (host && value.empty()) return "host must not be empty";
+  if (host && !http::is_authority(value)) return "'" + std::string(value) + "' is not a host";
   return std::nullopt;
 }
 

@@ -4,6 +4,9 @@
 #include <array>
 #include <bit>
 
+#include "http/authority.h"
+#include "http/path.h"
+
 namespace weir::routing {
 namespace {
 
@@ -20,8 +23,14 @@ std::size_t segment_end(std::string_view path, std::size_t begin) {
   return std::min(path.find('/', begin + 1), path.size());
 }
 
-std::string_view without_last_slash(std::string_view prefix) {
-  return prefix.ends_with('/') ? prefix.substr(0, prefix.size() - 1) : prefix;
+std::string normal_host(std::string_view host) {
+  std::string scratch(host.size(), '\0');
+  return std::string(http::normalise_host(host, scratch));
+}
+
+std::string normal_path(std::string_view path) {
+  std::string scratch(path.size(), '\0');
+  return std::string(http::normalise_path(path, scratch).path);
 }
 
 // Whether `prefix`, without its last slash, is some whole segments at the start of `path`.
@@ -122,13 +131,13 @@ RouteTable RouteTable::build(std::span<const RouteMatch> routes) {
   return table;
 }
 
-std::uint32_t RouteTable::group_for(const std::string& host) {
+std::uint32_t RouteTable::group_for(std::string_view host) {
   if (host.empty()) return 0;
   const bool wildcard = host.starts_with("*.");
   (wildcard ? has_wildcards_ : has_exact_hosts_) = true;
-  const std::string_view key = wildcard ? std::string_view(host).substr(2) : std::string_view(host);
-  const std::uint64_t hash = hash_host(key, [](std::string_view, std::uint64_t) {});
-  const std::uint32_t group = hosts_.insert(wildcard ? kWildcardHost : kExactHost, hash, key) + 1;
+  const std::string name = normal_host(wildcard ? host.substr(2) : host);
+  const std::uint64_t hash = hash_host(name, [](std::string_view, std::uint64_t) {});
+  const std::uint32_t group = hosts_.insert(wildcard ? kWildcardHost : kExactHost, hash, name) + 1;
   if (group == groups_.size()) groups_.emplace_back();
   return group;
 }
@@ -154,26 +163,32 @@ void RouteTable::append(List& list, std::uint32_t index) {
 
 void RouteTable::add(std::uint32_t index, const RouteMatch& match) {
   add_conditions(match);
-  if (match.path && match.path_prefix && !has_prefix(*match.path, without_last_slash(*match.path_prefix))) return;
-  const std::uint32_t number = group_for(match.host);
-  Group& group = groups_[number];
-  if (group.first_route == kNoRoute) group.first_route = index;
-  if (!match.path && !match.path_prefix) {
-    append(group.any_path, index);
-    return;
-  }
-  const std::string_view key = match.path ? std::string_view(*match.path) : without_last_slash(*match.path_prefix);
-  const PathHashes hashes(key, 0, true);
+  const std::string path = normal_path(match.path.value_or(""));
+  std::string prefix = normal_path(match.path_prefix.value_or(""));
+  if (prefix.ends_with('/')) prefix.pop_back();
+  if (match.path && match.path_prefix && !has_prefix(path, prefix)) return;
+  const std::uint32_t group = group_for(match.host);
+  if (groups_[group].first_route == kNoRoute) groups_[group].first_route = index;
   if (match.path) {
-    group.has_exact = has_exact_paths_ = true;
+    add_path(index, group, true, path);
+  } else if (match.path_prefix) {
+    add_path(index, group, false, prefix);
   } else {
-    group.depths |= depth_bit(hashes.depth());
+    append(groups_[group].any_path, index);
+  }
+}
+
+void RouteTable::add_path(std::uint32_t index, std::uint32_t group, bool exact, std::string_view key) {
+  const PathHashes hashes(key, 0, true);
+  if (exact) {
+    groups_[group].has_exact = has_exact_paths_ = true;
+  } else {
+    groups_[group].depths |= depth_bit(hashes.depth());
     depth_max_ = std::max(depth_max_, hashes.depth());
   }
-  const std::uint32_t scope = match.path ? exact_scope(number) : prefix_scope(number);
-  const std::uint32_t path = paths_.insert(scope, hashes.whole(), key);
-  if (path == lists_.size()) lists_.emplace_back();
-  append(lists_[path], index);
+  const std::uint32_t list = paths_.insert(exact ? exact_scope(group) : prefix_scope(group), hashes.whole(), key);
+  if (list == lists_.size()) lists_.emplace_back();
+  append(lists_[list], index);
 }
 
 std::uint32_t RouteTable::find(const RequestView& request) const {

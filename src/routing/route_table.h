@@ -15,8 +15,8 @@ namespace weir::routing {
 
 inline constexpr std::uint32_t kNoRoute = 0xffffffff;
 
-// What a route asks of a request; everything that is set must hold. Host and paths are in normal form (host in lower case
-// and without port, path as RFC 3986 6.2.2 has it), as they are in RequestView: whoever fills this in has seen to that.
+// What a route asks of a request; everything that is set must hold. Host and paths may be in any spelling: the table brings
+// them to the form in which requests are compared (http/authority.h, http/path.h).
 struct RouteMatch {
   // "" any; "a.b" that one; "*.b" one or more labels before ".b", but not b itself.
   std::string host;
@@ -32,10 +32,10 @@ struct RouteMatch {
   bool operator==(const RouteMatch&) const = default;
 };
 
-// What routing looks at. Not owning.
+// What routing looks at. Not owning. An HTTP/1.0 request without Host has an empty host and matches any-host routes only.
 struct RequestView {
-  std::string_view host;  // in normal form
-  std::string_view path;  // in normal form, without query
+  std::string_view host;  // of http::normalise_host()
+  std::string_view path;  // of http::normalise_path(), without query
   std::string_view method;
   const http::FieldList& fields;
 };
@@ -90,7 +90,8 @@ class RouteTable {
 
   void add(std::uint32_t index, const RouteMatch& match);
   void add_conditions(const RouteMatch& match);
-  std::uint32_t group_for(const std::string& host);
+  std::uint32_t group_for(std::string_view host);
+  void add_path(std::uint32_t index, std::uint32_t group, bool exact, std::string_view key);
   void append(List& list, std::uint32_t index);
   Text keep(std::string_view text);
   std::string_view text(Text text) const { return {texts_.data() + text.begin, text.size}; }

@@ -1,4 +1,4 @@
-#include "filters/filter_chain.h"
+#include "filters/filter.h"
 
 #include <cstring>
 #include <utility>
