@@ -78,11 +78,10 @@ void Acceptor::finish() {
   if (closed()) return;
   paused_ = false;
   // Whoever got into the queue was promised to be served. The bound is far above any backlog.
-  for (int i = 0; i < 1024 && !closed(); ++i) {
+  for (int i = 0; i < kQueueMax; ++i) {
     const Accepted accepted = context_.loop.engine().accept(socket_);
     if (accepted.status == Accepted::Status::ok) {
       place(accepted);
-      i = accepted.status == Accepted::Status::ok ? 0 : i;
     } else if (accepted.status != Accepted::Status::failed) {
       break;
     }
@@ -156,8 +155,10 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     listener->refused("overloaded").add(1);
     return refused.add(socket, kOverloaded);
   }
+  const bool draining = context.draining || listener->draining;
   Http1Downstream* connection = context.connections.make(context, std::move(listener), peer);
-  if (!connection->start(socket)) connection->cut();
+  if (!connection->start(socket)) return connection->cut();
+  if (draining) connection->drain();
 }
 
 }  // namespace weir::proxy

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 
 #include "proxy/context.h"
 #include "proxy/http1_downstream.h"
@@ -59,6 +61,7 @@ class Acceptor final : private ReadinessHandler, private Resumable, private Time
 
  private:
   static constexpr int kPerTurn = 64;
+  static constexpr int kQueueMax = 100'000;
   static constexpr Duration kPause = 100ms;
 
   void on_ready(Readiness readiness) override;

@@ -84,6 +84,15 @@ void RouteRuntimes::apply(std::shared_ptr<const Snapshot> snapshot) {
   remove_metrics(*snapshot_);
 }
 
+void RouteRuntimes::clear() {
+  routes_.clear();
+  removed_.clear();
+  listeners_.clear();
+  for (auto& [name, cluster] : clusters_) cluster->retire();
+  clusters_.clear();
+  snapshot_ = nullptr;
+}
+
 void RouteRuntimes::apply_clusters(const Snapshot& snapshot) {
   auto old = std::exchange(clusters_, {});
   for (const ClusterSnapshot& cluster : snapshot.clusters) {
@@ -118,8 +127,10 @@ void RouteRuntimes::apply_listeners(const Snapshot& snapshot) {
     }
     listeners_.emplace(settings->name, std::move(runtime));
   }
+  removed_.clear();
   for (auto& [name, listener] : old) {
     listener->draining = true;
+    removed_.push_back(listener);
     no_route_->drop_listener(*listener);
     for (const auto& route : routes_) {
       if (route) route->drop_listener(*listener);
@@ -193,7 +204,11 @@ ClusterRuntime* RouteRuntimes::cluster(std::string_view name) {
 
 LocalRef<ListenerRuntime> RouteRuntimes::listener(std::string_view name) {
   const auto found = listeners_.find(std::string(name));
-  return found == listeners_.end() ? LocalRef<ListenerRuntime>() : found->second;
+  if (found != listeners_.end()) return found->second;
+  const auto gone = std::ranges::find(removed_, name, [](const auto& listener) -> std::string_view {
+    return listener->settings->name;
+  });
+  return gone == removed_.end() ? LocalRef<ListenerRuntime>() : *gone;
 }
 
 }  // namespace weir::proxy

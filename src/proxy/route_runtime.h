@@ -71,6 +71,9 @@ class RouteRuntimes {
   // Listeners, routes and clusters that stay keep their state; the others are let go, and live as long as streams hold them.
   void apply(std::shared_ptr<const Snapshot> snapshot);
 
+  // Lets go of everything; nothing is configured any more.
+  void clear();
+
   const Snapshot* snapshot() const { return snapshot_.get(); }
   // The route of a request, or the one that stands for "none matched".
   const LocalRef<RouteRuntime>& find(const routing::RequestView& request);
@@ -92,6 +95,7 @@ class RouteRuntimes {
   std::shared_ptr<const Snapshot> snapshot_;
   std::unordered_map<std::string, LocalRef<ClusterRuntime>> clusters_;
   std::unordered_map<std::string, LocalRef<ListenerRuntime>> listeners_;
+  std::vector<LocalRef<ListenerRuntime>> removed_;  // by the last reload: a connection may be on its way here
   std::vector<LocalRef<RouteRuntime>> routes_;  // by the route table's index; null until used
   LocalRef<RouteRuntime> no_route_;
 };

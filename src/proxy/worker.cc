@@ -84,7 +84,14 @@ void Worker::Parts::cut(Which&& which) {
 
 Worker::Worker(WorkerEnvironment environment) : parts_(std::make_unique<Parts>(std::move(environment))) {}
 
-Worker::~Worker() { stop(); }
+Worker::~Worker() {
+  stop();
+  WorkerContext& context = parts_->context;
+  // Streams and connections first: they hold routes, clusters and pools; then what those close.
+  context.loop.destroy_retired();
+  context.routes.clear();
+  context.loop.destroy_retired();
+}
 
 void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<ListenerSocket> sockets,
                    Duration drain_timeout) {

@@ -50,6 +50,9 @@ struct WorkerEnvironment {
 struct ListenerSocket {
   std::string listener;
   SocketId socket = kNoSocket;  // bound and listening; adopted by this worker's engine
+  // Not empty (then there is no `socket`): the name under which this worker has the listening socket so far. The address
+  // stays, so the socket goes on under the new name without being closed.
+  std::string moved_from{};
 };
 
 // The data path of one worker: listeners, connections, streams, pools. Everything here belongs to the worker's thread; the
