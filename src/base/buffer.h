@@ -37,6 +37,8 @@ class BufferPool {
 
   // Slices that are out; 0 when nothing leaked.
   std::size_t outstanding() const { return outstanding_; }
+  // Free slices that are kept for reuse.
+  std::size_t kept() const { return free_count_; }
   // Frees the kept ones: what an idle worker does.
   void trim();
 

@@ -62,7 +62,14 @@ class IntrusiveList {
 
   // Moves everything of `other` to the end of this list.
   void splice_back(IntrusiveList& other) {
-    while (T* object = other.pop_front()) push_back(*object);
+    if (other.empty()) return;
+    Node* first = other.head_.next_;
+    Node* last = other.head_.previous_;
+    other.head_.previous_ = other.head_.next_ = &other.head_;
+    first->previous_ = head_.previous_;
+    head_.previous_->next_ = first;
+    last->next_ = &head_;
+    head_.previous_ = last;
   }
 
   // Calls visit(T&) for each; visit may unlink the object it is given, but no other.

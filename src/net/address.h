@@ -26,6 +26,8 @@ struct IpAddress {
 
   // Without port or brackets; no zone, no names.
   static std::optional<IpAddress> parse(std::string_view text);
+  // Unfolds an IPv4-mapped address.
+  static IpAddress from_ipv6(const std::array<std::uint8_t, 16>& bytes);
 };
 
 // A range of addresses, "10.0.0.0/8".

@@ -73,7 +73,11 @@ struct Pipe {
 };
 inline constexpr std::size_t kPipeBytes = 256 * 1024;
 
-enum class Trigger : std::uint8_t { edge, level };
+enum class Trigger : std::uint8_t {
+  edge,        // once per change, both directions
+  level,       // in every turn while there is something to read
+  level_both,  // the same, and in every turn while there is room to write
+};
 
 // One thread's way to the network and to time: epoll, or simulated. now() and wall_now() stand still within a turn: they are
 // read once by poll(). Every call is non-blocking but poll(), and belongs to the owning thread, but for wake().
@@ -87,7 +91,7 @@ class Engine : public Clock {
   // Starts to connect. The first `writable` edge means that it ended: ask connect_error(). An error that is known at once
   // (unix sockets, no descriptors, no ports) is in Error::code.
   virtual Result<SocketId> connect(const SocketAddress& address) = 0;
-  // 0 if connected, EINPROGRESS while it lasts, else why it failed.
+  // 0 if connected, EINPROGRESS while it lasts, else why it failed (to be asked once: the kernel forgets it).
   virtual int connect_error(SocketId socket) = 0;
 
   virtual IoResult read(SocketId socket, std::span<char> into) = 0;
@@ -98,19 +102,21 @@ class Engine : public Clock {
 
   virtual Result<Pipe> open_pipe() = 0;
   virtual void close_pipe(Pipe& pipe) = 0;
+  // Both move what they can at once. A short count says nothing about the socket, and `would_block` of splice_in() while
+  // something is in the pipe may mean that the pipe is full: go on until would_block with an empty pipe.
   virtual IoResult splice_in(SocketId from, Pipe& pipe, std::size_t at_most) = 0;
   virtual IoResult splice_out(Pipe& pipe, SocketId to, bool more) = 0;
 
   virtual void shutdown_write(SocketId socket) = 0;
   // Closes without a word more than the kernel still owes; also ends the watch.
   virtual void close(SocketId socket) = 0;
-  // Closes so that the peer sees a reset.
+  // Closes so that the peer sees a reset (on TCP; a unix socket is just closed).
   virtual void reset(SocketId socket) = 0;
   // Ends the watch and lets go of the socket, which stays open, for another engine to adopt().
   virtual SocketId release(SocketId socket) = 0;
   virtual void adopt(SocketId socket) = 0;
 
-  // Reports edges (both directions) or levels (readable only) of `socket` to `handler`, which must live until the socket is
+  // Reports edges or levels (see Trigger) of `socket` to `handler`, which must live until the socket is
   // closed, released or watched by another. What is ready already at the time of the call is reported too.
   virtual Result<void> watch(SocketId socket, ReadinessHandler& handler, Trigger trigger = Trigger::edge) = 0;
 

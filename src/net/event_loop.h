@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -68,7 +69,7 @@ class EventLoop {
   void mark_dirty(Flushable& object) {
     if (!object.ListNode<DirtyTag>::linked()) dirty_.push_back(object);
   }
-  // resume() is called in the next round of this or the next turn, which then does not wait.
+  // resume() is called in the next turn, which then does not wait.
   void mark_ready(Resumable& object) {
     if (!object.ListNode<ReadyTag>::linked()) ready_.push_back(object);
   }
@@ -83,12 +84,16 @@ class EventLoop {
   // One turn. With `may_wait` false, or with something left to do, it does not wait.
   void run_turn(bool may_wait);
 
+  // What the end of a turn does; for an owner that takes its objects apart outside of one.
+  void destroy_retired();
+
   // When this loop next has to run if nothing comes from outside: now() if something is left to do, else the next timer.
   TimePoint next_wakeup() const;
 
  private:
   void flush_dirty();
   void read_mail();
+  bool work_left() const { return !ready_.empty() || !dirty_.empty() || has_mail_.load(std::memory_order_acquire); }
 
   Engine& engine_;
   BufferPool buffers_;
@@ -97,7 +102,9 @@ class EventLoop {
   IntrusiveList<Flushable, DirtyTag> dirty_;
   IntrusiveList<Resumable, ReadyTag> ready_;
   IntrusiveList<Retired, RetiredTag> retired_;
+  IntrusiveList<Resumable, ReadyTag> resuming_;
 
+  std::atomic<bool> has_mail_ = false;
   std::mutex mail_mutex_;
   std::vector<Mail> mail_;          // guarded by mail_mutex_
   std::vector<Mail> mail_reading_;  // keeps its capacity from turn to turn

@@ -65,13 +65,19 @@ class TimerWheel {
   static constexpr std::size_t kSlots = 64;
   using Slot = IntrusiveList<Timer, TimerTag>;
 
+  struct Place {
+    std::size_t level;
+    std::uint64_t tick;
+  };
+
   std::uint64_t tick_of(TimePoint deadline) const;
-  void place(Timer& timer);
-  void cascade(std::size_t level);
-  void fire(Slot& slot, TimePoint now);
+  // The next slot that may hold timers, and the tick at which it has to be looked at. level == kLevels: none.
+  Place next_filled() const;
+  void place(Timer& timer, std::uint64_t tick);
+  void visit(Slot& slot);
 
   TimePoint start_;
-  std::uint64_t tick_ = 0;                     // the tick that advance() has reached
+  std::uint64_t tick_ = 0;                       // the tick that advance() has reached
   std::array<std::uint64_t, kLevels> filled_{};  // a bit per slot that may hold timers
   std::array<std::array<Slot, kSlots>, kLevels> slots_;
 };
