@@ -392,6 +392,32 @@ TEST(RequestDecoder, FaultsAreReportedOnceTheirLineIsThere) {
   }
 }
 
+// Reading on from the start each time would look at 5 * 10^11 bytes here, and the test would run into its timeout.
+TEST(RequestDecoder, ADrippingHeadIsNotReadAgainAndAgain) {
+  constexpr std::size_t kSize = 1'000'000;
+  const std::string lines = "GET / HTTP/1.1\r\nHost: a\r\n";
+  std::string many = lines;
+  while (many.size() < kSize) many += "X: 34567890\r\n";
+  const http::HeadLimits limits{UINT64_MAX, UINT64_MAX, UINT64_MAX};
+  for (const std::string& input : {"GET /" + std::string(kSize, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n",
+                                   lines + "X: " + std::string(kSize, 'a') + "\r\n\r\n",
+                                   lines + std::string(kSize, 'X') + "\r\n\r\n", many + "\r\n"}) {
+    BufferPool pool;
+    Arena arena(pool);
+    http::RequestHead head(arena);
+    http::FieldList trailers(arena);
+    RequestDecoder decoder;
+    Step step;
+    std::size_t known = 0;
+    while (step.event == Event::need_more && known < input.size()) {
+      step = decoder.next(std::string_view(input).substr(0, ++known), head, trailers, limits);
+    }
+    EXPECT_GE(known + 2, input.size());
+    EXPECT_NE(step.event, Event::need_more);
+    EXPECT_LT(arena.used(), 8 * kSize);
+  }
+}
+
 TEST(RequestDecoder, KnowsWhetherItIsBetweenMessages) {
   BufferPool pool;
   Arena arena(pool);
