@@ -160,7 +160,7 @@ TEST(HeaderRuleError, RefusesWhatIsNoField) {
 
 TEST(HeaderRuleError, RefusesFramingAndHopByHopFields) {
   for (const char* name :
-       {"Content-Length", "transfer-encoding", "Connection", "keep-alive", "upgrade", "TE", "trailer"}) {
+       {"Content-Length", "transfer-encoding", "Connection", "expect", "keep-alive", "upgrade", "TE", "trailer"}) {
     for (const auto direction : {Direction::request, Direction::response}) {
       for (const auto change : {HeaderChange::remove, HeaderChange::set, HeaderChange::add}) {
         EXPECT_TRUE(refused(direction, change, name, "1")) << name;
