@@ -1,0 +1,96 @@
+#include "weir-backend/answer.h"
+
+#include <fmt/format.h>
+#include <openssl/sha.h>
+
+#include <array>
+#include <charconv>
+
+#include "http/date.h"
+
+namespace weir::backend {
+namespace {
+
+constexpr int kRounds = 100;
+constexpr std::string_view kPattern = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-\n";
+static_assert(kPattern.size() == kPatternPeriod);
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// What is not an encoding stands for itself: a test server takes what it gets.
+std::string decode(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+      decoded += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+      i += 2;
+    } else {
+      decoded += text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return decoded;
+}
+
+}  // namespace
+
+std::optional<std::string> query_value(std::string_view query, std::string_view key) {
+  while (!query.empty()) {
+    const std::size_t end = query.find('&');
+    const std::string_view pair = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    const std::size_t equals = pair.find('=');
+    if (decode(pair.substr(0, equals)) != key) continue;
+    return equals == std::string_view::npos ? std::string() : decode(pair.substr(equals + 1));
+  }
+  return std::nullopt;
+}
+
+Wish parse_wish(std::string_view target) {
+  const std::size_t mark = target.find('?');
+  const std::string_view path = target.substr(0, mark);
+  const std::string_view query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+  if (path == "/echo") return {Action::echo, 0, {}};
+  if (path == "/health") return {Action::health, 0, {}};
+  if (path == "/hash") return {Action::hash, 0, query_value(query, "input").value_or("weir")};
+  if (path != "/bytes") return {};
+  const std::string text = query_value(query, "size").value_or("");
+  Wish wish{Action::bytes, 0, {}};
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), wish.size);
+  if (text.empty() || error != std::errc() || stop != text.data() + text.size()) wish.action = Action::bad_size;
+  return wish;
+}
+
+std::string hash_rounds(std::string_view input) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> previous;
+  SHA256(reinterpret_cast<const unsigned char*>(input.data()), input.size(), digest.data());
+  for (int round = 1; round < kRounds; ++round) {
+    previous = digest;
+    SHA256(previous.data(), previous.size(), digest.data());
+  }
+  std::string hex;
+  for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+std::string hash_json(std::string_view input, WallTime now) {
+  std::array<char, http::TimestampCache::kSize> timestamp;
+  const std::size_t size = http::format_rfc3339_us(now, timestamp.data());
+  return fmt::format("{{\"hash\":\"{}\",\"timestamp\":\"{}\",\"source\":\"cpp\"}}\n", hash_rounds(input),
+                     std::string_view(timestamp.data(), size));
+}
+
+std::string make_pattern(std::size_t size) {
+  std::string pattern;
+  pattern.reserve(size + kPattern.size());
+  while (pattern.size() < size) pattern += kPattern;
+  pattern.resize(size);
+  return pattern;
+}
+
+}  // namespace weir::backend

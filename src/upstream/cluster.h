@@ -1,0 +1,103 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "net/address.h"
+#include "upstream/balancing/balancer.h"
+
+namespace weir {
+
+// What the configuration says of a cluster, in the form that the data path reads. Immutable; shared by all threads.
+struct ClusterSettings {
+  struct Timeouts {
+    Duration connect = 5s;
+    Duration request = 30s;
+    Duration stream_idle = 5min;
+    Duration total = kForever;
+    Duration idle = 90s;
+    bool operator==(const Timeouts&) const = default;
+  };
+  struct Retry {
+    std::uint32_t attempts = 2;  // all tries, the first included
+    bool on_connect_failure = true;
+    bool on_reset = true;
+    double budget = 0.2;                // share of the last 10 s' requests
+    std::vector<std::string> methods;   // retried although not idempotent
+    Duration backoff_base = 25ms;
+    Duration backoff_max = 1s;
+    bool operator==(const Retry&) const = default;
+  };
+
+  std::string name;
+  balancing::Policy policy = balancing::Policy::round_robin;
+  Timeouts timeouts;
+  Retry retry;
+  std::uint64_t response_header_bytes = 256 * 1024;
+  std::uint64_t response_headers = 500;
+  bool health_checked = false;  // a refused connection then takes the backend out at once
+
+  bool operator==(const ClusterSettings&) const = default;
+};
+
+// One server address of a cluster. Shared by all threads; immutable but for the count of connections, which is touched when
+// a connection opens or closes, never per request. Its identity is name and URL (and the address that a name resolved to):
+// a reload that keeps them keeps the object.
+class Backend {
+ public:
+  static constexpr std::uint32_t kNoLimit = std::numeric_limits<std::uint32_t>::max();
+
+  Backend(std::string name, std::string url, SocketAddress address, std::uint32_t max_connections)
+      : name_(std::move(name)), url_(std::move(url)), address_(std::move(address)), max_connections_(max_connections) {}
+
+  const std::string& name() const { return name_; }
+  const std::string& url() const { return url_; }
+  const SocketAddress& address() const { return address_; }
+
+  std::uint32_t max_connections() const { return max_connections_.load(std::memory_order_relaxed); }
+  void set_max_connections(std::uint32_t limit) { max_connections_.store(limit, std::memory_order_relaxed); }
+  std::uint32_t connections() const { return connections_.load(std::memory_order_relaxed); }
+
+  // Takes a place under max_connections, over all workers together; false if there is none. Any thread.
+  bool take_connection_slot() {
+    if (connections_.fetch_add(1, std::memory_order_relaxed) < max_connections()) return true;
+    connections_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  void give_connection_slot() { connections_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  const std::string name_;
+  const std::string url_;
+  const SocketAddress address_;
+  std::atomic<std::uint32_t> max_connections_;
+  std::atomic<std::uint32_t> connections_{0};
+};
+
+// Who is in a cluster just now, as the control thread sees it: configuration, DNS, health and admin changes together.
+struct Member {
+  std::shared_ptr<Backend> backend;
+  std::uint32_t weight = 1;
+  bool usable = true;  // healthy, and neither draining nor disabled
+};
+using Membership = std::vector<Member>;
+
+// What a worker tells the control thread. Called in the worker's thread; the implementation passes it on by mail.
+class UpstreamEvents {
+ public:
+  // A connection to `backend` was refused (or timed out while connecting: `refused` false).
+  virtual void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) = 0;
+  // This worker needs a connection to `backend` and max_connections is reached: the other workers are asked to close an idle
+  // one. Each worker's answer comes back to ClusterRuntime by mail.
+  virtual void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) = 0;
+
+ protected:
+  ~UpstreamEvents() = default;
+};
+
+}  // namespace weir

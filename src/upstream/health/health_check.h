@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/event_loop.h"
+#include "upstream/health/health_probe.h"
+#include "upstream/health/health_settings.h"
+#include "upstream/health/health_state.h"
+
+namespace weir::health {
+
+class HealthCheck;
+
+// Called on the check's loop. Must not destroy the check from here.
+class HealthListener {
+ public:
+  // `reason` is for the log: "status 503", "timeout: connecting"; valid during the call.
+  virtual void on_health_changed(HealthCheck& check, bool healthy, std::string_view reason) = 0;
+  // The first probe has answered or timed out, whatever it said. Once in a check's life, after any on_health_changed().
+  virtual void on_answered_once(HealthCheck& check) = 0;
+
+ protected:
+  ~HealthListener() = default;
+};
+
+// How much time the first probes of `backends` checks are spread over: at once for a few, at most 2,000 a second for many,
+// but never more than the interval.
+Duration first_probe_spread(std::size_t backends, Duration interval);
+
+// The active check of one backend, on the control loop. Waiting costs one timer and no descriptor or buffer. Destroying it
+// cancels what runs. One thread.
+class HealthCheck final : private ReadinessHandler, private TimerHandler {
+ public:
+  // `listener` and `loop` outlive the check. `own_host` is the backend's host:port as its url has it, for the Host field;
+  // "localhost" for a unix socket.
+  HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings, SocketAddress address,
+              std::string own_host, HealthListener& listener);
+  HealthCheck(const HealthCheck&) = delete;
+  HealthCheck& operator=(const HealthCheck&) = delete;
+  ~HealthCheck() = default;
+
+  // The first probe starts within `spread`, at a point drawn from the loop's generator. Once.
+  void start(Duration spread);
+  // Traffic had a connection refused: unhealthy at once, probed within 1 s, and one success restores it.
+  void refused();
+  // A reload changed the settings: what is known of the backend stays. A probe under way is given up and repeated.
+  void update_settings(std::shared_ptr<const HealthCheckSettings> settings);
+
+  bool healthy() const { return state_.healthy(); }
+  bool answered_once() const { return answered_once_; }
+  const HealthState& state() const { return state_; }
+  const HealthCheckSettings& settings() const { return *settings_; }
+
+ private:
+  void on_ready(Readiness readiness) override;
+  void on_timer(Timer& timer) override;
+
+  void begin_probe();
+  void finish_probe(const ProbeResult& result);
+  void schedule_next(Outcome outcome);
+  Duration jittered(Duration interval);
+  Duration soon();
+
+  EventLoop& loop_;
+  std::shared_ptr<const HealthCheckSettings> settings_;
+  const SocketAddress address_;
+  const std::string own_host_;
+  HealthListener& listener_;
+  HealthState state_;
+  Timer timer_;  // the next probe's start or, while one runs, its deadline
+  std::unique_ptr<HealthProbe> probe_;
+  TimePoint started_at_{};
+  std::uint32_t quick_probes_left_ = 0;
+  bool answered_once_ = false;
+  bool outdated_ = false;  // the probe under way began before a refusal: its success proves nothing
+};
+
+}  // namespace weir::health

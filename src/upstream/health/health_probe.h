@@ -1,0 +1,63 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "http/http1/decoder.h"
+#include "net/event_loop.h"
+#include "upstream/health/health_settings.h"
+#include "upstream/health/health_state.h"
+
+namespace weir::health {
+
+struct ProbeResult {
+  Outcome outcome = Outcome::failure;
+  std::string reason;  // "status 503", "connection refused"; for the log
+};
+
+// One try at one backend: connect and, for HTTP, ask and read the answer. The owner hands in readiness and keeps the
+// deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory for the answer
+// is taken when it comes, not while waiting. One thread.
+class HealthProbe {
+ public:
+  // `settings`, `address` and `host` must outlive the probe.
+  HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address, std::string_view host);
+  HealthProbe(const HealthProbe&) = delete;
+  HealthProbe& operator=(const HealthProbe&) = delete;
+  ~HealthProbe();
+
+  // Starts to connect; `handler` gets the readiness and passes it to advance(). A result if it is over already.
+  std::optional<ProbeResult> start(ReadinessHandler& handler);
+  std::optional<ProbeResult> advance(Readiness readiness);
+  // What it was waiting for, for the reason of a timeout: "connecting", "waiting for the answer".
+  std::string_view waiting_for() const;
+
+ private:
+  enum class Phase : std::uint8_t { connecting, sending, receiving };
+
+  std::optional<ProbeResult> connected();
+  std::optional<ProbeResult> send();
+  std::optional<ProbeResult> receive();
+  std::optional<ProbeResult> decode();
+  std::optional<ProbeResult> ended();
+  ProbeResult verdict() const;
+
+  EventLoop& loop_;
+  const HealthCheckSettings& settings_;
+  const SocketAddress& address_;
+  const std::string_view host_;
+  SocketId socket_ = kNoSocket;
+  Phase phase_ = Phase::connecting;
+  bool head_read_ = false;
+  std::uint16_t status_ = 0;
+  std::size_t body_bytes_ = 0;
+  std::string unsent_;
+  Slice* input_ = nullptr;
+  Arena arena_;
+  http::ResponseHead head_;
+  http::FieldList trailers_;
+  http1::ResponseDecoder decoder_;
+};
+
+}  // namespace weir::health
