@@ -30,7 +30,8 @@ TEST(Arena, WhatItGivesStaysApartAligned) {
       std::memset(piece.data, piece.mark, size);
       pieces.push_back(piece);
     }
-    for (const Piece& piece : pieces) EXPECT_EQ(std::string(piece.data, piece.size), std::string(piece.size, piece.mark));
+    for (const Piece& piece : pieces)
+      EXPECT_EQ(std::string(piece.data, piece.size), std::string(piece.size, piece.mark));
     EXPECT_GT(pool.outstanding(), 1u);
     arena.clear();
     EXPECT_EQ(arena.used(), 0u);
