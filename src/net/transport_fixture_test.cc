@@ -1,7 +1,10 @@
+#include "net/transport_fixture.h"
+
 #include <unistd.h>
 
 #include "net/epoll_engine.h"
-#include "net/transport_fixture.h"
+#include "net/sim_engine.h"
+#include "net/sim_world.h"
 
 namespace weir {
 namespace {
@@ -20,10 +23,28 @@ class RealTransport final : public TransportUnderTest {
   std::unique_ptr<EpollEngine> engine_ = *EpollEngine::open(budget_);
 };
 
+class SimulatedTransport final : public TransportUnderTest {
+ public:
+  Engine& engine() override { return engine_; }
+  DescriptorBudget& budget() override { return budget_; }
+  SocketAddress tcp_address() override { return *SocketAddress::parse("10.0.0.1:0"); }
+  SocketAddress unix_address() override { return *SocketAddress::parse("unix:/run/test.sock"); }
+
+ private:
+  DescriptorBudget budget_{1000, 2};
+  SimWorld world_{SimWorld::Options{}};
+  SimEngine engine_{world_, budget_, "only", *IpAddress::parse("10.0.0.1")};
+};
+
+template <typename Kind>
+std::unique_ptr<TransportUnderTest> make() {
+  return std::make_unique<Kind>();
+}
+
 }  // namespace
 
 std::vector<TransportKind> transport_kinds() {
-  return {{"Epoll", []() -> std::unique_ptr<TransportUnderTest> { return std::make_unique<RealTransport>(); }}};
+  return {{"Epoll", make<RealTransport>}, {"Simulated", make<SimulatedTransport>}};
 }
 
 }  // namespace weir
