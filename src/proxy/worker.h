@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "net/event_loop.h"
-#include "observe/access_log.h"
 #include "observe/metric_store.h"
 #include "proxy/snapshot.h"
 
@@ -41,16 +40,19 @@ struct WorkerEnvironment {
   observe::MetricStore* metrics = nullptr;
   UpstreamEvents* upstream_events = nullptr;
   ConnectionBoard* board = nullptr;
-  // The sink of an access log for this worker; null if the listener has none. Called at apply(), in the worker's thread.
-  std::function<std::shared_ptr<observe::AccessLogSink>(const ListenerSettings&)> open_access_log;
   // Hands a connection to another worker: its `take_over` is called there by mail. Called in this worker's thread.
   std::function<void(std::size_t worker, const std::string& listener, SocketId socket, IpAddress peer, std::uint16_t port)>
       hand_over;
+  // Accepting pauses for lack of descriptors; for the log. May be empty.
+  std::function<void(const std::string& listener)> accept_paused;
 };
 
 struct ListenerSocket {
   std::string listener;
   SocketId socket = kNoSocket;  // bound and listening; adopted by this worker's engine
+  // Not empty (then there is no `socket`): the name under which this worker has the listening socket so far. The address
+  // stays, so the socket goes on under the new name without being closed.
+  std::string moved_from{};
 };
 
 // The data path of one worker: listeners, connections, streams, pools. Everything here belongs to the worker's thread; the
@@ -69,8 +71,8 @@ class Worker {
   void update_members(const std::string& cluster, std::shared_ptr<const Membership> members);
   // One member's weight or usability changed.
   void update_member(const std::string& cluster, const Member& member);
-  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one.
-  void reclaim_idle(const std::string& cluster, const Backend& backend);
+  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one. Returns how many.
+  std::size_t reclaim_idle(const std::string& cluster, const Backend& backend);
   // The answer of all other workers to this one's UpstreamEvents::reclaim_idle: how many connections were closed.
   void reclaimed(const std::string& cluster, const std::shared_ptr<Backend>& backend, std::size_t closed);
 

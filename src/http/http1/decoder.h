@@ -33,7 +33,7 @@ enum class DecodeError : std::uint8_t {
 std::string_view to_string(DecodeError error);
 
 struct Step {
-  Event event;
+  Event event = Event::need_more;
   DecodeError error = DecodeError::none;
   std::size_t consumed = 0;       // bytes of the input that are done with, those of `body` included; also with need_more
   std::string_view body = {};

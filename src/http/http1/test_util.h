@@ -28,7 +28,7 @@ struct Outcome {
   std::vector<Message> messages;
   DecodeError error = DecodeError::none;
   std::string detail;
-  std::size_t consumed = 0;  // up to the last event that was not an error
+  std::size_t consumed = 0;  // up to the last head, body or end
 
   bool operator==(const Outcome&) const = default;
 };
@@ -101,7 +101,7 @@ Outcome decode_with(std::string_view input, const Cut& cut, Head& head, http::Fi
         known = std::min(input.size(), std::max(known + 1, cut(known, input.size())));
         break;
     }
-    outcome.consumed = at;
+    if (step.event != Event::need_more) outcome.consumed = at;
     if (step.event == Event::head || step.event == Event::end) {
       head.clear();
       if (step.event == Event::end) trailers.clear();

@@ -1,0 +1,253 @@
+#include "config/compile.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <string_view>
+#include <unordered_map>
+
+#include "filters/header_filter.h"
+
+namespace weir::config {
+namespace {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+Pairs to_pairs(const std::vector<HeaderField>& fields) {
+  Pairs pairs;
+  pairs.reserve(fields.size());
+  for (const HeaderField& field : fields) pairs.emplace_back(field.name, field.value);
+  return pairs;
+}
+
+weir::Cidr to_cidr(const Cidr& cidr) {
+  weir::Cidr result;
+  result.network.family = cidr.is_v6 ? IpAddress::Family::ipv6 : IpAddress::Family::ipv4;
+  result.network.bytes = cidr.address;
+  result.prefix_bits = cidr.prefix_length;
+  return result;
+}
+
+Result<std::shared_ptr<const proxy::ListenerSettings>> compile_listener(const ListenerSpec& spec) {
+  auto settings = std::make_shared<proxy::ListenerSettings>();
+  const auto address = to_socket_address(spec.address);
+  if (!address) return fail(fmt::format("listener {}: {} can't be listened on", spec.name, to_string(spec.address)));
+  settings->name = spec.name;
+  settings->address = *address;
+  settings->head_limits = {spec.limits.header_bytes, spec.limits.headers, spec.limits.uri_bytes};
+  settings->body_bytes_max = spec.limits.body_bytes;
+  settings->max_connections = spec.limits.max_connections;
+  settings->header_timeout = spec.limits.header_timeout;
+  settings->body_timeout = spec.limits.body_timeout;
+  settings->body_bytes_per_s_min = spec.limits.body_min_rate == kNoLimit ? 0 : spec.limits.body_min_rate;
+  settings->idle_timeout = spec.limits.idle_timeout;
+  settings->tunnel_idle_timeout = spec.limits.tunnel_idle_timeout;
+  if (spec.access_log) {
+    settings->access_log = {.path = spec.access_log->path, .json = spec.access_log->format == AccessLogFormat::kJson};
+  }
+  for (const Cidr& cidr : spec.trusted_proxies) settings->trusted_proxies.push_back(to_cidr(cidr));
+  settings->via = spec.via;
+  return settings;
+}
+
+balancing::Policy to_policy(Balance balance) {
+  switch (balance) {
+    case Balance::kRoundRobin: return balancing::Policy::round_robin;
+    case Balance::kRandom: return balancing::Policy::random;
+    case Balance::kLeastConnections: return balancing::Policy::least_connections;
+    case Balance::kPowerOfTwo: return balancing::Policy::power_of_two;
+  }
+  return balancing::Policy::round_robin;
+}
+
+std::shared_ptr<const ClusterSettings> compile_cluster(const ClusterSpec& spec) {
+  auto settings = std::make_shared<ClusterSettings>();
+  settings->name = spec.name;
+  settings->policy = to_policy(spec.balance);
+  settings->timeouts = {.connect = spec.timeouts.connect,
+                        .request = spec.timeouts.request,
+                        .stream_idle = spec.timeouts.stream_idle,
+                        .total = spec.timeouts.total,
+                        .idle = spec.timeouts.idle};
+  // A budget of `none` lets every request be retried.
+  const double budget = spec.retry.budget_basis_points == kNoBudget ? std::numeric_limits<double>::infinity()
+                                                                    : spec.retry.budget_basis_points / 10'000.0;
+  settings->retry = {.attempts = spec.retry.attempts,
+                     .on_connect_failure = spec.retry.on_connect_failure,
+                     .on_reset = spec.retry.on_reset,
+                     .budget = budget,
+                     .methods = spec.retry.methods,
+                     .backoff_base = spec.retry.backoff_base,
+                     .backoff_max = spec.retry.backoff_max};
+  settings->response_header_bytes = spec.limits.header_bytes;
+  settings->response_headers = spec.limits.headers;
+  settings->health_checked = spec.health_check.has_value();
+  return settings;
+}
+
+std::shared_ptr<const health::HealthCheckSettings> compile_health_check(const std::optional<HealthCheckSpec>& spec) {
+  if (!spec) return nullptr;
+  auto settings = std::make_shared<health::HealthCheckSettings>();
+  settings->type = spec->type == HealthCheckType::kHttp ? health::CheckType::http : health::CheckType::tcp;
+  settings->path = spec->path;
+  settings->host = spec->host;
+  settings->interval = spec->interval;
+  settings->timeout = spec->timeout;
+  settings->unhealthy_after = spec->unhealthy_after;
+  settings->healthy_after = spec->healthy_after;
+  settings->expect.clear();
+  for (const StatusRange& range : spec->expect) settings->expect.push_back({range.first, range.last});
+  return settings;
+}
+
+filters::FilterChain compile_filters(const std::vector<FilterSpec>& specs) {
+  std::vector<std::shared_ptr<const filters::Filter>> chain;
+  chain.reserve(specs.size());
+  for (const FilterSpec& spec : specs) {
+    const auto direction =
+        spec.kind == FilterKind::kRequestHeaders ? filters::Direction::request : filters::Direction::response;
+    const filters::HeaderRules rules{.remove = spec.remove, .set = to_pairs(spec.set), .add = to_pairs(spec.add)};
+    chain.push_back(std::make_shared<filters::HeaderFilter>(direction, rules));
+  }
+  return filters::FilterChain(std::move(chain));
+}
+
+routing::RouteMatch compile_match(const MatchSpec& spec) {
+  routing::RouteMatch match;
+  match.host = spec.host;
+  if (!spec.path.empty()) match.path = spec.path;
+  if (!spec.path_prefix.empty()) match.path_prefix = spec.path_prefix;
+  match.methods = spec.methods;
+  match.headers = to_pairs(spec.headers);
+  return match;
+}
+
+// Sets what the route does.
+struct ActionCompiler {
+  proxy::Route& route;
+
+  void operator()(const ToCluster& action) const { route.clusters.push_back({action.cluster, 1}); }
+  void operator()(const Split& action) const {
+    for (const SplitTarget& target : action.targets) route.clusters.push_back({target.cluster, target.weight});
+  }
+  void operator()(const Redirect& action) const {
+    proxy::Redirect redirect;
+    redirect.status = action.status;
+    redirect.scheme = action.scheme;
+    redirect.host = action.host;
+    redirect.path = action.path;
+    redirect.path_prefix = action.path_prefix;
+    redirect.has_path = !action.path.empty();
+    redirect.has_path_prefix = !action.path_prefix.empty();
+    if (action.port != 0) redirect.port = action.port;
+    route.redirect = std::move(redirect);
+  }
+  void operator()(const Respond& action) const {
+    route.respond = proxy::Respond{.status = action.status, .body = action.body, .headers = to_pairs(action.headers)};
+  }
+};
+
+std::shared_ptr<const proxy::Route> compile_route(const RouteSpec& spec) {
+  auto route = std::make_shared<proxy::Route>();
+  route->name = spec.name;
+  route->match = compile_match(spec.match);
+  std::visit(ActionCompiler{*route}, spec.action);
+  route->request_timeout = spec.timeouts.request;
+  route->stream_idle_timeout = spec.timeouts.stream_idle;
+  route->total_timeout = spec.timeouts.total;
+  route->body_bytes_max = spec.limits.body_bytes;
+  route->filters = compile_filters(spec.filters);
+  return route;
+}
+
+// Finds the part of the previous configuration that has a name. Most often it stands where it stood before.
+template <typename Part>
+class ByName {
+ public:
+  explicit ByName(const std::vector<Part>* parts) : parts_(parts) {}
+
+  // The position of the part called `name`, or nothing. `hint` is looked at first.
+  std::optional<std::size_t> find(const std::string& name, std::size_t hint) {
+    if (parts_ == nullptr) return std::nullopt;
+    if (hint < parts_->size() && (*parts_)[hint].name == name) return hint;
+    if (index_.empty()) {
+      index_.reserve(parts_->size());
+      for (std::size_t i = 0; i < parts_->size(); ++i) index_.emplace((*parts_)[i].name, i);
+    }
+    const auto found = index_.find(name);
+    if (found == index_.end()) return std::nullopt;
+    return found->second;
+  }
+
+ private:
+  const std::vector<Part>* parts_;
+  std::unordered_map<std::string_view, std::size_t> index_;
+};
+
+template <typename T>
+std::shared_ptr<const T> keep_if_equal(std::shared_ptr<const T> fresh, const std::shared_ptr<const T>& old) {
+  if (fresh && old && *fresh == *old) return old;
+  return fresh;
+}
+
+void compile_routes(const Compiled* previous, Compiled& result) {
+  ByName<RouteSpec> old(previous ? &previous->spec->routes : nullptr);
+  bool same_table = previous && previous->routes.size() == result.spec->routes.size();
+  result.routes.reserve(result.spec->routes.size());
+  for (std::size_t i = 0; i < result.spec->routes.size(); ++i) {
+    const RouteSpec& spec = result.spec->routes[i];
+    const auto at = old.find(spec.name, i);
+    if (at && previous->spec->routes[*at] == spec) {
+      result.routes.push_back(previous->routes[*at]);
+    } else {
+      result.routes.push_back(compile_route(spec));
+    }
+    same_table = same_table && previous->routes[i]->match == result.routes[i]->match;
+  }
+  if (same_table) {
+    result.route_table = previous->route_table;
+    return;
+  }
+  std::vector<routing::RouteMatch> matches;
+  matches.reserve(result.routes.size());
+  for (const auto& route : result.routes) matches.push_back(route->match);
+  result.route_table = std::make_shared<const routing::RouteTable>(routing::RouteTable::build(matches));
+}
+
+}  // namespace
+
+std::optional<SocketAddress> to_socket_address(const Endpoint& endpoint) {
+  if (endpoint.kind == Endpoint::Kind::kUnix) return SocketAddress::parse("unix:" + endpoint.host);
+  const auto ip = IpAddress::parse(endpoint.host);
+  if (!ip) return std::nullopt;
+  return SocketAddress{.ip = *ip, .port = endpoint.port, .path = {}};
+}
+
+Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec, const Compiled* previous) {
+  auto result = std::make_shared<Compiled>();
+  result->spec = std::move(spec);
+
+  ByName<ListenerSpec> old_listeners(previous ? &previous->spec->listeners : nullptr);
+  for (std::size_t i = 0; i < result->spec->listeners.size(); ++i) {
+    auto settings = compile_listener(result->spec->listeners[i]);
+    if (!settings) return std::unexpected(std::move(settings.error()));
+    const auto at = old_listeners.find((*settings)->name, i);
+    result->listeners.push_back(at ? keep_if_equal(*settings, previous->listeners[*at]) : *settings);
+  }
+
+  ByName<ClusterSpec> old_clusters(previous ? &previous->spec->clusters : nullptr);
+  for (std::size_t i = 0; i < result->spec->clusters.size(); ++i) {
+    const ClusterSpec& cluster = result->spec->clusters[i];
+    CompiledCluster compiled{compile_cluster(cluster), compile_health_check(cluster.health_check)};
+    if (const auto at = old_clusters.find(cluster.name, i)) {
+      compiled.settings = keep_if_equal(compiled.settings, previous->clusters[*at].settings);
+      compiled.health_check = keep_if_equal(compiled.health_check, previous->clusters[*at].health_check);
+    }
+    result->clusters.push_back(std::move(compiled));
+  }
+
+  compile_routes(previous, *result);
+  return result;
+}
+
+}  // namespace weir::config

@@ -1,0 +1,227 @@
+#include <fmt/ranges.h>
+
+#include "config/address.h"
+#include "config/codecs.h"
+#include "config/json.h"
+#include "config/schemas.h"
+
+namespace weir::config {
+
+namespace {
+
+constexpr Choice<Balance> kBalances[] = {
+    {"round_robin", Balance::kRoundRobin},
+    {"weighted_round_robin", Balance::kRoundRobin},
+    {"random", Balance::kRandom},
+    {"least_connections", Balance::kLeastConnections},
+    {"power_of_two", Balance::kPowerOfTwo},
+    choice_not_yet<Balance>("peak_ewma"),
+    choice_not_yet<Balance>("ring_hash"),
+    choice_not_yet<Balance>("maglev"),
+    choice_not_yet<Balance>("ip_hash"),
+};
+constexpr Choice<Protocol> kProtocols[] = {
+    {"auto", Protocol::kAuto}, {"http1", Protocol::kHttp1}, choice_not_yet<Protocol>("http2")};
+constexpr Choice<DnsFamily> kFamilies[] = {
+    {"auto", DnsFamily::kAuto}, {"ipv4", DnsFamily::kIpv4}, {"ipv6", DnsFamily::kIpv6}, {"all", DnsFamily::kAll}};
+constexpr Choice<HealthCheckType> kHealthCheckTypes[] = {{"http", HealthCheckType::kHttp},
+                                                         {"tcp", HealthCheckType::kTcp},
+                                                         choice_not_yet<HealthCheckType>("grpc")};
+
+// The name a backend has if it is given none: what stands in its URL.
+std::string_view name_in_url(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  return scheme == std::string_view::npos ? url : url.substr(scheme + 3);
+}
+
+struct BackendUrl : Leaf {
+  static void read(Reader& reader, NodeId id, Endpoint& out) {
+    const auto text = reader.scalar(id, "a URL such as http://127.0.0.1:8001");
+    if (!text) return;
+    auto address = parse_backend_url(*text, reader.base_dir());
+    if (address) {
+      out = std::move(*address);
+      return;
+    }
+    const bool is_bare = text->find("://") == std::string_view::npos && parse_endpoint(*text, {}).has_value();
+    reader.error(id, std::move(address.error()), is_bare ? fmt::format("did you mean 'http://{}'?", *text) : std::string());
+  }
+  static void write(JsonWriter& writer, const Endpoint& value) {
+    writer.string(value.kind == Endpoint::Kind::kUnix ? to_string(value) : "http://" + to_string(value));
+  }
+};
+
+constexpr Field<BackendSpec> kBackendFields[] = {
+    field<&BackendSpec::name, NameValue>("name"),
+    field<&BackendSpec::address, BackendUrl>("url", Presence::kRequired),
+    field<&BackendSpec::weight, Integer<std::uint32_t, 0, 1'000'000>>("weight"),
+    field<&BackendSpec::max_connections, CountOrNone>("max_connections"),
+};
+
+void check_backend(Reader& reader, NodeId id, BackendSpec& backend) {
+  if (reader.find_key(id, "name") != kNoNode || backend.address.host.empty()) return;
+  backend.name = to_string(backend.address);
+  // A name that was made from environment variables is shown as the URL is.
+  const Reader::Scope scope(reader, std::string_view("url"));
+  const std::string url(reader.unexpanded());
+  if (url.empty()) return;
+  const std::string_view pointer = reader.pointer();
+  reader.note_unexpanded(fmt::format("{}/name", pointer.substr(0, pointer.rfind('/'))), std::string(name_in_url(url)));
+}
+constexpr Schema<BackendSpec> kBackendSchema{kBackendFields, check_backend};
+
+constexpr Field<DnsSpec> kDnsFields[] = {
+    field<&DnsSpec::refresh, Interval>("refresh"),
+    field<&DnsSpec::family, OneOf<DnsFamily, kFamilies>>("family"),
+};
+constexpr Schema<DnsSpec> kDnsSchema{kDnsFields};
+
+constexpr Field<ResponseLimits> kLimitFields[] = {
+    field<&ResponseLimits::header_bytes, SizeOrNone>("header_bytes"),
+    field<&ResponseLimits::headers, CountOrNone>("headers"),
+};
+constexpr Schema<ResponseLimits> kLimitsSchema{kLimitFields};
+
+// A key that means nothing to a TCP check and is not shown for one.
+template <auto Member, typename Codec>
+constexpr Field<HealthCheckSpec> http_field(std::string_view key) {
+  Field<HealthCheckSpec> result = field<Member, Codec>(key);
+  result.write = [](JsonWriter& writer, std::string_view name, const HealthCheckSpec& check) {
+    if (check.type == HealthCheckType::kHttp) field<Member, Codec>(name).write(writer, name, check);
+  };
+  return result;
+}
+
+constexpr Field<HealthCheckSpec> kHealthCheckFields[] = {
+    field<&HealthCheckSpec::type, OneOf<HealthCheckType, kHealthCheckTypes>>("type"),
+    http_field<&HealthCheckSpec::path, UrlPath>("path"),
+    http_field<&HealthCheckSpec::host, HostAndPort>("host"),
+    field<&HealthCheckSpec::interval, Interval>("interval"),
+    field<&HealthCheckSpec::timeout, Interval>("timeout"),
+    field<&HealthCheckSpec::unhealthy_after, Integer<std::uint32_t, 1, 1000>>("unhealthy_after"),
+    field<&HealthCheckSpec::healthy_after, Integer<std::uint32_t, 1, 1000>>("healthy_after"),
+    http_field<&HealthCheckSpec::expect, StatusRanges>("expect"),
+};
+
+void check_health_check(Reader& reader, NodeId id, HealthCheckSpec& check) {
+  if (check.type == HealthCheckType::kHttp) return;
+  for (const std::string_view key : {"path", "host", "expect"}) {
+    const NodeId found = reader.find_key(id, key);
+    if (found != kNoNode) reader.error(found, fmt::format("'{}' goes with 'type: http' only", key));
+  }
+}
+constexpr Schema<HealthCheckSpec> kHealthCheckSchema{kHealthCheckFields, check_health_check};
+
+// The events after which an attempt is made again: a list in the file, two switches in the spec.
+struct RetryOn : Leaf {
+  static void read(Reader& reader, NodeId id, RetrySpec& out) {
+    if (!reader.expect_list(id)) return;
+    out.on_connect_failure = false;
+    out.on_reset = false;
+    const YamlNode& list = reader.node(id);
+    for (std::size_t i = 0; i < list.count; ++i) {
+      const Reader::Scope scope(reader, i);
+      const NodeId entry = reader.tree().child(list, i);
+      const auto text = reader.scalar(entry, "connect_failure or reset");
+      if (text) read_event(reader, entry, *text, out);
+    }
+  }
+  static void read_event(Reader& reader, NodeId entry, std::string_view text, RetrySpec& out) {
+    constexpr std::string_view kEvents[] = {"connect_failure", "reset"};
+    if (text == "502" || text == "503" || text == "504" || text == "unavailable") {
+      choice_not_built(reader, entry, text);
+    } else if (text == kEvents[0]) {
+      out.on_connect_failure = true;
+    } else if (text == kEvents[1]) {
+      out.on_reset = true;
+    } else {
+      wrong_choice(reader, entry, text, kEvents);
+    }
+  }
+  static void write(JsonWriter& writer, std::string_view key, const RetrySpec& retry) {
+    writer.member(key, [&] {
+      writer.begin_list();
+      if (retry.on_connect_failure) writer.string("connect_failure");
+      if (retry.on_reset) writer.string("reset");
+      writer.end_list();
+    });
+  }
+};
+
+constexpr Field<RetrySpec> kBackoffFields[] = {
+    field<&RetrySpec::backoff_base, Delay>("base"),
+    field<&RetrySpec::backoff_max, Delay>("max"),
+};
+
+void check_backoff(Reader& reader, NodeId id, RetrySpec& retry) {
+  if (retry.backoff_base <= retry.backoff_max) return;
+  const NodeId max = reader.find_value(id, "max");
+  reader.error(max == kNoNode ? reader.find_value(id, "base") : max,
+               fmt::format("backoff: base {} is above max {}", format_duration(retry.backoff_base),
+                           format_duration(retry.backoff_max)));
+}
+constexpr Schema<RetrySpec> kBackoffSchema{kBackoffFields, check_backoff};
+
+constexpr Field<RetrySpec> kRetryFields[] = {
+    field<&RetrySpec::attempts, Integer<std::uint32_t, 1, 100>>("attempts"),
+    {"on", RetryOn::read, RetryOn::write, RetryOn::leaves},
+    field<&RetrySpec::budget_basis_points, PercentageOrNone>("budget"),
+    field<&RetrySpec::methods, ScalarList<MethodValue>>("methods"),
+    {"backoff", [](Reader& reader, NodeId id, RetrySpec& out) { read_section(reader, id, kBackoffSchema, out); },
+     [](JsonWriter& writer, std::string_view key, const RetrySpec& retry) {
+       writer.member(key, [&] { write_section(writer, kBackoffSchema, retry); });
+     },
+     [](LeafList& list) { list_leaves(list, kBackoffSchema); }},
+};
+constexpr Schema<RetrySpec> kRetrySchema{kRetryFields};
+
+constexpr Field<ClusterTimeouts> kTimeoutFields[] = {
+    field<&ClusterTimeouts::connect, TimeoutOrNone>("connect"),
+    field<&ClusterTimeouts::request, TimeoutOrNone>("request"),
+    field<&ClusterTimeouts::stream_idle, TimeoutOrNone>("stream_idle"),
+    field<&ClusterTimeouts::total, TimeoutOrNone>("total"),
+    field<&ClusterTimeouts::idle, TimeoutOrNone>("idle"),
+};
+constexpr Schema<ClusterTimeouts> kTimeoutsSchema{kTimeoutFields};
+
+constexpr Field<ClusterSpec> kClusterFields[] = {
+    field<&ClusterSpec::name, NameValue>("name"),
+    field<&ClusterSpec::balance, OneOf<Balance, kBalances>>("balance"),
+    not_yet<ClusterSpec>("hash_on"),
+    not_yet<ClusterSpec>("sticky"),
+    field<&ClusterSpec::protocol, OneOf<Protocol, kProtocols>>("protocol"),
+    field<&ClusterSpec::backends, ListOf<Section<BackendSpec, kBackendSchema>>>("backends", Presence::kRequired),
+    field<&ClusterSpec::dns, Section<DnsSpec, kDnsSchema>>("dns"),
+    not_yet<ClusterSpec>("tls"),
+    not_yet<ClusterSpec>("proxy_protocol"),
+    field<&ClusterSpec::limits, Section<ResponseLimits, kLimitsSchema>>("limits"),
+    field<&ClusterSpec::health_check, Maybe<Section<HealthCheckSpec, kHealthCheckSchema>>>("health_check"),
+    not_yet<ClusterSpec>("outlier_detection"),
+    not_yet<ClusterSpec>("circuit_breaker"),
+    not_yet<ClusterSpec>("slow_start"),
+    field<&ClusterSpec::retry, Section<RetrySpec, kRetrySchema>>("retry"),
+    field<&ClusterSpec::timeouts, Section<ClusterTimeouts, kTimeoutsSchema>>("timeouts"),
+    not_yet<ClusterSpec>("queue"),
+};
+
+void check_cluster(Reader& reader, NodeId id, ClusterSpec& cluster) {
+  cluster.position = reader.position(reader.first_key(id));
+}
+
+}  // namespace
+
+constinit const Schema<ClusterSpec> kClusterSchema{kClusterFields, check_cluster};
+
+std::expected<Balance, std::string> parse_balance(std::string_view name) {
+  std::vector<std::string_view> allowed;
+  for (const Choice<Balance>& choice : kBalances) {
+    if (choice.text == name && choice.is_built) return choice.value;
+    if (choice.text == name) return std::unexpected("this policy is not supported yet");
+    if (choice.is_built) allowed.push_back(choice.text);
+  }
+  return std::unexpected(fmt::format("expected one of {}", fmt::join(allowed, ", ")));
+}
+
+std::string_view to_string(Balance balance) { return OneOf<Balance, kBalances>::name(balance); }
+
+}  // namespace weir::config

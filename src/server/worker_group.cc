@@ -1,0 +1,13 @@
+#include "server/worker_group.h"
+
+namespace weir::server {
+
+void MailedEvents::connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) {
+  control_.post([this, cluster, backend, refused] { reports_.on_connect_failed(cluster, backend, refused); });
+}
+
+void MailedEvents::reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) {
+  control_.post([this, cluster, backend] { reports_.on_reclaim_wanted(worker_, cluster, backend); });
+}
+
+}  // namespace weir::server
