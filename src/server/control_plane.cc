@@ -20,8 +20,9 @@ ControlPlane::ControlPlane(ControlEnvironment environment)
                   .logger = logger_,
                   .observer = *this}),
       lifecycle_(loop_, workers_, *environment_.service, logger_, environment_.on_stopped) {
+  WorkerReports& reports = *this;
   for (std::size_t i = 0; i < environment_.workers; ++i) {
-    events_.push_back(std::make_unique<MailedEvents>(i, loop_, *this));
+    events_.push_back(std::make_unique<MailedEvents>(i, loop_, reports));
   }
 }
 
@@ -46,7 +47,7 @@ Result<void> ControlPlane::start(CompiledPtr initial, const std::vector<Controll
     const auto address = config::to_socket_address(admin->address);
     admin::AdminSettings settings{.address = address.value_or(SocketAddress{}), .token = std::nullopt};
     if (!admin->token.empty()) settings.token = admin->token;
-    admin_ = std::make_unique<admin::AdminServer>(loop_, *this, std::move(settings));
+    admin_ = std::make_unique<admin::AdminServer>(loop_, view(), std::move(settings));
     const auto inherited = environment_.take_inherited && address ? environment_.take_inherited(*address) : std::nullopt;
     if (auto started = admin_->start(inherited); !started) {
       admin_.reset();
