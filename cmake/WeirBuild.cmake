@@ -4,6 +4,7 @@ set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})  # build/release/weir, whatever folder made it
 
 find_program(CCACHE ccache)
 if(CCACHE)
@@ -40,22 +41,24 @@ if(WEIR_FUZZ)
 endif()
 if(WEIR_THINLTO)
   target_compile_options(weir_options INTERFACE -flto=thin)
-  target_link_options(weir_options INTERFACE -flto=thin)
+  target_link_options(weir_options INTERFACE -flto=thin -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/thinlto-cache)
 endif()
 
 if(WEIR_TESTS)
   enable_testing()
   find_package(GTest REQUIRED)
-  include(GoogleTest)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
   find_library(RAPIDCHECK rapidcheck REQUIRED)
   find_library(HTTP_PARSER http_parser REQUIRED)
   find_package(benchmark REQUIRED)
 endif()
 
-# weir_library(NAME FOLDER DEPS ...): the folder's own *.cc become weir::NAME (an interface library if there are none);
-# *_test.cc become one test program NAME_test, each *_fuzz.cc a fuzz target, *_bench.cc one program NAME_bench.
+# weir_library(NAME FOLDER DEPS ... [TEST_DEPS ...] [LABELS ...] [TEST_TIMEOUT_S n]): the folder's own *.cc become
+# weir::NAME (an interface library if there are none); *_test.cc become one test program NAME_test, each *_fuzz.cc a
+# fuzz target, *_bench.cc one program NAME_bench. TEST_DEPS are for tests, fuzz targets and benchmarks only; LABELS and
+# TEST_TIMEOUT_S go to weir_test.
 function(weir_library name folder)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "DEPS")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "TEST_TIMEOUT_S" "DEPS;TEST_DEPS;LABELS")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cc)
   file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*_test.cc)
   file(GLOB fuzzers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*_fuzz.cc)
@@ -72,26 +75,69 @@ function(weir_library name folder)
   endif()
   add_library(weir::${name} ALIAS weir_${name})
   if(WEIR_TESTS AND tests)
-    weir_test(${name}_test SOURCES ${tests} DEPS weir::${name})
+    weir_test(${name}_test SOURCES ${tests} DEPS weir::${name} ${arg_TEST_DEPS}
+              LABELS ${arg_LABELS} TIMEOUT_S ${arg_TEST_TIMEOUT_S})
   endif()
   if(WEIR_TESTS AND benches)
     add_executable(${name}_bench ${benches})
-    target_link_libraries(${name}_bench PRIVATE weir::${name} weir_options benchmark::benchmark_main)
+    target_link_libraries(${name}_bench PRIVATE weir::${name} ${arg_TEST_DEPS} weir_options benchmark::benchmark_main)
   endif()
   if(WEIR_FUZZ)
     foreach(source IN LISTS fuzzers)
       get_filename_component(target ${source} NAME_WE)
       add_executable(${target} ${source})
-      target_link_libraries(${target} PRIVATE weir::${name} weir_options)
+      target_link_libraries(${target} PRIVATE weir::${name} ${arg_TEST_DEPS} weir_options)
       target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+      weir_add_to_manifest(${target} fuzz $<TARGET_FILE:${target}> LABELS fuzz)
     endforeach()
   endif()
 endfunction()
 
-# weir_test(NAME SOURCES ... DEPS ...): a GoogleTest program whose cases ctest knows one by one.
+# weir_test(NAME SOURCES ... DEPS ... [LABELS ...] [TIMEOUT_S n]): a GoogleTest program. Labels that ./test.sh knows:
+#   threads       several threads are at work: runs under ThreadSanitizer too
+#   integration   drives the programs weir and weir-backend (in the folder $WEIR_BINARIES): runs against the release
+#                 build and the address-sanitized one, not the development build
+#   release-only  measures (memory, allocations, time): runs against the release build alone
+#   serial        runs while no other test does
 function(weir_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT_S" "SOURCES;DEPS;LABELS")
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE ${arg_DEPS} weir_options GTest::gmock GTest::gtest_main ${RAPIDCHECK} ${HTTP_PARSER})
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} weir_options GTest::gmock GTest::gtest_main
+                        ${RAPIDCHECK} ${HTTP_PARSER})
+  weir_add_to_manifest(${name} gtest $<TARGET_FILE:${name}> LABELS ${arg_LABELS} TIMEOUT_S ${arg_TIMEOUT_S})
 endfunction()
+
+# weir_python_test(NAME SCRIPT path [LABELS ...] [TIMEOUT_S n]): a Python unittest program, with labels as above.
+function(weir_python_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SCRIPT;TIMEOUT_S" "LABELS")
+  get_filename_component(script ${arg_SCRIPT} ABSOLUTE)
+  weir_add_to_manifest(${name} python ${script} LABELS ${arg_LABELS} TIMEOUT_S ${arg_TIMEOUT_S})
+endfunction()
+
+# The test programs of a build folder stand in its tests.txt, one a line: name|kind|program|labels|bound in seconds.
+# tools/run_tests.py reads it and counts single cases; a process for each case would cost more than the cases do.
+function(weir_add_to_manifest name kind program)
+  cmake_parse_arguments(PARSE_ARGV 3 arg "" "TIMEOUT_S" "LABELS")
+  if(NOT arg_TIMEOUT_S)
+    set(arg_TIMEOUT_S 120)
+  endif()
+  list(JOIN arg_LABELS "," labels)
+  set_property(GLOBAL APPEND PROPERTY weir_manifest "${name}|${kind}|${program}|${labels}|${arg_TIMEOUT_S}")
+  if(kind STREQUAL fuzz)
+    return()
+  endif()
+  set(command ${program})
+  if(kind STREQUAL python)
+    set(command ${Python3_EXECUTABLE} ${program})
+  endif()
+  add_test(NAME ${name} COMMAND ${command})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT_S} LABELS "${arg_LABELS}"
+    ENVIRONMENT "WEIR_BINARIES=${CMAKE_BINARY_DIR};WEIR_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+endfunction()
+
+function(weir_write_manifest)
+  get_property(lines GLOBAL PROPERTY weir_manifest)
+  list(JOIN lines "\n" text)
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/tests.txt CONTENT "${text}\n")
+endfunction()
+cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL weir_write_manifest)

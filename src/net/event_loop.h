@@ -84,13 +84,15 @@ class EventLoop {
   // One turn. With `may_wait` false, or with something left to do, it does not wait.
   void run_turn(bool may_wait);
 
+  // What the end of a turn does; for an owner that takes its objects apart outside of one.
+  void destroy_retired();
+
   // When this loop next has to run if nothing comes from outside: now() if something is left to do, else the next timer.
   TimePoint next_wakeup() const;
 
  private:
   void flush_dirty();
   void read_mail();
-  void destroy_retired();
   bool work_left() const { return !ready_.empty() || !dirty_.empty() || has_mail_.load(std::memory_order_acquire); }
 
   Engine& engine_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "filters/filter.h"
 #include "http/limits.h"
 #include "net/address.h"
+#include "observe/access_log.h"
 #include "routing/route_table.h"
 #include "upstream/cluster.h"
 
@@ -22,6 +24,17 @@ struct AccessLogSettings {
   std::string path;  // "-" is stdout
   bool json = true;
   bool operator==(const AccessLogSettings&) const = default;
+};
+
+// What all workers count together of one listener; kept over reloads that keep the listener's name. Not part of what a
+// comparison of settings sees.
+class ListenerShared {
+ public:
+  std::atomic<std::uint32_t>& connections() const { return *connections_; }
+  bool operator==(const ListenerShared&) const { return true; }
+
+ private:
+  std::shared_ptr<std::atomic<std::uint32_t>> connections_ = std::make_shared<std::atomic<std::uint32_t>>(0);
 };
 
 struct ListenerSettings {
@@ -38,6 +51,7 @@ struct ListenerSettings {
   std::optional<AccessLogSettings> access_log;
   std::vector<Cidr> trusted_proxies;
   bool via = false;
+  ListenerShared shared;
 
   bool operator==(const ListenerSettings&) const = default;
 };
@@ -87,6 +101,7 @@ struct ClusterSnapshot {
 struct Snapshot {
   std::uint64_t generation = 1;
   std::vector<std::shared_ptr<const ListenerSettings>> listeners;
+  std::vector<std::shared_ptr<observe::AccessLog>> access_logs;  // of the listeners, by position; null where there is none
   std::vector<std::shared_ptr<const Route>> routes;  // in the order of RouteTable's indices
   std::shared_ptr<const routing::RouteTable> route_table;
   std::vector<ClusterSnapshot> clusters;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "net/event_loop.h"
-#include "observe/access_log.h"
 #include "observe/metric_store.h"
 #include "proxy/snapshot.h"
 
@@ -41,11 +40,11 @@ struct WorkerEnvironment {
   observe::MetricStore* metrics = nullptr;
   UpstreamEvents* upstream_events = nullptr;
   ConnectionBoard* board = nullptr;
-  // The sink of an access log for this worker; null if the listener has none. Called at apply(), in the worker's thread.
-  std::function<std::shared_ptr<observe::AccessLogSink>(const ListenerSettings&)> open_access_log;
   // Hands a connection to another worker: its `take_over` is called there by mail. Called in this worker's thread.
   std::function<void(std::size_t worker, const std::string& listener, SocketId socket, IpAddress peer, std::uint16_t port)>
       hand_over;
+  // Accepting pauses for lack of descriptors; for the log. May be empty.
+  std::function<void(const std::string& listener)> accept_paused;
 };
 
 struct ListenerSocket {
@@ -72,7 +71,7 @@ class Worker {
   void update_members(const std::string& cluster, std::shared_ptr<const Membership> members);
   // One member's weight or usability changed.
   void update_member(const std::string& cluster, const Member& member);
-  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one. How many it closed.
+  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one. Returns how many.
   std::size_t reclaim_idle(const std::string& cluster, const Backend& backend);
   // The answer of all other workers to this one's UpstreamEvents::reclaim_idle: how many connections were closed.
   void reclaimed(const std::string& cluster, const std::shared_ptr<Backend>& backend, std::size_t closed);

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/local_ref.h"
+#include "observe/metric_store.h"
+#include "proxy/status_counters.h"
+#include "upstream/balancing/balancer.h"
+#include "upstream/pool/pool.h"
+#include "upstream/retry_budget.h"
+
+namespace weir::proxy {
+
+// One worker's live state of one backend. Lives until it has left its cluster and nothing of it runs.
+class BackendRuntime final : public LocalCounted {
+ public:
+  BackendRuntime(PoolContext& pools, std::shared_ptr<const ClusterSettings> cluster, std::shared_ptr<Backend> backend)
+      : pool(pools, std::move(cluster), std::move(backend)) {}
+
+  Pool pool;
+  std::uint32_t position = balancing::kNoBackend;  // in its cluster; kNoBackend once it has left
+  std::uint32_t active = 0;                        // attempts under way
+  std::uint64_t requests = 0;
+  observe::HistogramRef duration;
+  StatusCounters statuses;
+};
+
+// One worker's live state of one cluster: who is in it, the balancer's position, the retry budget. Kept over reloads that
+// keep the cluster's name. One thread.
+class ClusterRuntime final : public LocalCounted {
+ public:
+  ClusterRuntime(PoolContext& pools, std::shared_ptr<const ClusterSettings> settings, std::uint64_t seed);
+  ~ClusterRuntime();
+
+  const ClusterSettings& settings() const { return *settings_; }
+  void configure(std::shared_ptr<const ClusterSettings> settings);
+  // Backends that stay keep their state.
+  void set_members(const Membership& members);
+  void update_member(const Member& member);
+  // Nothing of it is configured any more.
+  void retire();
+
+  // The backend for one attempt; null if none is usable. `avoid` holds positions of this epoch().
+  BackendRuntime* pick(std::span<const std::uint32_t> avoid, std::uint64_t hash);
+  // Rises when positions change their meaning.
+  std::uint32_t epoch() const { return epoch_; }
+
+  void attempt_started(BackendRuntime& backend);
+  void attempt_ended(BackendRuntime& backend);
+  // A refused connection: it takes no more requests until the control thread says otherwise.
+  void mark_unusable(BackendRuntime& backend);
+
+  BackendRuntime* find(const Backend& backend);
+  const std::vector<LocalRef<BackendRuntime>>& backends() const { return backends_; }
+  RetryBudget& budget() { return budget_; }
+  observe::Counter& retries(std::string_view reason);
+
+ private:
+  void rebuild();
+
+  PoolContext& pools_;
+  std::shared_ptr<const ClusterSettings> settings_;
+  const std::uint64_t seed_;
+  std::unique_ptr<balancing::Balancer> balancer_;
+  std::vector<LocalRef<BackendRuntime>> backends_;  // the position is the balancer's
+  std::vector<balancing::BackendLoad> loads_;
+  RetryBudget budget_;
+  std::uint32_t epoch_ = 0;
+  observe::CounterRef retry_counters_[8];
+  std::string_view retry_reasons_[8];
+  bool stale_ = false;  // the balancer must be rebuilt before the next pick
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+
+#include "base/slab.h"
+#include "http/date.h"
+#include "net/splice_relay.h"
+#include "net/transport.h"
+#include "observe/metric_store.h"
+#include "proxy/request_id.h"
+#include "proxy/route_runtime.h"
+#include "proxy/worker.h"
+#include "upstream/pool/pool.h"
+
+namespace weir::proxy {
+
+class Http1Downstream;
+class Stream;
+struct DownstreamTag;
+
+// What all connections and streams of one worker use. One thread.
+struct WorkerContext {
+  explicit WorkerContext(WorkerEnvironment given);
+
+  WorkerEnvironment environment;
+  EventLoop& loop;
+  observe::MetricStore& metrics;
+  ReadScratch scratch;
+  std::string text_scratch;  // for paths and hosts in normal form; grows to the longest
+  PipePool pipes;
+  PoolContext pools;
+  http::DateCache date;
+  RequestIds request_ids;
+  RouteRuntimes routes;
+  Slab<Stream> streams;
+  Slab<Http1Downstream> connections;
+  IntrusiveList<Http1Downstream, DownstreamTag> open;
+  observe::CounterRef requests_total;
+  observe::GaugeRef connections_gauge;
+  bool draining = false;
+
+  // The connection no longer counts; from its own close().
+  void connection_closed(Http1Downstream& connection);
+  // Lets go of `backend` at the end of the turn, when nothing of it can be on the stack any more.
+  void release_later(LocalRef<BackendRuntime> backend);
+
+ private:
+  class Releaser final : public Retired {
+   public:
+    void destroy() override { held.clear(); }
+    std::vector<LocalRef<BackendRuntime>> held;
+  };
+  Releaser releaser_;
+};
+
+}  // namespace weir::proxy

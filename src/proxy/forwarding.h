@@ -1,0 +1,45 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "http/head.h"
+#include "net/address.h"
+
+// What a proxy changes in the heads that pass through it (RFC 9110 7.6, RFC 9112 9). Pure functions over heads.
+namespace weir::proxy {
+
+// Who sent a request, as far as it can be believed.
+struct ClientIdentity {
+  IpAddress peer;
+  IpAddress client;   // the rightmost address that is no trusted proxy's; the peer if it is not trusted itself
+  bool trusted = false;  // the peer is a trusted proxy
+};
+ClientIdentity identify_client(const http::RequestHead& head, const IpAddress& peer, std::span<const Cidr> trusted);
+
+struct ForwardingFacts {
+  const ClientIdentity* identity;
+  std::string_view scheme;      // "http"
+  std::string_view request_id;  // in the arena; what goes to the backend and back
+  bool via;
+};
+
+// Removes hop-by-hop fields and what an untrusted client may not say; sets x-forwarded-*, x-request-id, host. New text is put
+// into the head's arena. Framing and upgrade are said again in HTTP/1.1 terms.
+void prepare_request(http::RequestHead& head, const ForwardingFacts& facts);
+
+struct ResponseFacts {
+  std::string_view request_id;
+  std::string_view date;  // IMF-fixdate of now, for a response without one
+  bool via;
+};
+// Removes hop-by-hop fields and sets date and x-request-id. Framing and connection fields are the client codec's part.
+void prepare_response(http::ResponseHead& head, const ResponseFacts& facts);
+
+// Names that Weir sets or that frame messages are taken out of trailers.
+void clean_trailers(http::FieldList& trailers);
+
+// Usable as an x-request-id: 1 to 128 visible ASCII characters.
+bool is_request_id(std::string_view text);
+
+}  // namespace weir::proxy

@@ -1,0 +1,476 @@
+#include "proxy/http1_downstream.h"
+
+#include <algorithm>
+
+#include "http/http1/encoder.h"
+#include "proxy/stream.h"
+
+namespace weir::proxy {
+
+using http::BodyKind;
+using http::FieldId;
+using http1::Event;
+
+namespace {
+
+// How much of a request's body is read and dropped after its answer, so that the connection can be kept.
+constexpr std::uint64_t kDiscardBytes = 256 * 1024;
+// How much and how long a client may go on sending after the last answer, so that it gets to read it.
+constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
+constexpr Duration kLingerGap = 2s;
+constexpr Duration kLingerTime = 30s;
+// What body_min_rate is averaged over.
+constexpr Duration kRateWindow = 30s;
+
+}  // namespace
+
+Http1Downstream::Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const IpAddress& peer)
+    : context_(context),
+      listener_(std::move(listener)),
+      io_(context.loop),
+      timer_(static_cast<TimerHandler&>(*this)),
+      peer_(peer) {
+  listener_->active_connections->add(1);
+  context_.connections_gauge->add(1);
+  context_.open.push_back(*this);
+}
+
+Http1Downstream::~Http1Downstream() {
+  WEIR_ASSERT(phase_ == Phase::closed && stream_ == nullptr);
+}
+
+Result<void> Http1Downstream::start(SocketId socket) {
+  io_.open(socket);
+  arm(listener_->settings->idle_timeout);
+  return context_.loop.engine().watch(socket, *this);
+}
+
+void Http1Downstream::drain() {
+  draining_ = true;
+  if (phase_ != Phase::idle) return;
+  readable_ = true;
+  context_.loop.mark_ready(*this);
+}
+
+void Http1Downstream::cut() {
+  if (phase_ == Phase::closed) return;
+  if (stream_ != nullptr) {
+    Stream* stream = std::exchange(stream_, nullptr);
+    stream->on_client_gone();
+  }
+  io_.reset();
+  close();
+}
+
+void Http1Downstream::on_ready(Readiness readiness) {
+  if (phase_ == Phase::closed) return;
+  if ((readiness.bits & Readiness::failed) != 0) return client_gone();
+  if (readiness.peer_gone()) peer_fin_ = true;
+  if (readiness.can_write() && (io_.unsent() > 0 || response_relay_ != nullptr)) context_.loop.mark_dirty(*this);
+  if (!readiness.can_read()) return;
+  readable_ = true;
+  if (wants_input()) read();
+}
+
+bool Http1Downstream::wants_input() const {
+  switch (phase_) {
+    case Phase::idle:
+    case Phase::head:
+    case Phase::discard:
+    case Phase::linger: return true;
+    case Phase::body:
+    case Phase::tunnel: return !paused_;
+    case Phase::busy:
+    case Phase::closed: return false;
+  }
+  return false;
+}
+
+void Http1Downstream::resume() {
+  if (response_relay_ != nullptr) context_.loop.mark_dirty(*this);
+  if (!wants_input()) return;
+  read();
+  // Drained and still without a request: nothing is lost by closing.
+  if (draining_ && phase_ == Phase::idle && !readable_ && stream_ == nullptr) close();
+}
+
+bool Http1Downstream::divert() {
+  if (phase_ != Phase::body || io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
+  request_relay_ = stream_->splice_request(decoder_.body().remaining());
+  return request_relay_ != nullptr;
+}
+
+void Http1Downstream::read() {
+  if (phase_ == Phase::linger) return read_linger();
+  if (phase_ == Phase::tunnel) return read_tunnel();
+  if (request_relay_ != nullptr || divert()) return request_relay_->source_ready();
+  if (!readable_ && !peer_fin_) return decode(io_.reread(context_.scratch));
+  const Transport::Input input = io_.read(context_.scratch);
+  readable_ = !input.drained;
+  if (input.fresh > 0) {
+    listener_->received->add(input.fresh);
+    note_progress(input.fresh);
+  }
+  decode(input);
+}
+
+void Http1Downstream::decode(Transport::Input input) {
+  std::string_view bytes = input.bytes;
+  while (wants_input() && request_relay_ == nullptr) {
+    if (stream_ == nullptr && phase_ != Phase::discard) {
+      if (bytes.empty()) break;
+      begin_request();
+    }
+    http1::Step step;
+    const http::HeadLimits& limits = listener_->settings->head_limits;
+    if (stream_ != nullptr) {
+      step = decoder_.next(bytes, stream_->request(), stream_->request_trailers(), limits);
+    } else {
+      Arena arena(context_.loop.buffers());
+      http::RequestHead nobody(arena);
+      http::FieldList trailers(arena);
+      step = decoder_.next(bytes, nobody, trailers, limits);
+    }
+    bytes.remove_prefix(step.consumed);
+    if (!deliver(step)) break;
+  }
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::linger) return;
+  io_.keep(bytes);
+  if (input.status == IoStatus::end || input.status == IoStatus::failed) {
+    if (wants_input() && request_relay_ == nullptr) return on_end_of_input(input.status);
+    peer_fin_ = true;
+    if (input.status == IoStatus::failed) client_gone();
+    return;
+  }
+  if ((readable_ || peer_fin_) && wants_input()) context_.loop.mark_ready(*this);
+}
+
+// False if there is nothing more to decode just now.
+bool Http1Downstream::deliver(const http1::Step& step) {
+  switch (step.event) {
+    case Event::need_more:
+      if (phase_ == Phase::head && decoder_.between_messages() && step.consumed > 0) return true;
+      return false;
+    case Event::head:
+      client_is_1_0_ = stream_->request().version == http::Version::http_1_0;
+      keep_alive_ = stream_->request().keep_alive;
+      phase_ = Phase::body;
+      stream_->on_request_head();
+      if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) arm_body_timer();
+      return phase_ != Phase::closed;
+    case Event::body:
+      if (stream_ != nullptr) {
+        stream_->on_request_body(step.body);
+      } else if ((discarded_ += step.body.size()) > kDiscardBytes) {
+        close_after_ = true;
+        linger_after_flush_ = true;
+        context_.loop.mark_dirty(*this);
+        return false;
+      }
+      return true;
+    case Event::end:
+      if (phase_ == Phase::discard) {
+        next_request();
+        return true;
+      }
+      end_request();
+      return true;
+    case Event::error:
+      request_error(reason_of(step.error));
+      return false;
+  }
+  return false;
+}
+
+void Http1Downstream::begin_request() {
+  phase_ = Phase::head;
+  stream_ = context_.streams.make(context_, listener_, *this, peer_);
+  arm(listener_->settings->header_timeout);
+}
+
+void Http1Downstream::end_request() {
+  if (phase_ != Phase::body) return;
+  phase_ = Phase::busy;
+  context_.loop.timers().disarm(timer_);
+  if (stream_ != nullptr) stream_->on_request_end();
+}
+
+void Http1Downstream::request_error(ReplyReason reason) {
+  close_after_ = true;
+  if (stream_ != nullptr) return stream_->on_request_error(reason);
+  // The rest of a body that nobody wants turned out broken: the answer is out, only the connection can't go on.
+  linger_after_flush_ = true;
+  context_.loop.mark_dirty(*this);
+}
+
+void Http1Downstream::on_end_of_input(IoStatus status) {
+  if (status == IoStatus::failed || phase_ == Phase::body || phase_ == Phase::head) return client_gone();
+  if (io_.unsent() == 0) return close();
+  linger_after_flush_ = true;
+  context_.loop.mark_dirty(*this);
+}
+
+void Http1Downstream::client_gone() {
+  if (stream_ != nullptr) {
+    Stream* stream = std::exchange(stream_, nullptr);
+    stream->on_client_gone();
+  }
+  close();
+}
+
+void Http1Downstream::read_tunnel() {
+  const Transport::Input input = io_.kept() > 0 ? io_.reread(context_.scratch) : io_.read(context_.scratch);
+  if (input.fresh > 0) listener_->received->add(input.fresh);
+  const bool from_socket = input.fresh > 0 || input.status != IoStatus::ok;
+  if (from_socket) readable_ = !input.drained;
+  if (!input.bytes.empty()) stream_->on_request_body(input.bytes);
+  if (phase_ != Phase::tunnel) return;
+  if (input.status == IoStatus::failed) return client_gone();
+  if (input.status == IoStatus::end) {
+    phase_ = Phase::busy;
+    return stream_->on_request_end();
+  }
+  if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
+}
+
+void Http1Downstream::send_informational(http::ResponseHead& head) {
+  if (client_is_1_0_ || phase_ == Phase::closed) return;
+  http1::write_response_head(io_.output(), head);
+  context_.loop.mark_dirty(*this);
+}
+
+void Http1Downstream::send_head(http::ResponseHead& head) {
+  if (phase_ == Phase::closed) return;
+  const bool chunks = head.body == BodyKind::chunked || head.body == BodyKind::until_close ||
+                      head.body == BodyKind::stream_end;
+  response_body_ = head.body;
+  if (chunks) {
+    // HTTP/1.0 knows no chunks: the close is the end.
+    response_body_ = client_is_1_0_ ? BodyKind::until_close : BodyKind::chunked;
+    if (client_is_1_0_) {
+      close_after_ = true;
+    } else {
+      head.fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
+    }
+  }
+  if (draining_ || listener_->draining || context_.draining || !keep_alive_) close_after_ = true;
+  if (head.status == 101) {
+    head.fields.add("connection", "upgrade", FieldId::connection);
+  } else if (close_after_) {
+    head.fields.add("connection", "close", FieldId::connection);
+  } else if (client_is_1_0_) {
+    head.fields.add("connection", "keep-alive", FieldId::connection);
+  }
+  http1::write_response_head(io_.output(), head);
+  context_.loop.mark_dirty(*this);
+}
+
+void Http1Downstream::send_body(std::string_view data) {
+  if (phase_ == Phase::closed || data.empty() || response_body_ == BodyKind::none) return;
+  if (response_body_ == BodyKind::chunked) {
+    http1::write_chunk(io_.output(), data);
+  } else {
+    io_.output().append(data);
+  }
+  if (io_.unsent() > kHighWatermark) above_high_ = true;
+  context_.loop.mark_dirty(*this);
+}
+
+void Http1Downstream::send_end(const http::FieldList* trailers) {
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::tunnel || (stream_ != nullptr && stream_->in_tunnel())) {
+    shut_after_flush_ = true;
+  } else if (response_body_ == BodyKind::chunked) {
+    http1::write_last_chunk(io_.output(), trailers);
+  }
+  context_.loop.mark_dirty(*this);
+}
+
+void Http1Downstream::abort() {
+  stream_ = nullptr;
+  // A message without its end: for chunks and lengths the close alone would do, an until_close body needs the reset.
+  if (phase_ == Phase::closed) return;
+  std::size_t sent = 0;
+  if (response_body_ == BodyKind::until_close || io_.flush(sent) == Transport::Flush::blocked) io_.reset();
+  listener_->sent->add(sent);
+  close();
+}
+
+// The stream has ended; it destroys itself at the end of the turn.
+void Http1Downstream::finished() {
+  const bool tunnel = stream_ != nullptr && stream_->in_tunnel();
+  stream_ = nullptr;
+  response_relay_ = nullptr;
+  request_relay_ = nullptr;
+  paused_ = false;
+  if (phase_ == Phase::closed) return;
+  if (close_after_ || tunnel) {
+    linger_after_flush_ = true;
+    phase_ = Phase::busy;
+    context_.loop.mark_dirty(*this);
+    return;
+  }
+  if (phase_ == Phase::body) {
+    phase_ = Phase::discard;
+    discarded_ = 0;
+    arm(listener_->settings->body_timeout);
+    if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
+    return;
+  }
+  next_request();
+}
+
+void Http1Downstream::next_request() {
+  phase_ = Phase::idle;
+  response_body_ = BodyKind::none;
+  arm(listener_->settings->idle_timeout);
+  if (draining_ || context_.draining || listener_->draining) {
+    draining_ = true;
+    readable_ = true;
+  }
+  if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
+}
+
+void Http1Downstream::resume_request() {
+  paused_ = false;
+  if (phase_ == Phase::body) arm_body_timer();
+  if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
+}
+
+void Http1Downstream::start_tunnel() {
+  phase_ = Phase::tunnel;
+  response_body_ = BodyKind::until_close;
+  context_.loop.timers().disarm(timer_);
+  if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
+}
+
+SocketId Http1Downstream::splice_socket() const {
+  // As a sink only where the body needs no framing of its own; as a source the decoder decides.
+  const bool framed = response_body_ == BodyKind::chunked && phase_ != Phase::body;
+  return phase_ == Phase::closed || phase_ == Phase::tunnel || framed ? kNoSocket : io_.socket();
+}
+
+void Http1Downstream::pump_response_from(SpliceRelay* relay) {
+  response_relay_ = relay;
+  if (relay != nullptr) context_.loop.mark_dirty(*this);
+}
+
+void Http1Downstream::end_diversion(std::uint64_t taken) {
+  request_relay_ = nullptr;
+  if (phase_ == Phase::closed) return;
+  decoder_.body().skip(taken);
+  readable_ = true;
+  context_.loop.mark_ready(*this);
+}
+
+void Http1Downstream::request_moved(std::size_t bytes) {
+  listener_->received->add(bytes);
+  note_progress(bytes);
+}
+
+void Http1Downstream::flush() {
+  if (phase_ == Phase::closed) return;
+  std::size_t sent = 0;
+  const Transport::Flush result = io_.flush(sent, response_relay_ != nullptr);
+  if (sent > 0) listener_->sent->add(sent);
+  if (result == Transport::Flush::failed) return client_gone();
+  if (above_high_ && io_.unsent() <= kLowWatermark) {
+    above_high_ = false;
+    if (stream_ != nullptr) stream_->on_response_writable();
+  }
+  if (result == Transport::Flush::blocked) {
+    // Nobody may hold an answer back for ever; while a stream lives, its own timeouts see to that.
+    if (stream_ == nullptr && (linger_after_flush_ || phase_ == Phase::idle)) arm(listener_->settings->idle_timeout);
+    return;
+  }
+  if (response_relay_ != nullptr) {
+    const SpliceRelay::Pumped pumped = response_relay_->pump();
+    listener_->sent->add(pumped.bytes);
+    if (pumped.outcome == SpliceRelay::Outcome::sink_failed) return client_gone();
+    if (pumped.outcome == SpliceRelay::Outcome::unfinished) context_.loop.mark_ready(*this);
+    stream_->on_response_pumped(pumped);
+    return;
+  }
+  if (shut_after_flush_) {
+    shut_after_flush_ = false;
+    io_.shutdown_write();
+  }
+  if (linger_after_flush_) begin_linger();
+}
+
+// RFC 9112 9.6: a close with unread input would reset the connection and destroy the reply on its way.
+void Http1Downstream::begin_linger() {
+  linger_after_flush_ = false;
+  phase_ = Phase::linger;
+  discarded_ = io_.kept();
+  io_.shutdown_write();
+  window_began_ = context_.loop.now();
+  arm(kLingerGap);
+  if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
+}
+
+void Http1Downstream::read_linger() {
+  const Transport::Input input = io_.read(context_.scratch);
+  readable_ = !input.drained;
+  discarded_ += input.fresh;
+  if (input.fresh > 0) listener_->received->add(input.fresh);
+  const bool too_long = context_.loop.now() - window_began_ > kLingerTime || discarded_ > kLingerBytes;
+  if (input.status == IoStatus::end || input.status == IoStatus::failed || too_long) return close();
+  arm(kLingerGap);
+  if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
+}
+
+void Http1Downstream::close() {
+  if (phase_ == Phase::closed) return;
+  WEIR_ASSERT(stream_ == nullptr);
+  phase_ = Phase::closed;
+  io_.close();
+  context_.loop.timers().disarm(timer_);
+  context_.connection_closed(*this);
+  context_.loop.retire(*this);
+}
+
+void Http1Downstream::destroy() { context_.connections.destroy(this); }
+
+void Http1Downstream::on_timer(Timer&) {
+  switch (phase_) {
+    case Phase::idle:
+    case Phase::linger:
+    case Phase::busy: return close();
+    case Phase::discard: return close();
+    case Phase::head: return request_error(ReplyReason::request_timeout);
+    case Phase::body:
+      if (paused_) return arm_body_timer();
+      return request_error(ReplyReason::request_timeout);
+    case Phase::tunnel:
+    case Phase::closed: return;
+  }
+}
+
+void Http1Downstream::arm(Duration timeout) {
+  context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), timeout));
+}
+
+void Http1Downstream::arm_body_timer() {
+  window_began_ = context_.loop.now();
+  window_bytes_ = 0;
+  arm(listener_->settings->body_timeout);
+}
+
+// Body bytes came. The longest gap begins anew; over each window the least rate must have been reached.
+void Http1Downstream::note_progress(std::size_t bytes) {
+  if (phase_ != Phase::body) return;
+  arm(listener_->settings->body_timeout);
+  window_bytes_ += bytes;
+  const TimePoint now = context_.loop.now();
+  if (now - window_began_ < kRateWindow) return;
+  const double seconds = std::chrono::duration<double>(now - window_began_).count();
+  const bool too_slow =
+      static_cast<double>(window_bytes_) < static_cast<double>(listener_->settings->body_bytes_per_s_min) * seconds;
+  window_began_ = now;
+  window_bytes_ = 0;
+  if (too_slow) context_.loop.timers().arm(timer_, now);
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "http/http1/decoder.h"
+#include "net/transport.h"
+#include "proxy/client_stream.h"
+#include "proxy/context.h"
+
+namespace weir::proxy {
+
+// One client's HTTP/1.1 connection: reads requests one after the other, each with a Stream of its own, and writes their
+// responses. Made from the worker's slab when it is accepted, destroyed at the end of the turn in which it closed. While
+// idle it holds no buffer. See LIFECYCLE.md. One thread.
+//
+//   idle -> head -> body -> busy -> idle                   a request after the other
+//                     |       `---> tunnel -> closed       after a 101
+//                     `-> discard -> idle                  the answer was complete before the request was
+//   any -> linger -> closed                                the answer must get through before the close
+class Http1Downstream final : public ClientStream,
+                              private ReadinessHandler,
+                              private Flushable,
+                              private Resumable,
+                              private Retired,
+                              private TimerHandler,
+                              public ListNode<DownstreamTag> {
+ public:
+  Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const IpAddress& peer);
+  ~Http1Downstream();
+
+  // A socket that was just accepted, or handed over by another worker.
+  Result<void> start(SocketId socket);
+  // The last request is answered with "connection: close"; if there is none, the connection closes after one more read.
+  void drain();
+  // Cuts it now.
+  void cut();
+  ListenerRuntime& listener() { return *listener_; }
+
+  void send_informational(http::ResponseHead& head) override;
+  void send_head(http::ResponseHead& head) override;
+  void send_body(std::string_view data) override;
+  void send_end(const http::FieldList* trailers) override;
+  void abort() override;
+  void finished() override;
+  void close_after() override { close_after_ = true; }
+  std::size_t unsent() const override { return io_.unsent(); }
+  void pause_request() override { paused_ = true; }
+  void resume_request() override;
+  void start_tunnel() override;
+  SocketId splice_socket() const override;
+  Flushable& flusher() override { return *this; }
+  void pump_response_from(SpliceRelay* relay) override;
+  void end_diversion(std::uint64_t taken) override;
+  void request_moved(std::size_t bytes) override;
+
+ private:
+  enum class Phase : std::uint8_t { idle, head, body, busy, discard, tunnel, linger, closed };
+
+  void on_ready(Readiness readiness) override;
+  void flush() override;
+  void resume() override;
+  void destroy() override;
+  void on_timer(Timer& timer) override;
+
+  bool wants_input() const;
+  void read();
+  void read_linger();
+  void read_tunnel();
+  void decode(Transport::Input input);
+  bool deliver(const http1::Step& step);
+  bool divert();
+  void on_end_of_input(IoStatus status);
+  void client_gone();
+  void begin_request();
+  void end_request();
+  void request_error(ReplyReason reason);
+  void next_request();
+  void begin_linger();
+  void close();
+
+  void arm(Duration timeout);
+  void arm_body_timer();
+  void note_progress(std::size_t bytes);
+
+  WorkerContext& context_;
+  LocalRef<ListenerRuntime> listener_;
+  Transport io_;
+  Timer timer_;
+  http1::RequestDecoder decoder_;
+  Stream* stream_ = nullptr;
+  SpliceRelay* response_relay_ = nullptr;
+  SpliceRelay* request_relay_ = nullptr;
+  TimePoint window_began_{};      // of body_min_rate
+  std::uint64_t window_bytes_ = 0;
+  std::uint64_t discarded_ = 0;
+  const IpAddress peer_;
+  Phase phase_ = Phase::idle;
+  http::BodyKind response_body_ = http::BodyKind::none;
+  bool paused_ = false;
+  bool readable_ = false;       // an edge has come that was not read to its end
+  bool peer_fin_ = false;       // FIN announced: read to the end
+  bool draining_ = false;
+  bool close_after_ = false;    // this response is the last
+  bool shut_after_flush_ = false;
+  bool linger_after_flush_ = false;
+  bool above_high_ = false;
+  bool client_is_1_0_ = false;
+  bool keep_alive_ = true;
+};
+
+}  // namespace weir::proxy

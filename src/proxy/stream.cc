@@ -1,0 +1,169 @@
+#include "proxy/stream.h"
+
+#include <algorithm>
+
+#include "http/authority.h"
+#include "http/path.h"
+
+namespace weir::proxy {
+
+using http::BodyKind;
+using http::FieldId;
+
+Stream::Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer)
+    : context_(context),
+      listener_(std::move(listener)),
+      client_(&client),
+      arena_(context.loop.buffers()),
+      request_(arena_),
+      request_trailers_(arena_),
+      replay_(context.loop.buffers()),
+      identity_{peer, peer, false},
+      timer_(static_cast<TimerHandler&>(*this)),
+      total_timer_(static_cast<TimerHandler&>(*this)),
+      backoff_timer_(static_cast<TimerHandler&>(*this)),
+      response_relay_(context.loop, context.pipes),
+      request_relay_(context.loop, context.pipes),
+      started_(context.loop.now()),
+      started_wall_(context.loop.wall_now()) {}
+
+filters::FilterChain::Call Stream::filter_call() { return {arena_, context_.loop.now(), client_text_}; }
+
+// Kept if the client's is fit to be passed on, else made.
+void Stream::note_request_id() {
+  const http::Field* given = request_.fields.find(FieldId::x_request_id);
+  if (given != nullptr && is_request_id(given->value())) {
+    request_id_ = given->value();
+    return;
+  }
+  char* made = arena_.allocate(RequestIds::kSize);
+  context_.request_ids.write(made);
+  request_id_ = {made, RequestIds::kSize};
+}
+
+void Stream::on_request_head() {
+  head_seen_ = true;
+  request_.adopt();
+  request_phase_ = RequestPhase::body;
+  const ListenerSettings& settings = *listener_->settings;
+  note_request_id();
+  identity_ = identify_client(request_, identity_.peer, settings.trusted_proxies);
+  if (identity_.client.family != IpAddress::Family::none) {
+    char* text = arena_.allocate(IpAddress::kMaxText);
+    client_text_ = {text, identity_.client.format(text)};
+  }
+  if (request_.method == http::Method::connect) return reply(ReplyReason::connect_not_allowed);
+  if (!route()) return reply(ReplyReason::no_route);
+  const Route& route = *route_->route;
+  body_limit_ = route.body_bytes_max.value_or(settings.body_bytes_max);
+  if (request_.body == BodyKind::length && request_.content_length > body_limit_) {
+    return reply(ReplyReason::body_too_large);
+  }
+  prepare_request(request_, {&identity_, "http", request_id_, settings.via});
+  if (!route.filters.empty()) {
+    filter_state_ = route.filters.start(arena_);
+    const filters::Action action = route.filters.apply_request_head(request_, filter_state_, filter_call());
+    static_cast<void>(action);
+  }
+  if (route.redirect || route.respond) return redirect_or_respond();
+  cluster_ = LocalRef<ClusterRuntime>(route_->choose_cluster(context_.loop.rng()));
+  const ClusterSettings& cluster = cluster_->settings();
+  cluster_->budget().count_request(context_.loop.now());
+  idle_timeout_ = route.stream_idle_timeout.value_or(cluster.timeouts.stream_idle);
+  const Duration total = route.total_timeout.value_or(cluster.timeouts.total);
+  if (total != kForever) context_.loop.timers().arm(total_timer_, deadline_after(context_.loop.now(), total));
+  // What a second try would have to send again is kept only where there can be one.
+  keep_replay_ = cluster.retry.attempts > 1 && cluster.retry.on_reset &&
+                 (http::is_idempotent(request_.method) ||
+                  std::ranges::find(cluster.retry.methods, request_.method_text) != cluster.retry.methods.end());
+  start_attempt();
+}
+
+bool Stream::route() {
+  std::string& scratch = context_.text_scratch;
+  const std::size_t room = request_.path.size() + request_.authority.size();
+  if (scratch.size() < room) scratch.resize(room);
+  const std::span<char> path_room(scratch.data(), request_.path.size());
+  const std::span<char> host_room(scratch.data() + request_.path.size(), request_.authority.size());
+  const http::NormalPath path = http::normalise_path(request_.path, path_room);
+  const std::string_view host = http::normalise_host(request_.authority, host_room);
+  route_ = context_.routes.find({host, path.path, request_.method_text, request_.fields});
+  return route_->route != nullptr;
+}
+
+void Stream::on_request_body(std::string_view data) {
+  request_bytes_ += data.size();
+  if (finished_) return;
+  if (!tunnel_ && request_bytes_ > body_limit_) {
+    if (response_ == ResponsePhase::waiting) return reply(ReplyReason::body_too_large);
+    return break_off(ReplyReason::body_too_large);
+  }
+  touch();
+  if (response_ == ResponsePhase::done) return;
+  if (keep_replay_ && replay_complete_ && response_ == ResponsePhase::waiting &&
+      replay_.size() + data.size() <= kReplayBytes) {
+    replay_.append(data);
+    if (upstream_ != nullptr) upstream_->send_body(data);
+  } else if (upstream_ != nullptr) {
+    replay_complete_ = false;
+    replay_.clear();
+    upstream_->send_body(data);
+  } else {
+    // Waits for a connection; the client is held back meanwhile.
+    replay_.append(data);
+  }
+  const std::size_t waiting = upstream_ != nullptr ? upstream_->unsent() : replay_.size();
+  if (waiting > UpstreamStream::kHighWatermark || (upstream_ == nullptr && waiting >= kReplayBytes / 2)) {
+    request_paused_ = true;
+    client_->pause_request();
+  }
+}
+
+void Stream::on_request_end() {
+  request_phase_ = RequestPhase::done;
+  if (finished_) return;
+  if (upstream_ != nullptr) {
+    if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
+    upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
+  }
+  if (tunnel_) {
+    if (response_ == ResponsePhase::done) finish();
+    return;
+  }
+  if (response_ != ResponsePhase::waiting) return;
+  const Duration timeout = route_->route->request_timeout.value_or(cluster_->settings().timeouts.request);
+  context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), timeout));
+}
+
+void Stream::on_request_error(ReplyReason reason) {
+  if (finished_) return;
+  if (response_ == ResponsePhase::waiting) return reply(reason);
+  break_off(reason);
+}
+
+void Stream::on_client_gone() {
+  if (finished_) return;
+  drop_upstream();
+  if (response_ == ResponsePhase::waiting) status_ = 0;
+  finished_ = true;
+  if (head_seen_) record();
+  context_.loop.retire(*this);
+}
+
+void Stream::on_timer(Timer& timer) {
+  if (finished_) return;
+  if (&timer == &backoff_timer_) return start_attempt();
+  if (response_ == ResponsePhase::waiting) return reply(ReplyReason::upstream_timeout);
+  break_off(ReplyReason::upstream_timeout);
+}
+
+// Something moved: the stream's idle time begins anew.
+void Stream::touch() {
+  if (response_ != ResponsePhase::waiting || tunnel_) {
+    context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
+  }
+}
+
+void Stream::destroy() { context_.streams.destroy(this); }
+
+}  // namespace weir::proxy

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/local_ref.h"
+#include "filters/filter_chain.h"
+#include "proxy/client_stream.h"
+#include "proxy/context.h"
+#include "proxy/forwarding.h"
+#include "proxy/reply_reason.h"
+
+namespace weir::proxy {
+
+// One request with its response: routes it, tries it at backends, passes both directions on, counts and logs it. Made by the
+// client's connection when the first byte of a request is there, destroyed at the end of the turn in which it finished. See
+// LIFECYCLE.md. One thread.
+class Stream final : private UpstreamHandler, private TimerHandler, private Retired {
+ public:
+  Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer);
+
+  // What the connection reads into.
+  http::RequestHead& request() { return request_; }
+  http::FieldList& request_trailers() { return request_trailers_; }
+
+  // From the client's connection.
+  void on_request_head();
+  void on_request_body(std::string_view data);
+  void on_request_end();
+  // The request can't be read: answer, and close.
+  void on_request_error(ReplyReason reason);
+  // The client is gone: stop everything. finished() of the connection is not called.
+  void on_client_gone();
+  // The output has gone out down to the low watermark.
+  void on_response_writable();
+  void on_response_pumped(SpliceRelay::Pumped pumped);
+  // Whether the request's body may be moved by a relay from now on; null if not.
+  SpliceRelay* splice_request(std::uint64_t remaining);
+
+  bool head_seen() const { return head_seen_; }
+  bool response_started() const { return response_ != ResponsePhase::waiting; }
+  bool in_tunnel() const { return tunnel_; }
+  std::uint64_t body_limit() const { return body_limit_; }
+
+ private:
+  // As much of a request's body is kept for another try.
+  static constexpr std::size_t kReplayBytes = 64 * 1024;
+
+  enum class RequestPhase : std::uint8_t { head, body, done };
+  enum class ResponsePhase : std::uint8_t { waiting, body, done };
+
+  // stream.cc: the request's way in.
+  bool route();
+  void redirect_or_respond();
+  void note_request_id();
+
+  // stream_attempt.cc: tries at backends.
+  void start_attempt();
+  bool begin_try(BackendRuntime& backend);
+  void send_request();
+  void attempt_failed(const UpstreamError& error);
+  bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
+  void schedule_retry(bool at_once);
+  void end_attempt(std::uint16_t status);
+  void drop_upstream();
+  void on_lease(UpstreamStream& stream) override;
+  void on_lease_failed(const UpstreamError& error) override;
+  void on_upstream_failed(const UpstreamError& error) override;
+  void on_request_writable() override;
+  void on_request_pumped(SpliceRelay::Pumped pumped) override;
+
+  // stream_response.cc: the response's way out.
+  void on_informational(http::ResponseHead& head) override;
+  void on_response_head(http::ResponseHead& head) override;
+  void on_response_body(std::string_view data) override;
+  void on_response_end(http::FieldList* trailers) override;
+  SpliceRelay* splice_response(std::uint64_t remaining) override;
+  void begin_tunnel(http::ResponseHead& head);
+  void reply(ReplyReason reason);
+  void reply_with(http::ResponseHead& head, std::string_view body);
+  void break_off(ReplyReason reason);
+  void finish();
+  void record();
+
+  void on_timer(Timer& timer) override;
+  void destroy() override;
+  void touch();
+  filters::FilterChain::Call filter_call();
+
+  WorkerContext& context_;
+  LocalRef<ListenerRuntime> listener_;
+  LocalRef<RouteRuntime> route_;
+  LocalRef<ClusterRuntime> cluster_;
+  LocalRef<BackendRuntime> backend_;
+  ClientStream* client_;
+  UpstreamStream* upstream_ = nullptr;
+
+  Arena arena_;
+  http::RequestHead request_;
+  http::FieldList request_trailers_;
+  Buffer replay_;  // body bytes that a further try would have to send again, or that wait for a connection
+  filters::FilterChain::Stream filter_state_;
+  ClientIdentity identity_;
+  std::string_view request_id_;
+  std::string_view client_text_;
+
+  Timer timer_;        // request timeout, then stream_idle or the tunnel's idle timeout
+  Timer total_timer_;
+  Timer backoff_timer_;
+  SpliceRelay response_relay_;
+  SpliceRelay request_relay_;
+
+  TimePoint started_;
+  WallTime started_wall_;
+  TimePoint attempt_started_{};
+  Duration upstream_time_{};
+  Duration idle_timeout_ = kForever;
+  std::uint64_t request_bytes_ = 0;
+  std::uint64_t response_bytes_ = 0;
+  std::uint64_t body_limit_ = UINT64_MAX;
+  std::array<std::uint32_t, 16> tried_{};
+  std::uint32_t tried_count_ = 0;
+  std::uint32_t tried_epoch_ = 0;
+  std::uint32_t attempts_ = 0;
+  std::uint32_t stale_retries_ = 0;
+  std::uint32_t overloaded_tries_ = 0;
+  std::uint16_t status_ = 0;
+  std::uint16_t upstream_status_ = 0;
+  ReplyReason reason_ = ReplyReason::none;
+  RequestPhase request_phase_ = RequestPhase::head;
+  ResponsePhase response_ = ResponsePhase::waiting;
+  bool head_seen_ = false;
+  bool in_attempt_ = false;
+  bool keep_replay_ = false;     // a further try is still possible with what was kept
+  bool replay_complete_ = true;  // replay_ holds all of the body so far
+  bool fresh_connection_ = false;
+  bool request_paused_ = false;
+  bool response_paused_ = false;
+  bool tunnel_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,233 @@
+#include <algorithm>
+
+#include "proxy/stream.h"
+
+namespace weir::proxy {
+
+using http::BodyKind;
+
+// Tries until one is under way, waits for a connection, or the request is answered.
+void Stream::start_attempt() {
+  while (!finished_) {
+    if (tried_epoch_ != cluster_->epoch()) {
+      tried_count_ = 0;
+      tried_epoch_ = cluster_->epoch();
+    }
+    BackendRuntime* backend = cluster_->pick({tried_.data(), tried_count_}, 0);
+    if (backend == nullptr) return reply(ReplyReason::no_healthy_backend);
+    if (begin_try(*backend)) return;
+  }
+}
+
+// True if the try is under way, or the next one is scheduled; false: pick again.
+bool Stream::begin_try(BackendRuntime& backend) {
+  context_.release_later(std::move(backend_));
+  backend_ = LocalRef<BackendRuntime>(&backend);
+  const Pool::Acquired acquired = backend.pool.acquire(*this, fresh_connection_);
+  if (acquired.status == Pool::Acquired::Status::refused &&
+      acquired.error.failure == UpstreamFailure::overloaded) {
+    // Full is not broken: the others are asked, each once, and it is no try.
+    const bool again = tried_count_ < tried_.size() &&
+                       std::find(tried_.begin(), tried_.begin() + tried_count_, backend.position) ==
+                           tried_.begin() + tried_count_;
+    if (!again) {
+      reply(ReplyReason::overloaded);
+      return true;
+    }
+    tried_[tried_count_++] = backend.position;
+    return false;
+  }
+  ++attempts_;
+  in_attempt_ = true;
+  attempt_started_ = context_.loop.now();
+  cluster_->attempt_started(backend);
+  switch (acquired.status) {
+    case Pool::Acquired::Status::ready:
+      upstream_ = acquired.stream;
+      send_request();
+      return true;
+    case Pool::Acquired::Status::pending:
+      // The request's time runs while it waits, once it has been read.
+      return true;
+    case Pool::Acquired::Status::refused:
+      attempt_failed(acquired.error);
+      return true;
+  }
+  return true;
+}
+
+void Stream::send_request() {
+  upstream_->send_head(request_);
+  Buffer& kept = replay_;
+  if (kept.size() > 0) {
+    std::array<iovec, 8> pieces;
+    // At most kReplayBytes and what one read brought: a handful of slices.
+    const std::size_t count = kept.gather(pieces);
+    for (std::size_t i = 0; i < count; ++i) {
+      upstream_->send_body({static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len});
+    }
+    if (!keep_replay_ || kept.size() > kReplayBytes) {
+      replay_complete_ = false;
+      kept.clear();
+    }
+  }
+  if (request_phase_ == RequestPhase::done) {
+    upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
+  }
+  if (request_paused_ && upstream_->unsent() <= UpstreamStream::kLowWatermark) on_request_writable();
+}
+
+void Stream::on_lease(UpstreamStream& stream) {
+  upstream_ = &stream;
+  send_request();
+}
+
+void Stream::on_lease_failed(const UpstreamError& error) { attempt_failed(error); }
+
+void Stream::on_upstream_failed(const UpstreamError& error) {
+  upstream_ = nullptr;
+  request_relay_.stop();
+  if (tunnel_) {
+    end_attempt(upstream_status_);
+    return break_off(ReplyReason::none);
+  }
+  if (response_ != ResponsePhase::waiting) {
+    end_attempt(upstream_status_);
+    return break_off(reason_of(error.failure));
+  }
+  attempt_failed(error);
+}
+
+void Stream::attempt_failed(const UpstreamError& error) {
+  upstream_ = nullptr;
+  if (error.failure == UpstreamFailure::connect_refused && cluster_->settings().health_checked) {
+    cluster_->mark_unusable(*backend_);
+  }
+  bool free_of_charge = false;
+  bool stale = false;
+  const std::uint32_t position = backend_->position;
+  const bool retry = may_retry(error, free_of_charge, stale);
+  end_attempt(0);
+  if (!retry) {
+    if (error.failure == UpstreamFailure::connect_refused && cluster_->pick({}, 0) == nullptr) {
+      return reply(ReplyReason::no_healthy_backend);
+    }
+    return reply(reason_of(error.failure));
+  }
+  if (stale) {
+    // The same backend may well be fine: only its kept connections are not to be trusted.
+    fresh_connection_ = true;
+    --attempts_;
+    ++stale_retries_;
+  } else if (tried_count_ < tried_.size() && tried_epoch_ == cluster_->epoch()) {
+    tried_[tried_count_++] = position;
+  }
+  cluster_->retries(to_string(error.failure)).add(1);
+  schedule_retry(stale || attempts_ < 2);
+}
+
+bool Stream::may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale) {
+  const ClusterSettings::Retry& policy = cluster_->settings().retry;
+  const bool connecting = error.failure == UpstreamFailure::connect_refused ||
+                          error.failure == UpstreamFailure::connect_failed ||
+                          error.failure == UpstreamFailure::connect_timeout;
+  if (!replay_complete_) return false;
+  // A kept connection that turned out closed before a byte of this request went into it: nothing was tried yet.
+  if (error.failure == UpstreamFailure::reset && error.reused && !error.written && stale_retries_ < 3) {
+    return stale = free_of_charge = true;
+  }
+  if (policy.attempts <= 1) return false;
+  if (connecting) {
+    free_of_charge = true;
+    return policy.on_connect_failure && attempts_ < policy.attempts;
+  }
+  if (error.failure != UpstreamFailure::reset || !policy.on_reset || !keep_replay_) return false;
+  if (error.reused && !error.answered && stale_retries_ < 3) return stale = free_of_charge = true;
+  return attempts_ < policy.attempts && cluster_->budget().take(context_.loop.now(), policy.budget);
+}
+
+// The first retry goes out at once, to another backend if there is one; later ones wait longer and longer.
+void Stream::schedule_retry(bool at_once) {
+  const ClusterSettings::Retry& policy = cluster_->settings().retry;
+  Duration wait = Duration::zero();
+  if (!at_once || (tried_count_ > 0 && cluster_->backends().size() <= tried_count_)) {
+    const std::uint32_t doublings = std::min<std::uint32_t>(attempts_ > 0 ? attempts_ - 1 : 0, 20);
+    wait = std::min(policy.backoff_max, policy.backoff_base * (std::int64_t{1} << doublings));
+    wait = Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * (0.5 + context_.loop.rng().unit() / 2)));
+    if (fresh_connection_ && stale_retries_ > 0 && tried_count_ == 0) wait = Duration::zero();
+  }
+  context_.loop.timers().arm(backoff_timer_, deadline_after(context_.loop.now(), wait));
+}
+
+void Stream::end_attempt(std::uint16_t status) {
+  if (!in_attempt_) return;
+  in_attempt_ = false;
+  cluster_->attempt_ended(*backend_);
+  const Duration took = context_.loop.now() - attempt_started_;
+  upstream_time_ += took;
+  BackendRuntime& backend = *backend_;
+  ++backend.requests;
+  const std::string_view cluster = cluster_->settings().name;
+  const std::string_view name = backend.pool.backend().name();
+  backend.statuses
+      .get(status,
+           [&] {
+             return context_.metrics.counter(observe::Family::kBackendRequests,
+                                             {cluster, name, observe::status_label(status)});
+           })
+      .add(1);
+  if (!backend.duration) {
+    backend.duration = context_.metrics.histogram(observe::Family::kBackendRequestDuration, {cluster, name});
+  }
+  backend.duration->observe(static_cast<std::uint64_t>(took.count()));
+}
+
+// Gives back whatever is borrowed or waited for.
+void Stream::drop_upstream() {
+  response_relay_.stop();
+  request_relay_.stop();
+  context_.loop.timers().disarm(backoff_timer_);
+  if (upstream_ != nullptr) {
+    upstream_->cancel();
+    upstream_ = nullptr;
+  } else if (in_attempt_) {
+    backend_->pool.give_up(*this);
+  }
+  end_attempt(upstream_status_);
+}
+
+void Stream::on_request_writable() {
+  if (!request_paused_ || finished_) return;
+  request_paused_ = false;
+  client_->resume_request();
+}
+
+SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
+  if (tunnel_ || upstream_ == nullptr || replay_.size() > 0 || response_ != ResponsePhase::waiting) return nullptr;
+  if (request_.body != BodyKind::length || (keep_replay_ && replay_complete_ && request_bytes_ < kReplayBytes)) {
+    return nullptr;
+  }
+  if (client_->splice_socket() == kNoSocket || upstream_->splice_socket() == kNoSocket) return nullptr;
+  if (!request_relay_.start(client_->splice_socket(), upstream_->splice_socket(), upstream_->flusher(), remaining)) {
+    return nullptr;
+  }
+  replay_complete_ = false;
+  upstream_->pump_request_from(&request_relay_);
+  return &request_relay_;
+}
+
+void Stream::on_request_pumped(SpliceRelay::Pumped pumped) {
+  request_bytes_ += pumped.bytes;
+  if (pumped.bytes > 0) {
+    client_->request_moved(pumped.bytes);
+    touch();
+  }
+  using Outcome = SpliceRelay::Outcome;
+  if (pumped.outcome == Outcome::waiting || pumped.outcome == Outcome::unfinished) return;
+  if (upstream_ != nullptr) upstream_->pump_request_from(nullptr);
+  const std::uint64_t taken = request_relay_.taken();
+  request_relay_.stop();
+  client_->end_diversion(taken);
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,243 @@
+#include "fmt/format.h"
+
+#include "proxy/redirect.h"
+#include "proxy/stream.h"
+
+namespace weir::proxy {
+
+using http::BodyKind;
+using http::FieldId;
+
+void Stream::on_informational(http::ResponseHead& head) {
+  // The backend asked for the rest of the body or tells of things to come: either way it is at work.
+  touch();
+  http::ResponseHead& passed = head;
+  prepare_response(passed, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  client_->send_informational(passed);
+}
+
+void Stream::on_response_head(http::ResponseHead& head) {
+  upstream_status_ = head.status;
+  if (head.status == 101 && !request_.upgrade_websocket) {
+    drop_upstream();
+    return reply(ReplyReason::upstream_protocol_error);
+  }
+  response_ = ResponsePhase::body;
+  status_ = head.status;
+  if (replay_.size() > 0) replay_.clear();
+  replay_complete_ = false;
+  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  const filters::FilterChain& chain = route_->route->filters;
+  if (!chain.empty()) static_cast<void>(chain.apply_response_head(head, filter_state_, filter_call()));
+  if (head.status == 101) return begin_tunnel(head);
+  touch();
+  client_->send_head(head);
+}
+
+void Stream::begin_tunnel(http::ResponseHead& head) {
+  tunnel_ = true;
+  idle_timeout_ = listener_->settings->tunnel_idle_timeout;
+  context_.loop.timers().disarm(total_timer_);
+  client_->send_head(head);
+  upstream_->start_tunnel();
+  client_->start_tunnel();
+  request_phase_ = RequestPhase::body;
+  touch();
+}
+
+void Stream::on_response_body(std::string_view data) {
+  response_bytes_ += data.size();
+  touch();
+  client_->send_body(data);
+  if (client_->unsent() > ClientStream::kHighWatermark && upstream_ != nullptr) {
+    response_paused_ = true;
+    upstream_->pause_response();
+  }
+}
+
+void Stream::on_response_end(http::FieldList* trailers) {
+  if (tunnel_) {
+    client_->send_end(nullptr);
+    response_ = ResponsePhase::done;
+    if (request_phase_ == RequestPhase::done) finish();
+    return;
+  }
+  upstream_ = nullptr;
+  request_relay_.stop();
+  end_attempt(upstream_status_);
+  response_ = ResponsePhase::done;
+  if (trailers != nullptr) clean_trailers(*trailers);
+  client_->send_end(trailers);
+  finish();
+}
+
+void Stream::on_response_writable() {
+  if (!response_paused_ || finished_) return;
+  response_paused_ = false;
+  if (upstream_ != nullptr) upstream_->resume_response();
+}
+
+SpliceRelay* Stream::splice_response(std::uint64_t remaining) {
+  if (tunnel_ || response_ != ResponsePhase::body || client_->splice_socket() == kNoSocket) return nullptr;
+  if (route_->route->filters.wants(filters::Step::response_body)) return nullptr;
+  if (!response_relay_.start(upstream_->splice_socket(), client_->splice_socket(), client_->flusher(), remaining)) {
+    return nullptr;
+  }
+  client_->pump_response_from(&response_relay_);
+  return &response_relay_;
+}
+
+void Stream::on_response_pumped(SpliceRelay::Pumped pumped) {
+  response_bytes_ += pumped.bytes;
+  if (pumped.bytes > 0) touch();
+  using Outcome = SpliceRelay::Outcome;
+  if (pumped.outcome == Outcome::waiting || pumped.outcome == Outcome::unfinished) return;
+  client_->pump_response_from(nullptr);
+  const std::uint64_t taken = response_relay_.taken();
+  response_relay_.stop();
+  // The backend's connection finds the end of the message, or that it was cut short, and says so.
+  if (upstream_ != nullptr) upstream_->end_diversion(taken);
+}
+
+// Answers without a backend.
+void Stream::reply(ReplyReason reason) {
+  drop_upstream();
+  reason_ = reason;
+  listener_->local_replies(reason).add(1);
+  if (request_id_.empty()) note_request_id();
+  // A request whose end is not known to be where it seems can't be followed by another.
+  if (!head_seen_ || reason == ReplyReason::request_timeout || reason == ReplyReason::body_too_large ||
+      (request_phase_ != RequestPhase::done && request_.body != BodyKind::none)) {
+    client_->close_after();
+  }
+  const std::string_view text = to_string(reason);
+  char* body = arena_.allocate(text.size() + 1);
+  std::copy(text.begin(), text.end(), body);
+  body[text.size()] = '\n';
+  http::ResponseHead head(arena_);
+  head.status = status_of(reason);
+  head.fields.add("content-type", "text/plain", FieldId::content_type);
+  if (reason == ReplyReason::connect_not_allowed) {
+    head.fields.add("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH", FieldId::other);
+  }
+  reply_with(head, {body, text.size() + 1});
+}
+
+void Stream::redirect_or_respond() {
+  http::ResponseHead head(arena_);
+  const Route& route = *route_->route;
+  std::string_view body;
+  if (route.redirect) {
+    head.status = route.redirect->status;
+    const std::string location = redirect_location(*route.redirect, route, request_, "http");
+    head.fields.add("location", arena_.copy(location), FieldId::other);
+  } else {
+    head.status = route.respond->status;
+    body = route.respond->body;
+    bool typed = false;
+    for (const auto& [name, value] : route.respond->headers) {
+      const FieldId id = http::field_id(name);
+      typed = typed || id == FieldId::content_type;
+      head.fields.add(name, value, id);
+    }
+    if (!typed && !body.empty()) head.fields.add("content-type", "text/plain", FieldId::content_type);
+  }
+  static_cast<void>(route.filters.apply_response_head(head, filter_state_, filter_call()));
+  if (request_.body != BodyKind::none) client_->close_after();
+  reply_with(head, body);
+}
+
+void Stream::reply_with(http::ResponseHead& head, std::string_view body) {
+  const bool bodiless = head.status == 204 || head.status == 304;
+  if (!bodiless) {
+    char* length = arena_.allocate(20);
+    const auto end = fmt::format_to(length, "{}", body.size());
+    head.fields.add("content-length", {length, static_cast<std::size_t>(end - length)}, FieldId::content_length);
+  }
+  head.body = bodiless || request_.method == http::Method::head ? BodyKind::none : BodyKind::length;
+  head.content_length = body.size();
+  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  status_ = head.status;
+  response_ = ResponsePhase::body;
+  client_->send_head(head);
+  if (head.body == BodyKind::length && !body.empty()) {
+    response_bytes_ = body.size();
+    client_->send_body(body);
+  }
+  response_ = ResponsePhase::done;
+  client_->send_end(nullptr);
+  finish();
+}
+
+// The response has begun and can't be finished.
+void Stream::break_off(ReplyReason reason) {
+  if (finished_) return;
+  drop_upstream();
+  reason_ = reason;
+  finished_ = true;
+  client_->abort();
+  record();
+  context_.loop.retire(*this);
+}
+
+void Stream::finish() {
+  if (finished_) return;
+  drop_upstream();
+  finished_ = true;
+  record();
+  context_.loop.timers().disarm(timer_);
+  context_.loop.timers().disarm(total_timer_);
+  client_->finished();
+  context_.loop.retire(*this);
+}
+
+void Stream::record() {
+  const Duration took = context_.loop.now() - started_;
+  const LocalRef<RouteRuntime>& route = route_ ? route_ : context_.routes.no_route();
+  RouteCells& cells = route->cells(context_.metrics, listener_);
+  const std::string_view listener_name = listener_->settings->name;
+  const std::string_view route_name = route->route == nullptr ? std::string_view() : std::string_view(route->route->name);
+  const std::uint32_t key = static_cast<std::uint32_t>(request_.method) << 16 | status_;
+  cells.requests
+      .get(key,
+           [&] {
+             return context_.metrics.counter(observe::Family::kRequests,
+                                             {listener_name, route_name, http::to_string(request_.method),
+                                              observe::status_label(status_)});
+           })
+      .add(1);
+  cells.duration->observe(static_cast<std::uint64_t>(took.count()));
+  cells.request_size->observe(request_bytes_);
+  cells.response_size->observe(response_bytes_);
+  context_.requests_total->add(1);
+  if (listener_->access_log == nullptr) return;
+  const auto value_of = [&](FieldId id) {
+    const http::Field* field = request_.fields.find(id);
+    return field == nullptr ? std::string_view() : field->value();
+  };
+  observe::AccessRecord line;
+  line.time = started_wall_;
+  line.listener = listener_name;
+  line.route = route_name;
+  if (cluster_) line.cluster = cluster_->settings().name;
+  if (backend_) line.backend = backend_->pool.backend().name();
+  line.client = client_text_;
+  line.method = request_.method_text;
+  line.host = request_.authority;
+  line.path = request_.target;
+  line.protocol = head_seen_ ? http::to_string(request_.version) : std::string_view();
+  line.reason = to_string(reason_);
+  line.request_id = request_id_;
+  line.user_agent = value_of(FieldId::user_agent);
+  line.referer = value_of(FieldId::referer);
+  line.request_bytes = request_bytes_;
+  line.response_bytes = response_bytes_;
+  line.duration_us = static_cast<std::uint64_t>(took.count()) / 1000;
+  line.upstream_us = static_cast<std::uint64_t>(upstream_time_.count()) / 1000;
+  line.attempts = attempts_;
+  line.worker = static_cast<std::uint32_t>(context_.environment.index);
+  line.status = status_;
+  listener_->access_log->write(line);
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,202 @@
+#include "proxy/worker.h"
+
+#include <algorithm>
+
+#include "proxy/acceptor.h"
+#include "proxy/context.h"
+#include "proxy/http1_downstream.h"
+#include "proxy/stream.h"
+
+namespace weir::proxy {
+
+std::size_t ConnectionBoard::least_loaded(std::size_t self) const {
+  std::size_t best = self;
+  std::uint32_t least = count(self);
+  for (std::size_t i = 0; i < cells_.size() && least > 0; ++i) {
+    if (count(i) < least) {
+      least = count(i);
+      best = i;
+    }
+  }
+  return best;
+}
+
+WorkerContext::WorkerContext(WorkerEnvironment given)
+    : environment(std::move(given)),
+      loop(*environment.loop),
+      metrics(*environment.metrics),
+      pipes(loop.engine(), 1024),
+      request_ids(loop.rng().fork()),
+      routes(pools, metrics, loop.rng().next()) {
+  pools.loop = &loop;
+  pools.scratch = &scratch;
+  pools.metrics = &metrics;
+  pools.events = environment.upstream_events;
+  requests_total = metrics.counter(observe::Family::kWorkerRequests);
+  connections_gauge = metrics.gauge(observe::Family::kWorkerConnections);
+}
+
+void WorkerContext::release_later(LocalRef<BackendRuntime> backend) {
+  if (!backend) return;
+  releaser_.held.push_back(std::move(backend));
+  loop.retire(releaser_);
+}
+
+void WorkerContext::connection_closed(Http1Downstream& connection) {
+  connection.ListNode<DownstreamTag>::unlink();
+  connection.listener().active_connections->add(-1);
+  connection.listener().settings->shared.connections().fetch_sub(1, std::memory_order_relaxed);
+  connections_gauge->add(-1);
+  environment.board->remove(environment.index);
+}
+
+struct Worker::Parts final : private TimerHandler {
+  explicit Parts(WorkerEnvironment environment)
+      : context(std::move(environment)),
+        refused(context.loop),
+        drain_timer(static_cast<TimerHandler&>(*this)),
+        removal_timer(static_cast<TimerHandler&>(*this)) {}
+
+  void on_timer(Timer& timer) override;
+  void drain_removed_listeners(Duration drain_timeout);
+  template <typename Which>
+  void cut(Which&& which);
+
+  WorkerContext context;
+  RefusedConnections refused;
+  std::vector<Acceptor*> acceptors;  // owned; each goes by release()
+  Timer drain_timer;
+  Timer removal_timer;  // of listeners that a reload removed
+};
+
+void Worker::Parts::on_timer(Timer& timer) {
+  if (&timer == &drain_timer) return cut([](Http1Downstream&) { return true; });
+  cut([](Http1Downstream& connection) { return connection.listener().draining; });
+}
+
+template <typename Which>
+void Worker::Parts::cut(Which&& which) {
+  // Cutting one connection never closes another client's, so the walk is safe.
+  context.open.for_each([&](Http1Downstream& connection) {
+    if (which(connection)) connection.cut();
+  });
+}
+
+Worker::Worker(WorkerEnvironment environment) : parts_(std::make_unique<Parts>(std::move(environment))) {}
+
+Worker::~Worker() {
+  stop();
+  WorkerContext& context = parts_->context;
+  // Streams and connections first: they hold routes, clusters and pools; then what those close.
+  context.loop.destroy_retired();
+  context.routes.clear();
+  context.loop.destroy_retired();
+}
+
+void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<ListenerSocket> sockets,
+                   Duration drain_timeout) {
+  WorkerContext& context = parts_->context;
+  context.routes.apply(snapshot);
+  for (std::size_t i = 0; i < snapshot->listeners.size(); ++i) {
+    const LocalRef<ListenerRuntime> listener = context.routes.listener(snapshot->listeners[i]->name);
+    const auto& log = i < snapshot->access_logs.size() ? snapshot->access_logs[i] : nullptr;
+    listener->set_access_log(log, static_cast<std::uint32_t>(context.environment.index));
+  }
+  for (const ListenerSocket& given : sockets) {
+    auto* acceptor =
+        new Acceptor(context, parts_->refused, context.routes.listener(given.listener), given.socket);
+    parts_->acceptors.push_back(acceptor);
+    if (!acceptor->start()) acceptor->close();
+  }
+  parts_->drain_removed_listeners(drain_timeout);
+}
+
+void Worker::Parts::drain_removed_listeners(Duration drain_timeout) {
+  bool any = false;
+  std::erase_if(acceptors, [&](Acceptor* acceptor) {
+    if (!acceptor->listener().draining) return false;
+    acceptor->finish();
+    acceptor->release();
+    any = true;
+    return true;
+  });
+  context.open.for_each([&](Http1Downstream& connection) {
+    if (!connection.listener().draining) return;
+    any = true;
+    connection.drain();
+  });
+  if (any) context.loop.timers().arm(removal_timer, deadline_after(context.loop.now(), drain_timeout));
+}
+
+void Worker::update_members(const std::string& cluster, std::shared_ptr<const Membership> members) {
+  if (ClusterRuntime* runtime = parts_->context.routes.cluster(cluster)) runtime->set_members(*members);
+}
+
+void Worker::update_member(const std::string& cluster, const Member& member) {
+  if (ClusterRuntime* runtime = parts_->context.routes.cluster(cluster)) runtime->update_member(member);
+}
+
+std::size_t Worker::reclaim_idle(const std::string& cluster, const Backend& backend) {
+  ClusterRuntime* runtime = parts_->context.routes.cluster(cluster);
+  BackendRuntime* found = runtime == nullptr ? nullptr : runtime->find(backend);
+  return found != nullptr && found->pool.close_one_idle() ? 1 : 0;
+}
+
+void Worker::reclaimed(const std::string& cluster, const std::shared_ptr<Backend>& backend, std::size_t closed) {
+  ClusterRuntime* runtime = parts_->context.routes.cluster(cluster);
+  BackendRuntime* found = runtime == nullptr ? nullptr : runtime->find(*backend);
+  if (found != nullptr) found->pool.reclaimed(closed);
+}
+
+void Worker::take_over(const std::string& listener, SocketId socket, IpAddress peer, std::uint16_t) {
+  WorkerContext& context = parts_->context;
+  context.loop.engine().adopt(socket);
+  LocalRef<ListenerRuntime> runtime = context.routes.listener(listener);
+  if (!runtime) {
+    // A reload removed the listener while the connection was on its way. It has not been read from: it gets a reset.
+    context.environment.board->remove(context.environment.index);
+    context.loop.engine().reset(socket);
+    return;
+  }
+  take_connection(context, parts_->refused, std::move(runtime), socket, peer);
+}
+
+void Worker::drain(TimePoint deadline) {
+  WorkerContext& context = parts_->context;
+  context.draining = true;
+  for (Acceptor* acceptor : parts_->acceptors) {
+    acceptor->finish();
+    acceptor->release();
+  }
+  parts_->acceptors.clear();
+  context.open.for_each([](Http1Downstream& connection) { connection.drain(); });
+  context.loop.timers().arm(parts_->drain_timer, deadline);
+}
+
+void Worker::stop() {
+  for (Acceptor* acceptor : parts_->acceptors) {
+    acceptor->close();
+    acceptor->release();
+  }
+  parts_->acceptors.clear();
+  parts_->cut([](Http1Downstream&) { return true; });
+  parts_->refused.close_all();
+}
+
+bool Worker::done() const { return parts_->acceptors.empty() && parts_->context.open.empty(); }
+
+std::size_t Worker::connections() const { return parts_->context.connections.live(); }
+std::size_t Worker::leases_out() const { return parts_->context.pools.leases_out; }
+std::size_t Worker::live_streams() const { return parts_->context.streams.live(); }
+
+std::vector<Worker::BackendActivity> Worker::activity() const {
+  std::vector<BackendActivity> all;
+  for (const auto& [name, cluster] : parts_->context.routes.clusters()) {
+    for (const auto& backend : cluster->backends()) {
+      all.push_back({name, backend->pool.backend().name(), backend->active, backend->requests});
+    }
+  }
+  return all;
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,348 @@
+#include "upstream/pool/http1_connection.h"
+
+#include <cerrno>
+
+#include "http/http1/encoder.h"
+#include "upstream/pool/pool.h"
+
+namespace weir {
+
+using http1::Event;
+
+std::string_view to_string(UpstreamFailure failure) {
+  switch (failure) {
+    case UpstreamFailure::none: return "none";
+    case UpstreamFailure::connect_refused: return "connect_refused";
+    case UpstreamFailure::connect_failed: return "connect_failed";
+    case UpstreamFailure::connect_timeout: return "connect_timeout";
+    case UpstreamFailure::reset: return "reset";
+    case UpstreamFailure::protocol_error: return "protocol_error";
+    case UpstreamFailure::overloaded: return "overloaded";
+    case UpstreamFailure::own_trouble: return "own_trouble";
+  }
+  return "";
+}
+
+Http1Connection::Http1Connection(Pool& pool, EventLoop& loop)
+    : pool_(pool),
+      context_(pool.context()),
+      io_(loop),
+      timer_(static_cast<TimerHandler&>(*this)),
+      arena_(loop.buffers()),
+      head_(arena_),
+      trailers_(arena_) {}
+
+Result<void> Http1Connection::start(SocketId socket, TimePoint connect_deadline) {
+  io_.open(socket);
+  io_.loop().timers().arm(timer_, connect_deadline);
+  return io_.loop().engine().watch(socket, *this);
+}
+
+void Http1Connection::lease_to(UpstreamHandler& handler) {
+  WEIR_ASSERT(state_ == State::idle);
+  state_ = State::leased;
+  handler_ = &handler;
+  request_done_ = response_done_ = paused_ = written_ = answered_ = tunnel_ = above_high_ = false;
+  keep_alive_ = true;
+  io_.loop().timers().disarm(timer_);
+}
+
+void Http1Connection::rest_until(TimePoint deadline) {
+  state_ = State::idle;
+  idle_since_ = io_.loop().now();
+  io_.loop().timers().arm(timer_, deadline);
+}
+
+void Http1Connection::close_unused() {
+  WEIR_ASSERT(state_ == State::idle || state_ == State::connecting);
+  close();
+  pool_.on_idle_closed(*this);
+}
+
+bool Http1Connection::still_quiet() { return !peer_gone_ && !readable_ && io_.loop().engine().quiet(io_.socket()); }
+
+void Http1Connection::send_head(const http::RequestHead& head) {
+  request_body_ = head.body;
+  decoder_.expect(head.method);
+  head_.clear();
+  http1::write_request_head(io_.output(), head);
+  io_.loop().mark_dirty(*this);
+}
+
+void Http1Connection::send_body(std::string_view data) {
+  if (write_broken_ || data.empty()) return;
+  if (request_body_ == http::BodyKind::chunked && !tunnel_) {
+    http1::write_chunk(io_.output(), data);
+  } else {
+    io_.output().append(data);
+  }
+  if (io_.unsent() > kHighWatermark) above_high_ = true;
+  io_.loop().mark_dirty(*this);
+}
+
+void Http1Connection::send_end(const http::FieldList* trailers) {
+  request_done_ = true;
+  if (write_broken_) return;
+  if (tunnel_) {
+    shut_after_flush_ = true;
+  } else if (request_body_ == http::BodyKind::chunked) {
+    http1::write_last_chunk(io_.output(), trailers);
+  }
+  io_.loop().mark_dirty(*this);
+}
+
+void Http1Connection::resume_response() {
+  paused_ = false;
+  if (readable_ || peer_gone_ || io_.kept() > 0) io_.loop().mark_ready(*this);
+}
+
+void Http1Connection::start_tunnel() {
+  tunnel_ = true;
+  keep_alive_ = false;
+  request_done_ = false;
+  if (readable_ || io_.kept() > 0) io_.loop().mark_ready(*this);
+}
+
+void Http1Connection::cancel() {
+  if (state_ != State::leased) return;
+  handler_ = nullptr;
+  // A reset tells a backend that still computes the answer, or is still sending, that nobody wants it any more.
+  if (!response_done_) io_.reset();
+  close();
+  pool_.on_released(*this, false);
+}
+
+void Http1Connection::end_diversion(std::uint64_t taken) {
+  response_relay_ = nullptr;
+  if (state_ != State::leased) return;
+  decoder_.body().skip(taken);
+  readable_ = true;
+  io_.loop().mark_ready(*this);
+}
+
+void Http1Connection::pump_request_from(SpliceRelay* relay) {
+  request_relay_ = relay;
+  if (relay != nullptr) io_.loop().mark_dirty(*this);
+}
+
+void Http1Connection::on_ready(Readiness readiness) {
+  if (state_ == State::connecting) return on_connecting_ready();
+  if (readiness.peer_gone()) peer_gone_ = true;
+  if (state_ == State::idle) {
+    // Nothing may come unasked: a close, or bytes that belong to no request.
+    if (readiness.can_read()) close_unused();
+    return;
+  }
+  if (state_ != State::leased) return;
+  if (readiness.can_write() && (io_.unsent() > 0 || request_relay_ != nullptr)) io_.loop().mark_dirty(*this);
+  if (!readiness.can_read()) return;
+  readable_ = true;
+  read();
+}
+
+void Http1Connection::on_connecting_ready() {
+  const int error = io_.loop().engine().connect_error(io_.socket());
+  if (error == EINPROGRESS) return;
+  if (error == 0) {
+    state_ = State::idle;
+    pool_.on_connected(*this);
+    return;
+  }
+  close();
+  pool_.on_connect_failed(*this, error == ECONNREFUSED ? UpstreamFailure::connect_refused
+                                                       : UpstreamFailure::connect_failed);
+}
+
+void Http1Connection::resume() {
+  if (state_ == State::leased) read();
+}
+
+// True if a relay reads the response's body from now on.
+bool Http1Connection::divert() {
+  if (io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
+  response_relay_ = handler_->splice_response(decoder_.body().remaining());
+  return response_relay_ != nullptr;
+}
+
+void Http1Connection::read() {
+  if (response_relay_ != nullptr || (!paused_ && !tunnel_ && divert())) return response_relay_->source_ready();
+  if (paused_) return;
+  if (tunnel_) return read_tunnel();
+  if (!readable_ && !peer_gone_) return decode(io_.reread(*context_.scratch));
+  const Transport::Input input = io_.read(*context_.scratch);
+  if (input.fresh > 0) answered_ = true;
+  readable_ = !input.drained;
+  decode(input);
+}
+
+void Http1Connection::decode(Transport::Input input) {
+  std::string_view bytes = input.bytes;
+  const http::HeadLimits limits{pool_.cluster().response_header_bytes, pool_.cluster().response_headers, UINT64_MAX};
+  while (leased() && !paused_ && !tunnel_ && response_relay_ == nullptr && !response_done_) {
+    const http1::Step step = decoder_.next(bytes, head_, trailers_, limits);
+    bytes.remove_prefix(step.consumed);
+    if (!deliver(step)) break;
+  }
+  if (!leased()) return;
+  if (response_done_) {
+    // Bytes behind the response belong to no request: the connection is not to be trusted any more.
+    if (!bytes.empty() || input.status != IoStatus::ok) keep_alive_ = false;
+    return finish_response();
+  }
+  io_.keep(bytes);
+  if (paused_ || response_relay_ != nullptr) {
+    if (input.status != IoStatus::ok && input.status != IoStatus::would_block) peer_gone_ = true;
+    return;
+  }
+  if (input.status == IoStatus::end || input.status == IoStatus::failed) return on_end_of_input();
+  if (readable_ || peer_gone_ || tunnel_) io_.loop().mark_ready(*this);
+}
+
+// False if there is nothing more to decode just now.
+bool Http1Connection::deliver(const http1::Step& step) {
+  switch (step.event) {
+    case Event::need_more:
+      return false;
+    case Event::head:
+      if (head_.status < 200 && head_.status != 101) {
+        handler_->on_informational(head_);
+        head_.clear();
+        return true;
+      }
+      if (!head_.keep_alive) keep_alive_ = false;
+      if (head_.keep_alive_timeout_s >= 0) keep_alive_timeout_s_ = head_.keep_alive_timeout_s;
+      handler_->on_response_head(head_);
+      forget_head();
+      return true;
+    case Event::body:
+      handler_->on_response_body(step.body);
+      return true;
+    case Event::end:
+      response_done_ = true;
+      return false;
+    case Event::error:
+      fail(UpstreamFailure::protocol_error);
+      return false;
+  }
+  return false;
+}
+
+void Http1Connection::on_end_of_input() {
+  const http1::Step step = decoder_.finish();
+  keep_alive_ = false;
+  if (step.event == Event::end) {
+    response_done_ = true;
+    return finish_response();
+  }
+  fail(UpstreamFailure::reset);
+}
+
+void Http1Connection::finish_response() {
+  UpstreamHandler* handler = handler_;
+  handler_ = nullptr;
+  ++served_;
+  const bool reusable = keep_alive_ && request_done_ && io_.unsent() == 0 && !write_broken_ && !peer_gone_;
+  http::FieldList* trailers = trailers_.size() > 0 ? &trailers_ : nullptr;
+  // The connection stays borrowed while the handler looks at the trailers, so that it is not lent out under its hands.
+  handler->on_response_end(trailers);
+  forget_head();
+  if (!reusable) close();
+  pool_.on_released(*this, reusable);
+}
+
+// A long body or tunnel holds no memory for a head that has been dealt with.
+void Http1Connection::forget_head() {
+  head_.clear();
+  trailers_.clear();
+  head_.fields = http::FieldList(arena_);
+  trailers_ = http::FieldList(arena_);
+  arena_.clear();
+}
+
+void Http1Connection::read_tunnel() {
+  if (io_.kept() > 0) {
+    const Transport::Input rest = io_.reread(*context_.scratch);
+    handler_->on_response_body(rest.bytes);
+    if (leased() && (readable_ || peer_gone_)) io_.loop().mark_ready(*this);
+    return;
+  }
+  if (response_done_) return;
+  const Transport::Input input = io_.read(*context_.scratch);
+  readable_ = !input.drained;
+  if (!input.bytes.empty()) handler_->on_response_body(input.bytes);
+  if (!leased()) return;
+  if (input.status == IoStatus::failed) return fail(UpstreamFailure::reset);
+  if (input.status == IoStatus::end) {
+    response_done_ = true;
+    return handler_->on_response_end(nullptr);
+  }
+  if (readable_ || peer_gone_) io_.loop().mark_ready(*this);
+}
+
+void Http1Connection::flush() {
+  if (state_ != State::leased) return;
+  std::size_t sent = 0;
+  const Transport::Flush result = io_.flush(sent, request_relay_ != nullptr);
+  if (sent > 0) written_ = true;
+  if (result == Transport::Flush::failed) return write_failed();
+  if (above_high_ && io_.unsent() <= kLowWatermark) {
+    above_high_ = false;
+    if (handler_ != nullptr) handler_->on_request_writable();
+  }
+  if (result != Transport::Flush::done || !leased()) return;
+  if (shut_after_flush_) {
+    shut_after_flush_ = false;
+    io_.shutdown_write();
+  }
+  if (request_relay_ != nullptr) {
+    const SpliceRelay::Pumped pumped = request_relay_->pump();
+    if (pumped.bytes > 0) written_ = true;
+    if (pumped.outcome == SpliceRelay::Outcome::sink_failed) return write_failed();
+    handler_->on_request_pumped(pumped);
+  }
+}
+
+// The backend takes no more. It may have answered before it closed: what it sent is read first.
+void Http1Connection::write_failed() {
+  write_broken_ = true;
+  written_ = true;
+  keep_alive_ = false;
+  peer_gone_ = true;
+  if (request_relay_ != nullptr) {
+    request_relay_ = nullptr;
+    handler_->on_request_pumped({SpliceRelay::Outcome::sink_failed, 0});
+  }
+  if (!leased()) return;
+  if (above_high_) {
+    above_high_ = false;
+    handler_->on_request_writable();
+  }
+  if (leased()) io_.loop().mark_ready(*this);
+}
+
+void Http1Connection::on_timer(Timer&) {
+  if (state_ == State::idle) return close_unused();
+  if (state_ != State::connecting) return;
+  close();
+  pool_.on_connect_failed(*this, UpstreamFailure::connect_timeout);
+}
+
+void Http1Connection::fail(UpstreamFailure failure) {
+  UpstreamHandler* handler = handler_;
+  handler_ = nullptr;
+  const UpstreamError error{failure, reused(), written_, answered_};
+  close();
+  pool_.on_released(*this, false);
+  handler->on_upstream_failed(error);
+}
+
+void Http1Connection::close() {
+  state_ = State::closed;
+  io_.close();
+  io_.loop().timers().disarm(timer_);
+  io_.loop().retire(*this);
+}
+
+void Http1Connection::destroy() { context_.connections.destroy(this); }
+
+}  // namespace weir

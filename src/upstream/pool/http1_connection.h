@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/arena.h"
+#include "http/http1/decoder.h"
+#include "net/transport.h"
+#include "upstream/pool/upstream_stream.h"
+
+namespace weir {
+
+class Pool;
+struct PoolContext;
+struct PoolTag;
+struct IdleTag;
+
+// One HTTP/1.1 connection to a backend, and the stream that is borrowed from it. Owned by its Pool's slab; destroyed at the
+// end of the turn in which it closed. One thread.
+//
+//   connecting --> idle <--> leased --> closed          (any --> closed)
+class Http1Connection final : public UpstreamStream,
+                              private ReadinessHandler,
+                              private Flushable,
+                              private Resumable,
+                              private Retired,
+                              private TimerHandler,
+                              public ListNode<PoolTag>,
+                              public ListNode<IdleTag> {
+ public:
+  Http1Connection(Pool& pool, EventLoop& loop);
+
+  // A socket that Engine::connect() has just made.
+  Result<void> start(SocketId socket, TimePoint connect_deadline);
+  void lease_to(UpstreamHandler& handler);
+  // Kept in the pool until `deadline`.
+  void rest_until(TimePoint deadline);
+  // Nobody listens to it (idle or connecting): closes it and leaves the pool.
+  void close_unused();
+  // A cheap look whether the backend has closed it meanwhile.
+  bool still_quiet();
+
+  bool connecting() const { return state_ == State::connecting; }
+  TimePoint idle_since() const { return idle_since_; }
+  // What the backend said of how long it keeps idle connections, in seconds; -1 if nothing.
+  std::int32_t keep_alive_timeout_s() const { return keep_alive_timeout_s_; }
+
+  void send_head(const http::RequestHead& head) override;
+  void send_body(std::string_view data) override;
+  void send_end(const http::FieldList* trailers) override;
+  std::size_t unsent() const override { return io_.unsent(); }
+  void pause_response() override { paused_ = true; }
+  void resume_response() override;
+  void start_tunnel() override;
+  void cancel() override;
+  bool reused() const override { return served_ > 0; }
+  SocketId splice_socket() const override { return tunnel_ ? kNoSocket : io_.socket(); }
+  Flushable& flusher() override { return *this; }
+  void end_diversion(std::uint64_t taken) override;
+  void pump_request_from(SpliceRelay* relay) override;
+
+ private:
+  enum class State : std::uint8_t { connecting, idle, leased, closed };
+
+  void on_ready(Readiness readiness) override;
+  void flush() override;
+  void resume() override;
+  void destroy() override;
+  void on_timer(Timer& timer) override;
+
+  void on_connecting_ready();
+  void read();
+  void read_tunnel();
+  bool divert();
+  void forget_head();
+  void decode(Transport::Input input);
+  bool deliver(const http1::Step& step);
+  void on_end_of_input();
+  void finish_response();
+  void fail(UpstreamFailure failure);
+  void write_failed();
+  void close();
+  bool leased() const { return state_ == State::leased; }
+
+  Pool& pool_;  // gone once the connection has closed
+  PoolContext& context_;
+  Transport io_;
+  Timer timer_;
+  Arena arena_;
+  http::ResponseHead head_;
+  http::FieldList trailers_;
+  http1::ResponseDecoder decoder_;
+  UpstreamHandler* handler_ = nullptr;
+  SpliceRelay* response_relay_ = nullptr;
+  SpliceRelay* request_relay_ = nullptr;
+  TimePoint idle_since_{};
+  std::uint64_t served_ = 0;
+  std::int32_t keep_alive_timeout_s_ = -1;
+  State state_ = State::connecting;
+  http::BodyKind request_body_ = http::BodyKind::none;
+  bool request_done_ = false;
+  bool response_done_ = false;
+  bool paused_ = false;
+  bool readable_ = false;      // an edge has come that was not read to its end
+  bool peer_gone_ = false;     // FIN or reset announced: read to the end
+  bool write_broken_ = false;
+  bool shut_after_flush_ = false;
+  bool written_ = false;       // of this request, at least one byte
+  bool answered_ = false;      // of its response, at least one byte
+  bool keep_alive_ = true;
+  bool tunnel_ = false;
+  bool above_high_ = false;
+};
+
+}  // namespace weir
