@@ -28,13 +28,8 @@ ControlPlane::ControlPlane(ControlEnvironment environment)
 
 ControlPlane::~ControlPlane() = default;
 
-Result<void> ControlPlane::start(CompiledPtr initial, const std::vector<ControlledWorker>& workers) {
-  std::vector<WorkerHandle> handles;
-  for (const ControlledWorker& worker : workers) {
-    handles.push_back(worker.handle);
-    worker_logs_.push_back(worker.logs);
-  }
-  workers_.set_workers(std::move(handles));
+Result<void> ControlPlane::start(CompiledPtr initial, std::vector<WorkerHandle> workers) {
+  workers_.set_workers(std::move(workers));
 
   auto plan = listeners_.prepare(initial->listeners);
   if (!plan) return std::unexpected(std::move(plan.error()));
@@ -84,7 +79,6 @@ void ControlPlane::interrupt() { lifecycle_.interrupt(); }
 void ControlPlane::reopen_logs() {
   logger_.info(loop_.wall_now(), "logs are opened anew", {{"reason", "USR1"}});
   environment_.access_logs->reopen(loop_.wall_now());
-  if (environment_.reopen_log) environment_.reopen_log();
 }
 
 void ControlPlane::upgrade() {
