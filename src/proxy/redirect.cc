@@ -1,6 +1,7 @@
 #include "proxy/redirect.h"
 
-#include "fmt/format.h"
+#include <fmt/format.h>
+
 #include "http/authority.h"
 #include "http/path.h"
 

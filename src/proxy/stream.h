@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "base/local_ref.h"
-#include "filters/filter_chain.h"
+#include "filters/filter.h"
 #include "proxy/client_stream.h"
 #include "proxy/context.h"
 #include "proxy/forwarding.h"

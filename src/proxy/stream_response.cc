@@ -1,4 +1,6 @@
-#include "fmt/format.h"
+#include <fmt/format.h>
+
+#include <algorithm>
 
 #include "proxy/redirect.h"
 #include "proxy/stream.h"
