@@ -12,8 +12,8 @@
 #include <arm_neon.h>
 #endif
 
-// Finding the first byte that does not belong to a set: what nearly all of parsing is. Each instruction set gives the same
-// answers; Simd is the best of the machine that was compiled for.
+// Finding the first byte that does not belong to a set: what nearly all of parsing is. Each instruction set gives the
+// same answers; Simd is the best of the machine that was compiled for.
 namespace weir::http {
 
 // A set of bytes: any of ASCII, and all or none of 0x80..0xff.
