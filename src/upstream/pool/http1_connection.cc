@@ -240,7 +240,8 @@ bool Http1Connection::deliver(const http1::Step& step) {
 void Http1Connection::on_end_of_input() {
   const http1::Step step = decoder_.finish();
   keep_alive_ = false;
-  if (step.event == Event::end) {
+  // Once a write has failed, the end of the input may as well be the reset, which is told only once.
+  if (step.event == Event::end && !write_broken_) {
     response_done_ = true;
     return finish_response();
   }
