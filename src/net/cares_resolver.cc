@@ -129,7 +129,8 @@ void CaresResolver::resume() {
 void CaresResolver::on_socket_state(void* argument, int socket, int readable, int writable) {
   CaresResolver& self = *static_cast<CaresResolver*>(argument);
   const auto with = [&](SocketId wanted) {
-    return std::find_if(self.watches_.begin(), self.watches_.end(), [&](const auto& each) { return each->socket == wanted; });
+    return std::find_if(self.watches_.begin(), self.watches_.end(),
+                        [&](const auto& each) { return each->socket == wanted; });
   };
   auto watch = with(socket);
   if (readable == 0 && writable == 0) {
@@ -149,7 +150,8 @@ void CaresResolver::on_socket_state(void* argument, int socket, int readable, in
 }
 
 void CaresResolver::process(SocketId socket, Readiness readiness) {
-  ares_process_fd(channel_, readiness.can_read() ? socket : ARES_SOCKET_BAD, readiness.can_write() ? socket : ARES_SOCKET_BAD);
+  ares_process_fd(channel_, readiness.can_read() ? socket : ARES_SOCKET_BAD,
+                  readiness.can_write() ? socket : ARES_SOCKET_BAD);
   arm_timer();
 }
 

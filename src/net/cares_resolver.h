@@ -13,13 +13,14 @@ struct ares_addrinfo;
 
 namespace weir {
 
-// The real resolver: c-ares, its sockets watched by the loop's engine, its timeouts kept by the loop's timer wheel. Looks
-// into the hosts file first. One loop; needs an EpollEngine. Opened and destroyed while no other thread does the same.
+// The real resolver: c-ares, its sockets watched by the loop's engine, its timeouts kept by the loop's timer wheel.
+// Looks into the hosts file first. One loop; needs an EpollEngine. Opened and destroyed while no other thread does the
+// same.
 class CaresResolver final : public Resolver, private Resumable, private TimerHandler {
  public:
   struct Options {
-    std::string servers;          // "127.0.0.1:5353,[::1]:53"; empty: what resolv.conf says
-    Duration try_timeout = 2s;    // of the first try; later ones wait longer
+    std::string servers;        // "127.0.0.1:5353,[::1]:53"; empty: what resolv.conf says
+    Duration try_timeout = 2s;  // of the first try; later ones wait longer
     int tries = 3;
   };
 

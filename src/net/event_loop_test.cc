@@ -129,7 +129,9 @@ TEST_F(EventLoopTest, UnreadMailDiesWithTheLoop) {
 }
 
 TEST_F(EventLoopTest, AnIdleLoopGivesItsBuffersBack) {
-  { Buffer(loop_.buffers()).append("x"); }
+  {
+    Buffer(loop_.buffers()).append("x");
+  }
   EXPECT_EQ(loop_.buffers().kept(), 1u);
   const TimePoint before = loop_.now();
   loop_.run_turn(true);  // nothing else would ever wake it

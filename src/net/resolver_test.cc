@@ -71,8 +71,8 @@ class TinyDnsServer final : public ReadinessHandler {
       const unsigned size_of = type == 1 ? 4 : 16;
       packet[7] = 2;
       for (unsigned i = 2; i-- > 0;) {
-        const unsigned char head[] = {0xc0, 12, 0, static_cast<unsigned char>(type), 0, 1, 0, 0, 0, 30, 0,
-                                      static_cast<unsigned char>(size_of)};
+        const unsigned char head[] = {0xc0, 12, 0, static_cast<unsigned char>(type),   0, 1, 0, 0,
+                                      0,    30, 0, static_cast<unsigned char>(size_of)};
         std::memcpy(packet + length, head, sizeof head);
         std::memset(packet + length + sizeof head, 10, size_of);
         packet[length + sizeof head + size_of - 1] = static_cast<unsigned char>(i + 1);

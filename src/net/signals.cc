@@ -28,7 +28,9 @@ Result<std::unique_ptr<SignalSource>> SignalSource::open(Engine& engine, std::sp
   return source;
 }
 
-SignalSource::~SignalSource() { ::close(engine_.release(descriptor_)); }
+SignalSource::~SignalSource() {
+  ::close(engine_.release(descriptor_));
+}
 
 void SignalSource::on_ready(Readiness) {
   signalfd_siginfo info;

@@ -16,12 +16,13 @@ class SignalHandler {
   ~SignalHandler() = default;
 };
 
-// Signals as events of a loop (signalfd). Open it in the main thread before any other thread starts: it blocks the signals
-// in the calling thread, and threads inherit that. They stay blocked when it is destroyed.
+// Signals as events of a loop (signalfd). Open it in the main thread before any other thread starts: it blocks the
+// signals in the calling thread, and threads inherit that. They stay blocked when it is destroyed.
 class SignalSource final : private ReadinessHandler {
  public:
   // `engine`, which must be an EpollEngine, and `handler` outlive it. The handler must not destroy it.
-  static Result<std::unique_ptr<SignalSource>> open(Engine& engine, std::span<const int> signals, SignalHandler& handler);
+  static Result<std::unique_ptr<SignalSource>> open(Engine& engine, std::span<const int> signals,
+                                                    SignalHandler& handler);
   SignalSource(const SignalSource&) = delete;
   SignalSource& operator=(const SignalSource&) = delete;
   ~SignalSource();

@@ -41,7 +41,8 @@ Result<ResolvedAddresses> SimResolver::lookup(const std::string& name, AddressFa
 }
 
 void SimResolver::finish(Query& query) {
-  const auto place = std::find_if(queries_.begin(), queries_.end(), [&](const auto& each) { return each.get() == &query; });
+  const auto place =
+      std::find_if(queries_.begin(), queries_.end(), [&](const auto& each) { return each.get() == &query; });
   const std::unique_ptr<Query> finished = std::move(*place);
   queries_.erase(place);
   finished->finish(lookup(finished->name, finished->family));

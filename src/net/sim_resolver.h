@@ -17,8 +17,12 @@ class SimResolver final : public Resolver {
   ~SimResolver() override;
 
   // What `name` resolves to from now on, also for questions under way. Names without an answer do not exist.
-  void answer(const std::string& name, ResolvedAddresses addresses) { script_.insert_or_assign(name, std::move(addresses)); }
-  void answer(const std::string& name, Error error) { script_.insert_or_assign(name, std::unexpected(std::move(error))); }
+  void answer(const std::string& name, ResolvedAddresses addresses) {
+    script_.insert_or_assign(name, std::move(addresses));
+  }
+  void answer(const std::string& name, Error error) {
+    script_.insert_or_assign(name, std::unexpected(std::move(error)));
+  }
   // How long an answer takes; kForever: none comes until the delay is changed and the question asked again.
   void set_delay(Duration delay) { delay_ = delay; }
 
