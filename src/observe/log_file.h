@@ -14,17 +14,18 @@
 namespace weir::observe {
 
 // A file of lines that is written in large pieces and never waits for a reader: what a full pipe does not take stays
-// pending up to a bound. An error loses the lines at hand, never part of one: the rest of a line that was begun is written
-// before anything else. One thread (the log writer) after open().
+// pending up to a bound. An error loses the lines at hand, never part of one: the rest of a line that was begun is
+// written before anything else. One thread (the log writer) after open().
 class LogFile {
  public:
+  static constexpr const char* kStandardError = "/dev/stderr";
   static constexpr std::size_t kWriteBytes = 64 * 1024;
   static constexpr std::size_t kPendingBytesMax = 1024 * 1024;
 
   // Told once for each line that was lost, with the owner given to end_line().
   using OnLost = std::function<void(void* owner)>;
 
-  // "-" is stdout. Creates the file with mode 0640. A FIFO that nobody reads is an error.
+  // "-" is stdout, kStandardError the stderr of the process, whatever it is. Creates the file with mode 0640. A FIFO that nobody reads is an error.
   static Result<std::unique_ptr<LogFile>> open(std::string path);
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
