@@ -15,12 +15,12 @@ namespace weir::admin {
 
 struct AdminSettings {
   SocketAddress address;
-  std::optional<std::string> token;  // not empty; see guard.h
+  std::optional<std::string> token{};  // not empty; see guard.h
   AdminLimits limits{};
 };
 
-// The admin port: HTTP/1.1 on the control loop. Its requests are neither counted nor logged. One thread. Destroying it closes
-// everything at once.
+// The admin port: HTTP/1.1 on the control loop. Its requests are neither counted nor logged. One thread. Destroying it
+// closes everything at once.
 class AdminServer final : private ReadinessHandler, private TimerHandler, private ConnectionOwner {
  public:
   // `loop` and `control` outlive it.
@@ -44,6 +44,7 @@ class AdminServer final : private ReadinessHandler, private TimerHandler, privat
 
   void accept_all();
   void admit(const Accepted& accepted);
+  std::size_t open_connections() const;
   void make_room();
 
   EventLoop& loop_;
