@@ -16,8 +16,8 @@
 
 namespace weir::server {
 
-// A client or a tiny backend of the simulation: takes connections or makes one, reads all there is, and answers a canned text
-// to each head.
+// A client or a tiny backend of the simulation: takes connections or makes one, reads all there is, and answers a
+// canned text to each head.
 class SimPeer final : public ReadinessHandler {
  public:
   SimPeer(SimEngine& engine, SocketId socket) : engine_(engine), socket_(socket) {
@@ -96,7 +96,8 @@ class SimBackend final : public ReadinessHandler {
       if (accepted.status != Accepted::Status::ok) return;
       peers_.push_back(std::make_unique<SimPeer>(engine_, accepted.socket));
       if (silent_) continue;
-      peers_.back()->answer_with(fmt::format("HTTP/1.1 {} X\r\ncontent-length: {}\r\n\r\n{}", status_, body_.size(), body_));
+      peers_.back()->answer_with(
+          fmt::format("HTTP/1.1 {} X\r\ncontent-length: {}\r\n\r\n{}", status_, body_.size(), body_));
       peers_.back()->on_ready({});
     }
   }
@@ -235,7 +236,8 @@ class ControlFixture : public testing::Test {
       environment.hand_over = [&fixture](std::size_t to, const std::string& listener, SocketId socket, IpAddress peer,
                                          std::uint16_t port) {
         auto& other = *fixture.workers_[to];
-        other.loop.post([&other, listener, socket, peer, port] { other.worker->take_over(listener, socket, peer, port); });
+        other.loop.post(
+            [&other, listener, socket, peer, port] { other.worker->take_over(listener, socket, peer, port); });
       };
       worker = std::make_unique<proxy::Worker>(environment);
     }
@@ -258,7 +260,8 @@ class ControlFixture : public testing::Test {
   observe::MemoryLogger logger_;
   observe::MemoryLogs logs_;
   std::vector<std::string> told_;  // to the service manager
-  ServiceManager service_{[this](std::string_view message) { told_.emplace_back(message.substr(0, message.find('\n'))); }};
+  ServiceManager service_{
+      [this](std::string_view message) { told_.emplace_back(message.substr(0, message.find('\n'))); }};
   proxy::ConnectionBoard board_{kWorkers};
   std::string text_;
   int loads_ = 0;

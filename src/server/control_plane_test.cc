@@ -28,8 +28,7 @@ std::string proxy(std::string_view backends, std::string_view more = "") {
       backends, more);
 }
 
-constexpr std::string_view kTwo =
-    R"({name: a, url: "http://10.1.0.1:80"}, {name: b, url: "http://10.1.0.2:80"})";
+constexpr std::string_view kTwo = R"({name: a, url: "http://10.1.0.1:80"}, {name: b, url: "http://10.1.0.2:80"})";
 constexpr std::string_view kChecked = ", health_check: {interval: 1s, timeout: 500ms}";
 
 TEST_F(ControlPlaneTest, ServesAfterTheStartAndSaysWhatListensWhere) {
@@ -69,7 +68,8 @@ TEST_F(ControlPlaneTest, ABadFileChangesNothingAndSaysWhy) {
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().kind, admin::ChangeError::Kind::invalid);
   EXPECT_THAT(result.error().message, HasSubstr("test.yaml:1:14: error: "));
-  EXPECT_THAT(logger_.lines(), testing::Contains(HasSubstr("configuration not reloaded, what runs stays generation=1 reason=\"test.yaml:1:1: error: missing key 'clusters'")));
+  EXPECT_THAT(logger_.lines(), testing::Contains(HasSubstr("configuration not reloaded, what runs stays generation=1 "
+                                                           "reason=\"test.yaml:1:1: error: missing key 'clusters'")));
   EXPECT_EQ(control_->generation(), 1);
   EXPECT_THAT(metrics(), HasSubstr("lb_config_last_reload_success 0\n"));
   EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
@@ -97,8 +97,8 @@ TEST_F(ControlPlaneTest, WorkersAndAdminNeedARestart) {
   const auto workers = reload(respond("10.0.0.1:80", "two", "workers: 7\n"));
   ASSERT_FALSE(workers.has_value());
   EXPECT_THAT(workers.error().message, HasSubstr("'workers'"));
-  const auto admin = reload(
-      "listeners: [{name: web, address: \"10.0.0.1:80\"}]\nclusters: []\nroutes: [{respond: {status: 200}}]\n");
+  const auto admin =
+      reload("listeners: [{name: web, address: \"10.0.0.1:80\"}]\nclusters: []\nroutes: [{respond: {status: 200}}]\n");
   ASSERT_FALSE(admin.has_value());
   EXPECT_THAT(admin.error().message, HasSubstr("'admin'"));
   EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
