@@ -55,9 +55,8 @@ std::uint64_t random_seed() {
 }  // namespace
 
 int run_command(const std::string& config_path) {
-  return server::run_process({.load = [config_path] { return load(config_path); },
-                              .build = build_info(),
-                              .seed = random_seed()});
+  return server::run_process(
+      {.load = [config_path] { return load(config_path); }, .build = build_info(), .seed = random_seed()});
 }
 
 int proxy_command(const config::ProxyArguments& arguments) {
@@ -66,9 +65,8 @@ int proxy_command(const config::ProxyArguments& arguments) {
     for (const std::string& error : spec.error()) fmt::print(stderr, "weir proxy: error: {}\n", error);
     return kWrongUsage;
   }
-  return server::run_process({.load = [spec = *spec]() -> server::LoadedSpec { return spec; },
-                              .build = build_info(),
-                              .seed = random_seed()});
+  return server::run_process(
+      {.load = [spec = *spec]() -> server::LoadedSpec { return spec; }, .build = build_info(), .seed = random_seed()});
 }
 
 int check_command(const std::string& config_path) {

@@ -7,7 +7,7 @@
 namespace weir {
 
 inline constexpr int kDone = 0;
-inline constexpr int kFailed = 1;      // the configuration or the run
+inline constexpr int kFailed = 1;  // the configuration or the run
 inline constexpr int kWrongUsage = 2;
 
 // The commands of the program. Each returns the exit code; errors go to stderr.

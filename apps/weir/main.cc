@@ -20,8 +20,9 @@ int complain(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Weir, an HTTP load balancer and reverse proxy.\nExit codes: 0 done, 1 the configuration or the run failed, "
-               "2 wrong usage.");
+  CLI::App app(
+      "Weir, an HTTP load balancer and reverse proxy.\nExit codes: 0 done, 1 the configuration or the run failed, "
+      "2 wrong usage.");
   app.name("weir");
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Print this help");
@@ -40,8 +41,9 @@ int main(int argc, char** argv) {
       ->required()
       ->allow_extra_args(false)
       ->type_name("URL");
-  proxy->add_option("--balance", proxy_arguments.balance,
-                    "round_robin (default), random, least_connections or power_of_two")
+  proxy
+      ->add_option("--balance", proxy_arguments.balance,
+                   "round_robin (default), random, least_connections or power_of_two")
       ->type_name("POLICY");
   proxy->add_option("--workers", proxy_arguments.workers, "How many worker threads: a number, or auto (default)")
       ->type_name("N");

@@ -6,7 +6,9 @@
 
 namespace weir {
 
-server::BuildInfo build_info() { return {.version = WEIR_VERSION, .commit = WEIR_COMMIT, .compiler = WEIR_COMPILER}; }
+server::BuildInfo build_info() {
+  return {.version = WEIR_VERSION, .commit = WEIR_COMMIT, .compiler = WEIR_COMPILER};
+}
 
 std::string version_text() {
   const server::BuildInfo build = build_info();
