@@ -1,10 +1,9 @@
 #include "config/address.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include <array>
-
-#include <fmt/format.h>
 
 #include "config/names.h"
 #include "config/units.h"
@@ -46,7 +45,8 @@ std::expected<Endpoint, AddressError> parse_unix(std::string_view path, std::str
 }
 
 // host, host:port, [v6] or [v6]:port; without a default the port must be there.
-std::expected<Endpoint, AddressError> parse_authority(std::string_view text, std::optional<std::uint16_t> default_port) {
+std::expected<Endpoint, AddressError> parse_authority(std::string_view text,
+                                                      std::optional<std::uint16_t> default_port) {
   std::string_view host = text;
   std::string_view port;
   bool has_port = false;
@@ -63,7 +63,8 @@ std::expected<Endpoint, AddressError> parse_authority(std::string_view text, std
     host = text.substr(0, colon);
     port = text.substr(colon + 1);
     has_port = true;
-    if (host.find(':') != std::string_view::npos) return std::unexpected("an IPv6 address needs brackets, as in [::1]:80");
+    if (host.find(':') != std::string_view::npos)
+      return std::unexpected("an IPv6 address needs brackets, as in [::1]:80");
   }
   if (!has_port && !default_port) return std::unexpected("expected host:port, [v6]:port or unix:/path");
   Endpoint endpoint{Endpoint::Kind::kTcp, default_port.value_or(0), canonical_host(host)};
@@ -102,11 +103,13 @@ std::expected<Endpoint, AddressError> parse_endpoint(std::string_view text, std:
 std::expected<Endpoint, AddressError> parse_listen_address(std::string_view text, std::string_view base_dir) {
   if (text.starts_with("unix:")) return parse_unix(text.substr(5), base_dir);
   if (text.find("://") != std::string_view::npos) return std::unexpected("expected host:port, not a URL");
-  if (text.starts_with(':') && text.rfind(':') == 0) return std::unexpected("expected a host before the port, such as 0.0.0.0 or [::]");
+  if (text.starts_with(':') && text.rfind(':') == 0)
+    return std::unexpected("expected a host before the port, such as 0.0.0.0 or [::]");
   auto endpoint = parse_authority(text, std::nullopt);
   if (!endpoint) return endpoint;
   if (endpoint->host == "localhost") endpoint->host = "127.0.0.1";
-  if (!is_ip_address(endpoint->host)) return std::unexpected("listening needs an IP address (or localhost), not a name");
+  if (!is_ip_address(endpoint->host))
+    return std::unexpected("listening needs an IP address (or localhost), not a name");
   return endpoint;
 }
 
@@ -121,7 +124,9 @@ std::expected<Endpoint, AddressError> parse_backend_url(std::string_view text, s
   const std::size_t end = authority.find_first_of("/?#");
   if (end != std::string_view::npos) {
     const char found = authority[end];
-    return std::unexpected(fmt::format("a backend URL has no {}", found == '/' ? "path" : found == '?' ? "query" : "fragment"));
+    return std::unexpected(fmt::format("a backend URL has no {}", found == '/'   ? "path"
+                                                                  : found == '?' ? "query"
+                                                                                 : "fragment"));
   }
   if (authority.find('@') != std::string_view::npos) return std::unexpected("a backend URL has no user");
   auto endpoint = parse_authority(authority, 80);
@@ -148,7 +153,8 @@ std::expected<Cidr, AddressError> parse_cidr(std::string_view text) {
 std::string to_string(const Endpoint& endpoint) {
   if (endpoint.kind == Endpoint::Kind::kUnix) return "unix:" + endpoint.host;
   const bool is_v6 = endpoint.host.find(':') != std::string::npos;
-  return is_v6 ? fmt::format("[{}]:{}", endpoint.host, endpoint.port) : fmt::format("{}:{}", endpoint.host, endpoint.port);
+  return is_v6 ? fmt::format("[{}]:{}", endpoint.host, endpoint.port)
+               : fmt::format("{}:{}", endpoint.host, endpoint.port);
 }
 
 std::string to_string(const Cidr& cidr) {

@@ -15,8 +15,8 @@ using AddressError = std::string;
 // A relative path is taken relative to `base_dir` (as it is if that is empty).
 std::string resolve_path(std::string_view path, std::string_view base_dir);
 
-// host:port, [v6]:port or unix:/path. Host is an IP address or a name; it comes back in lower case, IPv6 in its canonical
-// spelling.
+// host:port, [v6]:port or unix:/path. Host is an IP address or a name; it comes back in lower case, IPv6 in its
+// canonical spelling.
 std::expected<Endpoint, AddressError> parse_endpoint(std::string_view text, std::string_view base_dir);
 
 // The same for an address to listen on: an IP address, or localhost, which becomes 127.0.0.1. Port 0 is allowed.

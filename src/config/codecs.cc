@@ -1,8 +1,8 @@
 #include "config/codecs.h"
 
-#include <unordered_set>
-
 #include <fmt/ranges.h>
+
+#include <unordered_set>
 
 #include "config/address.h"
 #include "config/names.h"
@@ -115,9 +115,11 @@ void HostAndPort::read(Reader& reader, NodeId id, std::string& out) {
 void UrlPath::read(Reader& reader, NodeId id, std::string& out) {
   const auto text = reader.scalar(id, "a path that begins with '/'");
   if (!text) return;
-  if (text->find_first_of("?#") != std::string_view::npos) return reader.error(id, "a path has no query and no fragment");
+  if (text->find_first_of("?#") != std::string_view::npos)
+    return reader.error(id, "a path has no query and no fragment");
   if (!is_absolute_path(*text)) {
-    const std::string_view what = text->starts_with('/') ? "a path of URL characters (others as %XX)" : "a path that begins with '/'";
+    const std::string_view what =
+        text->starts_with('/') ? "a path of URL characters (others as %XX)" : "a path that begins with '/'";
     return reader.expected(id, what, *text);
   }
   out = *text;

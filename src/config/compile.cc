@@ -28,7 +28,7 @@ weir::Cidr to_cidr(const Cidr& cidr) {
   return result;
 }
 
-Result<std::shared_ptr<const proxy::ListenerSettings>> compile_listener(const ListenerSpec& spec) {
+Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const ListenerSpec& spec) {
   auto settings = std::make_shared<proxy::ListenerSettings>();
   const auto address = to_socket_address(spec.address);
   if (!address) return fail(fmt::format("listener {}: {} can't be listened on", spec.name, to_string(spec.address)));
@@ -232,7 +232,9 @@ Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec
     auto settings = compile_listener(result->spec->listeners[i]);
     if (!settings) return std::unexpected(std::move(settings.error()));
     const auto at = old_listeners.find((*settings)->name, i);
-    result->listeners.push_back(at ? keep_if_equal(*settings, previous->listeners[*at]) : *settings);
+    if (at) (*settings)->shared = previous->listeners[*at]->shared;
+    const std::shared_ptr<const proxy::ListenerSettings> fresh = std::move(*settings);
+    result->listeners.push_back(at ? keep_if_equal(fresh, previous->listeners[*at]) : fresh);
   }
 
   ByName<ClusterSpec> old_clusters(previous ? &previous->spec->clusters : nullptr);

@@ -8,12 +8,14 @@ namespace {
 
 std::string make_config(std::int64_t routes) {
   std::string text =
-      "listeners:\n  - address: 127.0.0.1:8080\nclusters:\n  - name: app\n    backends: [{url: \"http://127.0.0.1:8001\"}]\n"
+      "listeners:\n  - address: 127.0.0.1:8080\nclusters:\n  - name: app\n    backends: [{url: "
+      "\"http://127.0.0.1:8001\"}]\n"
       "routes:\n";
   for (std::int64_t i = 0; i < routes; ++i) {
     text += fmt::format(
         "  - name: r{0}\n    match: {{host: h{0}.example.com, path_prefix: /api/{0}, methods: [GET, POST], headers: "
-        "{{x-team: blue}}}}\n    cluster: app\n    timeouts: {{request: 5s}}\n", i);
+        "{{x-team: blue}}}}\n    cluster: app\n    timeouts: {{request: 5s}}\n",
+        i);
   }
   return text;
 }

@@ -1,9 +1,9 @@
 #include "config/diagnostic.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
-
-#include <fmt/format.h>
 
 namespace weir::config {
 

@@ -41,6 +41,7 @@ class SourceText {
   // A line (from 1) without its end.
   std::string_view line(std::size_t number) const;
 
+  std::size_t lines() const { return starts_.size(); }
   std::string_view text() const { return text_; }
 
  private:

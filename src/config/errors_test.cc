@@ -30,7 +30,8 @@ constexpr std::string_view kTail = "listeners: []\nclusters: []\nroutes: []\n";
 
 void expect_errors(const std::vector<Case>& cases, std::string_view tail) {
   for (const Case& test : cases) {
-    EXPECT_THAT(errors_of(std::string(test.text) + std::string(tail)), testing::ElementsAreArray(test.errors)) << test.text;
+    EXPECT_THAT(errors_of(std::string(test.text) + std::string(tail)), testing::ElementsAreArray(test.errors))
+        << test.text;
   }
 }
 
@@ -57,7 +58,8 @@ TEST(Errors, TopLevel) {
           {"admin: {token: ''}\n", {"1:16: error: a token is of visible ASCII characters without spaces"}},
           {"<<: {}\n", {"1:1: error: merge keys ('<<') are not supported"}},
           {"log: {path: ${UNSET}}\n",
-           {"1:14: error: invalid YAML: missing comma in flow mapping, inside [...] and {...} a value with ${...} needs "
+           {"1:14: error: invalid YAML: missing comma in flow mapping, inside [...] and {...} a value with ${...} "
+            "needs "
             "quotes"}},
           {"log:\n  path: ${UNSET}\n", {"2:9: error: environment variable 'UNSET' is not set"}},
           {"log: {path: \"${EMPTY}\"}\n", {"1:13: error: expected a path, not ''"}},
@@ -73,19 +75,18 @@ TEST(Errors, TopLevel) {
 }
 
 TEST(Errors, RequiredKeysAndEmptyFiles) {
-  expect_errors({{"", {"1:1: error: the configuration is empty, 'listeners', 'clusters' and 'routes' are required"}},
-                 {"# nothing\n", {"1:1: error: the configuration is empty, 'listeners', 'clusters' and 'routes' are required"}},
-                 {"\n\nworkers: 1\nlisteners: []\n",
-                  {"3:1: error: missing key 'clusters'", "3:1: error: missing key 'routes'"}},
-                 // A misspelt key is not missing as well.
-                 {"listners: []\nclusters: []\nroutes: []\n",
-                  {"1:1: error: unknown key 'listners', did you mean 'listeners'?"}},
-                 {"listeners:\nclusters: {}\nroutes: x\n",
-                  {"1:1: error: expected a list, not nothing", "2:11: error: expected a list, not a mapping",
-                   "3:9: error: expected a list, not text"}},
-                 {"- a\n", {"1:1: error: the top level must be a mapping, such as 'listeners: [...]'"}},
-                 {"text\n", {"1:1: error: the top level must be a mapping, such as 'listeners: [...]'"}}},
-                "");
+  expect_errors(
+      {{"", {"1:1: error: the configuration is empty, 'listeners', 'clusters' and 'routes' are required"}},
+       {"# nothing\n", {"1:1: error: the configuration is empty, 'listeners', 'clusters' and 'routes' are required"}},
+       {"\n\nworkers: 1\nlisteners: []\n", {"3:1: error: missing key 'clusters'", "3:1: error: missing key 'routes'"}},
+       // A misspelt key is not missing as well.
+       {"listners: []\nclusters: []\nroutes: []\n", {"1:1: error: unknown key 'listners', did you mean 'listeners'?"}},
+       {"listeners:\nclusters: {}\nroutes: x\n",
+        {"1:1: error: expected a list, not nothing", "2:11: error: expected a list, not a mapping",
+         "3:9: error: expected a list, not text"}},
+       {"- a\n", {"1:1: error: the top level must be a mapping, such as 'listeners: [...]'"}},
+       {"text\n", {"1:1: error: the top level must be a mapping, such as 'listeners: [...]'"}}},
+      "");
 }
 
 TEST(Errors, Listeners) {
@@ -124,7 +125,8 @@ TEST(Errors, Listeners) {
             "1:73: error: expected a size such as 64KiB or 1MiB, or none, not '99999999999999999999'"}},
           {"listeners: [{address: 1.2.3.4:80, access_log: {}}]\n", {"1:47: error: missing key 'path'"}},
           {"listeners: [{name: a, address: 1.2.3.4:80}, {name: a, address: 1.2.3.4:80}]\n",
-           {"1:52: error: listener 'a' is there twice", "1:64: error: address 1.2.3.4:80 is used by listener 'a' already"}},
+           {"1:52: error: listener 'a' is there twice",
+            "1:64: error: address 1.2.3.4:80 is used by listener 'a' already"}},
           {"listeners: [{address: 1.2.3.4:80, name: listener-2}, {address: 1.2.3.4:81}]\n",
            {"1:55: error: listener 'listener-2' is there twice"}},
           {"listeners: [{address: 127.0.0.1:9090}]\n",
@@ -144,10 +146,12 @@ TEST(Errors, Clusters) {
             "1:57: error: 'sticky' is not supported yet", "1:68: error: 'tls' is not supported yet",
             "1:76: error: 'proxy_protocol' is not supported yet"}},
           {"clusters: [{backends: [], outlier_detection: x, circuit_breaker: x, slow_start: 1s, queue: x}]\n",
-           {"1:27: error: 'outlier_detection' is not supported yet", "1:49: error: 'circuit_breaker' is not supported yet",
-            "1:69: error: 'slow_start' is not supported yet", "1:85: error: 'queue' is not supported yet"}},
+           {"1:27: error: 'outlier_detection' is not supported yet",
+            "1:49: error: 'circuit_breaker' is not supported yet", "1:69: error: 'slow_start' is not supported yet",
+            "1:85: error: 'queue' is not supported yet"}},
           {"clusters: [{backends: [], balance: rund_robin}]\n",
-           {"1:36: error: expected one of round_robin, weighted_round_robin, random, least_connections, power_of_two, not "
+           {"1:36: error: expected one of round_robin, weighted_round_robin, random, least_connections, power_of_two, "
+            "not "
             "'rund_robin', did you mean 'round_robin'?"}},
           {"clusters: [{backends: [], protocol: tcp}]\n", {"1:37: error: expected one of auto, http1, not 'tcp'"}},
           {"clusters: [{backends: [{weight: 1}]}]\n", {"1:25: error: missing key 'url'"}},
@@ -159,7 +163,8 @@ TEST(Errors, Clusters) {
           {"clusters: [{backends: [{url: \"h:80\"}]}]\n",
            {"1:30: error: expected http://host:port or unix:/path, did you mean 'http://h:80'?"}},
           {"clusters: [{backends: [{url: \"ftp://h\"}]}]\n", {"1:30: error: expected http://host:port or unix:/path"}},
-          {"clusters: [{backends: [{url: \"http://\"}]}]\n", {"1:30: error: '' is neither an IP address nor a host name"}},
+          {"clusters: [{backends: [{url: \"http://\"}]}]\n",
+           {"1:30: error: '' is neither an IP address nor a host name"}},
           {"clusters: [{backends: [{url: \"http://h:0\"}]}]\n", {"1:30: error: expected a port from 1 to 65535"}},
           {"clusters: [{backends: [{url: \"http://h\", weight: -1}]}]\n",
            {"1:50: error: expected a whole number from 0 to 1000000, not '-1'"}},
@@ -167,7 +172,8 @@ TEST(Errors, Clusters) {
            {"1:59: error: must be above 0, 'none' switches it off"}},
           {"clusters: [{backends: [{url: \"http://h\"}, {url: \"http://h:80\"}]}]\n",
            {"1:49: error: backend 'h:80' is there twice, give it a name"}},
-          {"clusters: [{name: a, backends: []}, {name: a, backends: []}]\n", {"1:44: error: cluster 'a' is there twice"}},
+          {"clusters: [{name: a, backends: []}, {name: a, backends: []}]\n",
+           {"1:44: error: cluster 'a' is there twice"}},
           {"clusters: [{name: '', backends: []}, {name: '', backends: []}]\n",
            {"1:19: error: a name must not be empty", "1:45: error: a name must not be empty"}},
           {"clusters: [{backends: [], dns: {refresh: none, family: v4}}]\n",
@@ -185,7 +191,8 @@ TEST(Errors, Clusters) {
             "1:67: error: expected one of connect_failure, reset, not 'x'",
             "1:79: error: expected a share from 0% to 100%, or none, not '101%'",
             "1:95: error: expected a method such as GET, not 'a b'"}},
-          {"clusters: [{backends: [], retry: {backoff: {base: 2s}}}]\n", {"1:51: error: backoff: base 2s is above max 1s"}},
+          {"clusters: [{backends: [], retry: {backoff: {base: 2s}}}]\n",
+           {"1:51: error: backoff: base 2s is above max 1s"}},
           {"clusters: [{backends: [], timeouts: {conect: 1s, total: 1}}]\n",
            {"1:38: error: unknown key 'conect', did you mean 'connect'?",
             "1:57: error: expected a duration such as 250ms, 5s or 1m, or none, not '1'"}},
@@ -222,11 +229,12 @@ TEST(Errors, Routes) {
             "1:63: error: a header value has no control characters and no white space around it",
             "1:71: error: key 'x' is there twice"}},
           {"routes: [{cluster: app, match: {host: \"a:80\", path: /a?b, path_prefix: \"/a b\"}}]\n",
-           {"1:39: error: a host is matched without its port, write 'a'", "1:53: error: a path has no query and no fragment",
+           {"1:39: error: a host is matched without its port, write 'a'",
+            "1:53: error: a path has no query and no fragment",
             "1:72: error: expected a path of URL characters (others as %XX), not '/a b'"}},
           {"routes: [{cluster: app, match: {host: \"*\", methods: [], headers: [a]}}]\n",
-           {"1:39: error: '*' is no host, leave 'host' out to match every host", "1:53: error: expected at least one entry",
-            "1:66: error: expected a mapping, not a list"}},
+           {"1:39: error: '*' is no host, leave 'host' out to match every host",
+            "1:53: error: expected at least one entry", "1:66: error: expected a mapping, not a list"}},
           {"routes: [{cluster: app, match: {host: \"a.*.b\"}}]\n",
            {"1:39: error: expected a host such as example.com or *.example.com, not 'a.*.b'"}},
           {"routes: [{cluster: app, match: {query: {}, path_regex: x, any: [], not: {}}}]\n",
@@ -297,6 +305,15 @@ TEST(Errors, DeepAndExplodingFilesAreRefused) {
   EXPECT_THAT(errors_of(bomb), testing::Contains(testing::HasSubstr("aliases repeat too much")));
 }
 
+// libfyaml would need minutes for each of these.
+TEST(Errors, CostlyFilesAreRefusedEarly) {
+  std::string blank = "a: |\n";
+  for (int i = 0; i < 200'000; ++i) blank += " \n";
+  EXPECT_THAT(errors_of(blank), testing::ElementsAre("10002:1: error: more than 10000 blank lines in a row"));
+  EXPECT_THAT(errors_of(std::string(500'000, '%')),
+              testing::ElementsAre("1:1: error: a YAML directive that is too long"));
+}
+
 TEST(Errors, AreAtMostAThousand) {
   std::string text(kTail);
   for (int i = 0; i < 5000; ++i) text += fmt::format("k{}: 1\n", i);
@@ -306,16 +323,20 @@ TEST(Errors, AreAtMostAThousand) {
 }
 
 TEST(Errors, ShowTheLineWithACaret) {
-  const Parsed parsed = parse("listeners: []\n\tx: 1\nclusters: []\nroutes: []\nlög: {é: 1}\n", "a/b.yaml", test_environment);
+  const Parsed parsed =
+      parse("listeners: []\n\tx: 1\nclusters: []\nroutes: []\nlög: {é: 1}\n", "a/b.yaml", test_environment);
   ASSERT_FALSE(parsed.diagnostics.empty());
-  EXPECT_EQ(parsed.diagnostics.back().render(), "a/b.yaml:5:1: error: unknown key 'lög', did you mean 'log'?\n  lög: {é: 1}\n  ^");
-  const Parsed deep = parse("listeners: []\nclusters: []\nroutes: []\nlog: {path: \"é\", x: 1}\n", "c", test_environment);
-  EXPECT_EQ(render(deep.diagnostics), "c:4:18: error: unknown key 'x'\n  log: {path: \"é\", x: 1}\n                   ^\n");
+  EXPECT_EQ(parsed.diagnostics.back().render(),
+            "a/b.yaml:5:1: error: unknown key 'lög', did you mean 'log'?\n  lög: {é: 1}\n  ^");
+  const Parsed deep =
+      parse("listeners: []\nclusters: []\nroutes: []\nlog: {path: \"é\", x: 1}\n", "c", test_environment);
+  EXPECT_EQ(render(deep.diagnostics),
+            "c:4:18: error: unknown key 'x'\n  log: {path: \"é\", x: 1}\n                   ^\n");
 }
 
 TEST(Errors, LongLinesAreCutAroundTheError) {
-  const std::string text = "listeners: []\nclusters: []\nlog: {path: " + std::string(5000, 'a') + ", é: 1, path: " +
-                           std::string(5000, 'b') + "}\nroutes: []\n";
+  const std::string text = "listeners: []\nclusters: []\nlog: {path: " + std::string(5000, 'a') +
+                           ", é: 1, path: " + std::string(5000, 'b') + "}\nroutes: []\n";
   const Parsed parsed = parse(text, "c", test_environment);
   ASSERT_EQ(parsed.diagnostics.size(), 2U);
   const Diagnostic& first = parsed.diagnostics[0];

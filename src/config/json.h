@@ -9,8 +9,8 @@
 
 namespace weir::config {
 
-// The configuration in force as JSON, defaults filled in, in the form of the file. Values that came from the environment
-// are shown as `${NAME}`; a token is "***" unless the file names just a variable.
+// The configuration in force as JSON, defaults filled in, in the form of the file. Values that came from the
+// environment are shown as `${NAME}`; a token is "***" unless the file names just a variable.
 std::string to_json(const Spec& spec);
 
 // The match of one route of `spec` as JSON; {} matches everything. `route` is its index.

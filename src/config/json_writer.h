@@ -9,9 +9,9 @@
 
 namespace weir::config {
 
-// Writes JSON and knows the JSON pointer of what it writes, so that a value that came from the environment is written as
-// the file has it. The caller closes what it opens. (RapidJSON's writer adds offsets to null pointers, which stops every
-// run under UndefinedBehaviorSanitizer.)
+// Writes JSON and knows the JSON pointer of what it writes, so that a value that came from the environment is written
+// as the file has it. The caller closes what it opens. (RapidJSON's writer adds offsets to null pointers, which stops
+// every run under UndefinedBehaviorSanitizer.)
 class JsonWriter {
  public:
   // Values of `unexpanded` (which must outlive the writer) below `pointer` are written in place of the real ones.

@@ -17,8 +17,8 @@ struct Parsed {
 };
 
 // Reads a configuration: YAML to a validated spec, or everything that is wrong with it. Never fails otherwise, whatever
-// the text; the work is bounded by its size. `file_name` is what errors name; relative paths in the text are relative to
-// its directory. Pure but for `environment`, which it calls; the result keeps nothing of the arguments. Any thread.
+// the text; the work is bounded by its size. `file_name` is what errors name; relative paths in the text are relative
+// to its directory. Pure but for `environment`, which it calls; the result keeps nothing of the arguments. Any thread.
 Parsed parse(std::string_view text, std::string file_name, const EnvironmentLookup& environment);
 
 // All errors as `weir check` prints them, each with its line end.

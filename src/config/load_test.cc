@@ -1,8 +1,7 @@
 #include "config/load.h"
 
-#include <gmock/gmock.h>
-
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 
 #include "base/rng.h"
 #include "config/json.h"
@@ -199,15 +198,18 @@ TEST(Json, ReadsBackAsTheSameConfiguration) {
 
 TEST(Json, ShowsEnvironmentUnexpandedAndNoSecrets) {
   const auto config_with = [](std::string_view token) {
-    return fmt::format("admin: {{token: '{}'}}\nlisteners: []\nroutes: []\nclusters:\n"
-                       "- name: a\n  backends: [{{url: 'http://h:${{PORT}}'}}]\n", token);
+    return fmt::format(
+        "admin: {{token: '{}'}}\nlisteners: []\nroutes: []\nclusters:\n"
+        "- name: a\n  backends: [{{url: 'http://h:${{PORT}}'}}]\n",
+        token);
   };
   const auto json_with = [&](std::string_view token) {
     const Parsed parsed = load(config_with(token));
     return parsed.spec ? to_json(*parsed.spec) : render(parsed.diagnostics);
   };
   EXPECT_THAT(json_with("${SECRET}"), testing::HasSubstr(R"("token":"${SECRET}")"));
-  for (const std::string_view token : {"literal", "a${SECRET}", "${SECRET}b", "${UNSET:-literal}", "${SECRET}${SECRET}"}) {
+  for (const std::string_view token :
+       {"literal", "a${SECRET}", "${SECRET}b", "${UNSET:-literal}", "${SECRET}${SECRET}"}) {
     EXPECT_THAT(json_with(token), testing::HasSubstr(R"("token":"***")")) << token;
     EXPECT_THAT(json_with(token), testing::Not(testing::HasSubstr("literal"))) << token;
   }
@@ -251,9 +253,11 @@ TEST(Json, ShowsEveryLeaf) {
 // Random damage to a valid file gives a spec or errors with positions inside the file, never a crash.
 TEST(Load, SurvivesMutations) {
   Rng rng(20240607);
-  constexpr std::string_view kPieces[] = {"[", "]", "{", "}", ":", "- ", "\n", "  ", "\t", "\"", "'", "&a ", "*a", "!!x ",
-                                          "|", ">", "#", "---\n", "...\n", "${", "$", "\xC3", "\xFF", "é", "<<", "%", "?",
-                                          "none", "-1", "999999999999999999999", "~", "\r", "\x01", ","};
+  constexpr std::string_view kPieces[] = {
+      "[", "]",    "{",    "}",    ":",  "- ", "\n", "  ",    "\t",    "\"",
+      "'", "&a ",  "*a",   "!!x ", "|",  ">",  "#",  "---\n", "...\n", "${",
+      "$", "\xC3", "\xFF", "é",    "<<", "%",  "?",  "none",  "-1",    "999999999999999999999",
+      "~", "\r",   "\x01", ","};
   int accepted = 0;
   for (int round = 0; round < 10'000; ++round) {
     std::string text(kFull);
@@ -261,17 +265,28 @@ TEST(Load, SurvivesMutations) {
     for (std::uint64_t edit = 0; edit < edits; ++edit) {
       const std::size_t at = rng.below(text.size());
       switch (rng.below(5)) {
-        case 0: text.erase(at, rng.between(1, 20)); break;
-        case 1: text.insert(at, kPieces[rng.below(std::size(kPieces))]); break;
-        case 2: text[at] = static_cast<char>(rng.below(256)); break;
-        case 3: text.insert(at, text.substr(rng.below(text.size()), rng.between(1, 60))); break;
-        default: text.resize(at + 1); break;
+        case 0:
+          text.erase(at, rng.between(1, 20));
+          break;
+        case 1:
+          text.insert(at, kPieces[rng.below(std::size(kPieces))]);
+          break;
+        case 2:
+          text[at] = static_cast<char>(rng.below(256));
+          break;
+        case 3:
+          text.insert(at, text.substr(rng.below(text.size()), rng.between(1, 60)));
+          break;
+        default:
+          text.resize(at + 1);
+          break;
       }
     }
     const Parsed parsed = load(text);
     ASSERT_NE(parsed.spec.has_value(), !parsed.diagnostics.empty());
     accepted += parsed.spec ? 1 : 0;
-    const auto lines = static_cast<std::uint32_t>(std::ranges::count_if(text, [](char c) { return c == '\n' || c == '\r'; }));
+    const auto lines =
+        static_cast<std::uint32_t>(std::ranges::count_if(text, [](char c) { return c == '\n' || c == '\r'; }));
     for (const Diagnostic& diagnostic : parsed.diagnostics) {
       ASSERT_LE(diagnostic.line, lines + 1) << text;
       ASSERT_GE(diagnostic.column, 1U);

@@ -1,10 +1,10 @@
 #include "config/names.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <vector>
-
-#include <fmt/format.h>
 
 namespace weir::config {
 
@@ -32,9 +32,9 @@ bool is_field_value(std::string_view text) {
 }
 
 bool is_managed_field(std::string_view name) {
-  static constexpr std::array<std::string_view, 10> kManaged{"connection", "content-length", "expect", "keep-alive",
-                                                             "proxy-connection", "te", "trailer", "transfer-encoding",
-                                                             "upgrade", "http2-settings"};
+  static constexpr std::array<std::string_view, 10> kManaged{
+      "connection", "content-length",    "expect",  "keep-alive",    "proxy-connection", "te",
+      "trailer",    "transfer-encoding", "upgrade", "http2-settings"};
   return std::ranges::find(kManaged, name) != kManaged.end();
 }
 
@@ -84,7 +84,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before_last[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before_last[j - 2] + 1);
     }
   }
   return row[b.size()];

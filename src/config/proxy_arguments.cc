@@ -1,8 +1,8 @@
 #include "config/proxy_arguments.h"
 
-#include <unordered_set>
-
 #include <fmt/format.h>
+
+#include <unordered_set>
 
 #include "config/address.h"
 #include "config/json.h"

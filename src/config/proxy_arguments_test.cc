@@ -46,12 +46,12 @@ TEST(ProxyArguments, ErrorsAreSentencesAndComeAtOnce) {
   const auto spec = from_proxy_arguments({"x", {"http://a/p", "b", "c:1", "http://c:1"}, "maglev", "0", "y:1"});
   ASSERT_FALSE(spec);
   EXPECT_THAT(spec.error(),
-              testing::ElementsAre("--listen x: expected host:port, [v6]:port or unix:/path",
-                                   "--to http://a/p: a backend URL has no path",
-                                   "--to b: expected host:port, [v6]:port or unix:/path", "--to http://c:1: is there twice",
-                                   "--balance maglev: this policy is not supported yet",
-                                   "--workers 0: expected auto or a whole number from 1 to 1024",
-                                   "--admin y:1: listening needs an IP address (or localhost), not a name"));
+              testing::ElementsAre(
+                  "--listen x: expected host:port, [v6]:port or unix:/path",
+                  "--to http://a/p: a backend URL has no path", "--to b: expected host:port, [v6]:port or unix:/path",
+                  "--to http://c:1: is there twice", "--balance maglev: this policy is not supported yet",
+                  "--workers 0: expected auto or a whole number from 1 to 1024",
+                  "--admin y:1: listening needs an IP address (or localhost), not a name"));
   const auto same = from_proxy_arguments({"127.0.0.1:1", {"a:1"}, "rr", std::nullopt, "127.0.0.1:1"});
   ASSERT_FALSE(same);
   EXPECT_THAT(same.error(),

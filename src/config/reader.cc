@@ -1,9 +1,9 @@
 #include "config/reader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-
-#include <fmt/format.h>
 
 #include "config/names.h"
 
@@ -97,6 +97,7 @@ void Reader::expected(NodeId id, std::string_view what, std::string_view text, s
 }
 
 void Reader::error(NodeId at, std::string message, std::string hint) {
+  if (node(at).is_missing) return;
   diagnostics_.add(node(at).offset, std::move(message), std::move(hint));
 }
 

@@ -14,8 +14,8 @@
 
 namespace weir::config {
 
-// What reading a configuration needs: the tree, where errors go, the environment, and the JSON pointer of the value being
-// read. Lives for one file. Every error is reported; reading always goes on.
+// What reading a configuration needs: the tree, where errors go, the environment, and the JSON pointer of the value
+// being read. Lives for one file. Every error is reported; reading always goes on.
 class Reader {
  public:
   Reader(const YamlTree& tree, const SourceText& source, Diagnostics& diagnostics, const EnvironmentLookup& environment,
@@ -50,7 +50,8 @@ class Reader {
   // A key as it is written; keys are not expanded.
   std::string_view key_text(NodeId id) const { return tree_.text(node(id)); }
 
-  // A scalar with its environment variables replaced; valid as long as the reader. `what` ends "expected ..." in errors.
+  // A scalar with its environment variables replaced; valid as long as the reader. `what` ends "expected ..." in
+  // errors.
   std::optional<std::string_view> scalar(NodeId id, std::string_view what);
 
   // The value's text before its environment variables were replaced, empty if it had none.

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "config/json_writer.h"
 #include "config/reader.h"
@@ -55,15 +55,15 @@ enum class Presence : bool { kOptional, kRequired };
 template <auto Member, typename Codec>
 constexpr auto field(std::string_view key, Presence presence = Presence::kOptional) {
   using Owner = typename MemberOf<decltype(Member)>::Type;
-  return Field<Owner>{
-      key, [](Reader& reader, NodeId value, Owner& owner) { Codec::read(reader, value, owner.*Member); },
-      [](JsonWriter& writer, std::string_view name, const Owner& owner) {
-        if constexpr (requires { Codec::present(owner.*Member); }) {
-          if (!Codec::present(owner.*Member)) return;
-        }
-        writer.member(name, [&] { Codec::write(writer, owner.*Member); });
-      },
-      [](LeafList& list) { Codec::leaves(list); }, presence == Presence::kRequired};
+  return Field<Owner>{key,
+                      [](Reader& reader, NodeId value, Owner& owner) { Codec::read(reader, value, owner.*Member); },
+                      [](JsonWriter& writer, std::string_view name, const Owner& owner) {
+                        if constexpr (requires { Codec::present(owner.*Member); }) {
+                          if (!Codec::present(owner.*Member)) return;
+                        }
+                        writer.member(name, [&] { Codec::write(writer, owner.*Member); });
+                      },
+                      [](LeafList& list) { Codec::leaves(list); }, presence == Presence::kRequired};
 }
 
 // A key of the documented configuration that this version refuses.

@@ -10,23 +10,18 @@ namespace weir::config {
 namespace {
 
 constexpr Choice<Balance> kBalances[] = {
-    {"round_robin", Balance::kRoundRobin},
-    {"weighted_round_robin", Balance::kRoundRobin},
-    {"random", Balance::kRandom},
-    {"least_connections", Balance::kLeastConnections},
-    {"power_of_two", Balance::kPowerOfTwo},
-    choice_not_yet<Balance>("peak_ewma"),
-    choice_not_yet<Balance>("ring_hash"),
-    choice_not_yet<Balance>("maglev"),
+    {"round_robin", Balance::kRoundRobin},  {"weighted_round_robin", Balance::kRoundRobin},
+    {"random", Balance::kRandom},           {"least_connections", Balance::kLeastConnections},
+    {"power_of_two", Balance::kPowerOfTwo}, choice_not_yet<Balance>("peak_ewma"),
+    choice_not_yet<Balance>("ring_hash"),   choice_not_yet<Balance>("maglev"),
     choice_not_yet<Balance>("ip_hash"),
 };
 constexpr Choice<Protocol> kProtocols[] = {
     {"auto", Protocol::kAuto}, {"http1", Protocol::kHttp1}, choice_not_yet<Protocol>("http2")};
 constexpr Choice<DnsFamily> kFamilies[] = {
     {"auto", DnsFamily::kAuto}, {"ipv4", DnsFamily::kIpv4}, {"ipv6", DnsFamily::kIpv6}, {"all", DnsFamily::kAll}};
-constexpr Choice<HealthCheckType> kHealthCheckTypes[] = {{"http", HealthCheckType::kHttp},
-                                                         {"tcp", HealthCheckType::kTcp},
-                                                         choice_not_yet<HealthCheckType>("grpc")};
+constexpr Choice<HealthCheckType> kHealthCheckTypes[] = {
+    {"http", HealthCheckType::kHttp}, {"tcp", HealthCheckType::kTcp}, choice_not_yet<HealthCheckType>("grpc")};
 
 // The name a backend has if it is given none: what stands in its URL.
 std::string_view name_in_url(std::string_view url) {
@@ -44,7 +39,8 @@ struct BackendUrl : Leaf {
       return;
     }
     const bool is_bare = text->find("://") == std::string_view::npos && parse_endpoint(*text, {}).has_value();
-    reader.error(id, std::move(address.error()), is_bare ? fmt::format("did you mean 'http://{}'?", *text) : std::string());
+    reader.error(id, std::move(address.error()),
+                 is_bare ? fmt::format("did you mean 'http://{}'?", *text) : std::string());
   }
   static void write(JsonWriter& writer, const Endpoint& value) {
     writer.string(value.kind == Endpoint::Kind::kUnix ? to_string(value) : "http://" + to_string(value));

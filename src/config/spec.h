@@ -10,9 +10,9 @@
 
 #include "config/spec_values.h"
 
-// The configuration as written: validated, with its defaults filled in, not yet compiled. Plain data without live state.
-// A default-constructed part has the defaults of docs/configuration.md. Timeouts that are `none` are kForever, limits
-// that are `none` are kNoLimit. Equal parts behave alike, so a reload may keep what compares equal.
+// The configuration as written: validated, with its defaults filled in, not yet compiled. Plain data without live
+// state. A default-constructed part has the defaults of docs/configuration.md. Timeouts that are `none` are kForever,
+// limits that are `none` are kNoLimit. Equal parts behave alike, so a reload may keep what compares equal.
 namespace weir::config {
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
@@ -259,8 +259,8 @@ struct RouteSpec {
   bool operator==(const RouteSpec&) const = default;
 };
 
-// Values as the file has them before `${NAME}` was replaced, by JSON pointer ("/clusters/0/backends/1/url"). Only values
-// that contain such a name are kept. No part of a comparison.
+// Values as the file has them before `${NAME}` was replaced, by JSON pointer ("/clusters/0/backends/1/url"). Only
+// values that contain such a name are kept. No part of a comparison.
 struct Unexpanded {
   std::map<std::string, std::string, std::less<>> by_pointer;
 

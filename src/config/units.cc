@@ -1,9 +1,9 @@
 #include "config/units.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <charconv>
-
-#include <fmt/format.h>
 
 namespace weir::config {
 
@@ -129,7 +129,8 @@ std::string format_status_ranges(const std::vector<StatusRange>& ranges) {
   std::string result;
   for (const StatusRange& range : ranges) {
     if (!result.empty()) result += ',';
-    result += range.first == range.last ? fmt::format("{}", range.first) : fmt::format("{}-{}", range.first, range.last);
+    result +=
+        range.first == range.last ? fmt::format("{}", range.first) : fmt::format("{}-{}", range.first, range.last);
   }
   return result;
 }

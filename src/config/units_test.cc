@@ -15,7 +15,8 @@ TEST(Units, Durations) {
   EXPECT_EQ(parse_duration("0s"), 0s);
   EXPECT_EQ(parse_duration("5m"), 5min);
   EXPECT_EQ(parse_duration("87600h"), 87600h);
-  for (const std::string_view bad : {"", "5", "s", "-1s", "+1s", "1.5s", "1 s", "1S", "1sec", "87601h", "99999999999999999999s", "none", "1m30s"}) {
+  for (const std::string_view bad :
+       {"", "5", "s", "-1s", "+1s", "1.5s", "1 s", "1S", "1sec", "87601h", "99999999999999999999s", "none", "1m30s"}) {
     EXPECT_FALSE(parse_duration(bad)) << bad;
   }
 }
@@ -25,7 +26,8 @@ TEST(Units, Sizes) {
   EXPECT_EQ(parse_size("100B"), 100U);
   EXPECT_EQ(parse_size("64KiB"), 65536U);
   EXPECT_EQ(parse_size("1073741824GiB"), 1ULL << 60U);
-  for (const std::string_view bad : {"", "KiB", "1KB", "1kib", "1 KiB", "-1", "0x10", "1073741825GiB", "18446744073709551616"}) {
+  for (const std::string_view bad :
+       {"", "KiB", "1KB", "1kib", "1 KiB", "-1", "0x10", "1073741825GiB", "18446744073709551616"}) {
     EXPECT_FALSE(parse_size(bad)) << bad;
   }
   EXPECT_EQ(parse_byte_rate("240B/s"), 240U);
@@ -61,7 +63,8 @@ RC_GTEST_PROP(Units, FormatsReadBack, (std::uint64_t number)) {
 }
 
 TEST(Addresses, EndpointsReadBack) {
-  for (const std::string_view text : {"127.0.0.1:80", "[::1]:8080", "example.com:443", "a_b.internal:1", "unix:/run/x"}) {
+  for (const std::string_view text :
+       {"127.0.0.1:80", "[::1]:8080", "example.com:443", "a_b.internal:1", "unix:/run/x"}) {
     const auto endpoint = parse_endpoint(text, {});
     ASSERT_TRUE(endpoint) << text;
     EXPECT_EQ(to_string(*endpoint), text);
@@ -71,8 +74,8 @@ TEST(Addresses, EndpointsReadBack) {
   EXPECT_EQ(parse_listen_address("unix:a/b", "/etc/weir")->host, "/etc/weir/a/b");
   EXPECT_EQ(parse_backend_url("HTTP://Host", {})->host, "host");
   const std::string embedded_zero("1.2.3.4\0:80", 11);
-  for (const std::string_view bad : {"", ":", "a", "a:", "a:0", "a:65536", "a:1:2", "[::1]", "[::1]80", "[1.2.3.4]:80", "[::1:80", "-a:1",
-                                     "a..b:1", "1.2.3:80", "a b:1"}) {
+  for (const std::string_view bad : {"", ":", "a", "a:", "a:0", "a:65536", "a:1:2", "[::1]", "[::1]80", "[1.2.3.4]:80",
+                                     "[::1:80", "-a:1", "a..b:1", "1.2.3:80", "a b:1"}) {
     EXPECT_FALSE(parse_endpoint(bad, {})) << bad;
   }
   EXPECT_FALSE(parse_endpoint(embedded_zero, {}));
@@ -109,7 +112,8 @@ TEST(Names, FieldsAndPaths) {
   EXPECT_TRUE(is_field_value("a\tb \xC3\xA9"));
   for (const std::string_view bad : {" a", "a ", "a\nb", "a\rb", "a\x7F"}) EXPECT_FALSE(is_field_value(bad)) << bad;
   EXPECT_TRUE(is_absolute_path("/a%2Fb/~x;y=1"));
-  for (const std::string_view bad : {"", "a", "/%", "/%2", "/%zz", "/a b", "/a?b", "/\xC3\xA9"}) EXPECT_FALSE(is_absolute_path(bad)) << bad;
+  for (const std::string_view bad : {"", "a", "/%", "/%2", "/%zz", "/a b", "/a?b", "/\xC3\xA9"})
+    EXPECT_FALSE(is_absolute_path(bad)) << bad;
   EXPECT_TRUE(is_host_name("xn--a.example.com."));
   EXPECT_FALSE(is_host_name("1.2"));
   EXPECT_FALSE(is_host_name(std::string(64, 'a')));

@@ -1,9 +1,9 @@
 #include "config/validate.h"
 
+#include <fmt/format.h>
+
 #include <unordered_map>
 #include <unordered_set>
-
-#include <fmt/format.h>
 
 #include "config/names.h"
 
@@ -78,7 +78,8 @@ class ClusterNames {
     // A hint looks at every cluster: thousands of errors over thousands of clusters do without.
     const bool has_hint = hints_left_ > 0;
     if (has_hint) --hints_left_;
-    reader.error(place, fmt::format("unknown cluster '{}'", name), has_hint ? did_you_mean(name, list_) : std::string());
+    reader.error(place, fmt::format("unknown cluster '{}'", name),
+                 has_hint ? did_you_mean(name, list_) : std::string());
   }
 
  private:

@@ -16,9 +16,10 @@ enum class NodeKind : std::uint8_t { kScalar, kSequence, kMapping };
 
 struct YamlNode {
   NodeKind kind = NodeKind::kScalar;
-  bool is_plain = false;    // a scalar without quotes that is no block: only such can be null
-  bool is_cut = false;      // a collection that ends where the file stopped being YAML: something may be missing
-  bool is_owned = false;    // a scalar's text stands in the tree, not in the file
+  bool is_plain = false;     // a scalar without quotes that is no block: only such can be null
+  bool is_cut = false;       // a collection that ends where the file stopped being YAML: something may be missing
+  bool is_missing = false;   // stands for an alias without an anchor, which has been reported
+  bool is_owned = false;     // a scalar's text stands in the tree, not in the file
   std::uint32_t offset = 0;  // byte offset in the file
   std::uint32_t first = 0;   // scalar: where its text begins; else its first entry among the children
   std::uint32_t count = 0;   // scalar: bytes of text; else number of children (a mapping's are key, value, key, value)
@@ -33,8 +34,8 @@ class YamlTree {
   static constexpr std::size_t kMaxAliasNodes = 200'000;
   static constexpr std::size_t kMaxDepth = 32;
 
-  // Reads a document. What is wrong goes to `diagnostics`; behind an error that stops YAML it goes on at the next key of
-  // the top level, so that the rest is read too. `source` must outlive the tree.
+  // Reads a document. What is wrong goes to `diagnostics`; behind an error that stops YAML it goes on at the next key
+  // of the top level, so that the rest is read too. `source` must outlive the tree.
   static YamlTree read(const SourceText& source, Diagnostics& diagnostics);
 
   // The top mapping; kNoNode if there is none.
@@ -60,8 +61,5 @@ class YamlTree {
   NodeId root_ = kNoNode;
   bool complete_ = true;
 };
-
-// The offset of the first byte that is no UTF-8 or no character that YAML allows, npos if there is none.
-std::size_t find_bad_character(std::string_view text);
 
 }  // namespace weir::config

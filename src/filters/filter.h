@@ -51,9 +51,9 @@ struct FilterContext {
   std::byte* state;         // this filter's state_bytes() of this stream, zero at first; aligned to 8
 };
 
-// A streaming step on the request and the response path. One instance serves all streams of all workers at once, so it is
-// immutable; what it must remember of a stream lies in that stream's state. No call may block, keep a reference to its
-// arguments, or call back into the stream.
+// A streaming step on the request and the response path. One instance serves all streams of all workers at once, so
+// it is immutable; what it must remember of a stream lies in that stream's state. No call may block, keep a reference
+// to its arguments, or call back into the stream.
 class Filter {
  public:
   virtual ~Filter() = default;
@@ -84,9 +84,9 @@ class Filter {
   }
 };
 
-// The filters of one route, applied in configured order on the way to the backend and on the way back. Immutable: shared
-// by all workers. Heads may come out pointing into the filters' memory, so a stream holds its chain (by its route) for as
-// long as its heads.
+// The filters of one route, applied in configured order on the way to the backend and on the way back. Immutable:
+// shared by all workers. Heads may come out pointing into the filters' memory, so a stream holds its chain (by its
+// route) for as long as its heads.
 class FilterChain {
  public:
   FilterChain() = default;

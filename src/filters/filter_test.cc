@@ -79,7 +79,8 @@ TEST_F(FilterChainTest, AnEmptyChainWantsNothingAndNeedsNoMemory) {
 }
 
 TEST_F(FilterChainTest, CallsEachInOrderForTheStepsItWants) {
-  const FilterChain chain({std::make_shared<Letter>('a', kAll), std::make_shared<Letter>('b', steps_of(Step::request_head)),
+  const FilterChain chain({std::make_shared<Letter>('a', kAll),
+                           std::make_shared<Letter>('b', steps_of(Step::request_head)),
                            std::make_shared<Letter>('c', Step::response_head | Step::request_body)});
   EXPECT_TRUE(chain.wants(Step::request_body));
   EXPECT_FALSE(chain.wants(Step::response_body));

@@ -71,7 +71,8 @@ TEST_F(HeaderFilterTest, RemovesThenSetsThenAdds) {
 }
 
 TEST_F(HeaderFilterTest, SettingHostChangesTheAuthorityToo) {
-  EXPECT_EQ(apply({{}, {{"Host", "app.internal"}}, {}}, {{"host", "shop.example:8080"}}), (Lines{{"host", "app.internal"}}));
+  EXPECT_EQ(apply({{}, {{"Host", "app.internal"}}, {}}, {{"host", "shop.example:8080"}}),
+            (Lines{{"host", "app.internal"}}));
   EXPECT_EQ(head_.authority, "app.internal");
 }
 
@@ -158,7 +159,8 @@ TEST(HeaderRuleError, RefusesWhatIsNoField) {
 }
 
 TEST(HeaderRuleError, RefusesFramingAndHopByHopFields) {
-  for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "keep-alive", "upgrade", "TE", "trailer"}) {
+  for (const char* name :
+       {"Content-Length", "transfer-encoding", "Connection", "expect", "keep-alive", "upgrade", "TE", "trailer"}) {
     for (const auto direction : {Direction::request, Direction::response}) {
       for (const auto change : {HeaderChange::remove, HeaderChange::set, HeaderChange::add}) {
         EXPECT_TRUE(refused(direction, change, name, "1")) << name;

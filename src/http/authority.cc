@@ -9,8 +9,12 @@ namespace {
 constexpr CharClass kHostChars = kUnreservedChars.with("!$&'()*+;=");
 constexpr CharClass kLowerHostChars = kHostChars.without("ABCDEFGHIJKLMNOPQRSTUVWXYZ").with("[]:");
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+constexpr bool is_hex(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
 
 // -1 if it is none.
 int parse_port(std::string_view text) {

@@ -37,7 +37,9 @@ Calendar calendar_at(std::int64_t unix_second) {
           .second = static_cast<unsigned>(clock.seconds().count())};
 }
 
-std::int64_t unix_second(WallTime time) { return floor<std::chrono::seconds>(time).time_since_epoch().count(); }
+std::int64_t unix_second(WallTime time) {
+  return floor<std::chrono::seconds>(time).time_since_epoch().count();
+}
 
 }  // namespace
 

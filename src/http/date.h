@@ -20,8 +20,8 @@ class DateCache {
   char text_[kSize] = {};
 };
 
-// RFC 3339 in UTC with microseconds, "2026-11-21T09:09:01.123456Z", for logs. The date and the seconds are formatted once a
-// second. One per thread that formats.
+// RFC 3339 in UTC with microseconds, "2026-11-21T09:09:01.123456Z", for logs. The date and the seconds are formatted
+// once a second. One per thread that formats.
 class TimestampCache {
  public:
   static constexpr std::size_t kSize = 27;

@@ -92,7 +92,9 @@ bool known_name_equals(std::string_view text, std::string_view lower) {
   return equals_ignoring_case(text, lower);
 }
 
-constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+constexpr char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 
 }  // namespace
 

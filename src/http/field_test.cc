@@ -43,9 +43,11 @@ TEST(FieldId, KnowsEachNameInAnyCaseAndNothingNearIt) {
 
 TEST(FieldSyntax, TokensAndValues) {
   EXPECT_TRUE(is_token("X-a_1!#$%&'*+.^`|~"));
-  for (const char* text : {"", "a b", "a:", "a\t", "(", "\x80", "a\x7f", "a,b", "\"", "{", "@"}) EXPECT_FALSE(is_token(text)) << text;
+  for (const char* text : {"", "a b", "a:", "a\t", "(", "\x80", "a\x7f", "a,b", "\"", "{", "@"})
+    EXPECT_FALSE(is_token(text)) << text;
   for (const char* text : {"", "a", "a b", "a\tb", "\x80\xff"}) EXPECT_TRUE(is_field_value(text)) << text;
-  for (const char* text : {" a", "a ", "\ta", "a\t", "a\rb", "a\nb", "\x01", "\x7f"}) EXPECT_FALSE(is_field_value(text)) << text;
+  for (const char* text : {" a", "a ", "\ta", "a\t", "a\rb", "a\nb", "\x01", "\x7f"})
+    EXPECT_FALSE(is_field_value(text)) << text;
   EXPECT_FALSE(is_field_value(std::string_view("a\0b", 3)));
   EXPECT_TRUE(equals_ignoring_case("aZ[", "Az["));
   EXPECT_FALSE(equals_ignoring_case("[", "{"));
@@ -53,7 +55,8 @@ TEST(FieldSyntax, TokensAndValues) {
 
 TEST(Lists, SkipsEmptyElementsAndBlanks) {
   std::string seen;
-  EXPECT_TRUE(for_each_element(" , a ,\tb\t,, c", [&](std::string_view e) { return seen.append(e).append("|"), true; }));
+  EXPECT_TRUE(
+      for_each_element(" , a ,\tb\t,, c", [&](std::string_view e) { return seen.append(e).append("|"), true; }));
   EXPECT_EQ(seen, "a|b|c|");
   EXPECT_TRUE(list_has("close, Keep-Alive", "keep-alive"));
   EXPECT_FALSE(list_has("keep-alives", "keep-alive"));

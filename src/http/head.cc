@@ -82,16 +82,26 @@ void FieldList::grow() {
 
 std::string_view to_string(Method method) {
   switch (method) {
-    case Method::get: return "GET";
-    case Method::head: return "HEAD";
-    case Method::post: return "POST";
-    case Method::put: return "PUT";
-    case Method::delete_: return "DELETE";
-    case Method::connect: return "CONNECT";
-    case Method::options: return "OPTIONS";
-    case Method::trace: return "TRACE";
-    case Method::patch: return "PATCH";
-    case Method::other: break;
+    case Method::get:
+      return "GET";
+    case Method::head:
+      return "HEAD";
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::delete_:
+      return "DELETE";
+    case Method::connect:
+      return "CONNECT";
+    case Method::options:
+      return "OPTIONS";
+    case Method::trace:
+      return "TRACE";
+    case Method::patch:
+      return "PATCH";
+    case Method::other:
+      break;
   }
   return "OTHER";
 }
@@ -117,7 +127,8 @@ Method parse_method(std::string_view text) {
       if (text == "OPTIONS") return Method::options;
       if (text == "CONNECT") return Method::connect;
       break;
-    default: break;
+    default:
+      break;
   }
   return Method::other;
 }
@@ -129,20 +140,25 @@ bool is_idempotent(Method method) {
     case Method::put:
     case Method::delete_:
     case Method::options:
-    case Method::trace: return true;
+    case Method::trace:
+      return true;
     case Method::post:
     case Method::connect:
     case Method::patch:
-    case Method::other: break;
+    case Method::other:
+      break;
   }
   return false;
 }
 
 std::string_view to_string(Version version) {
   switch (version) {
-    case Version::http_1_0: return "HTTP/1.0";
-    case Version::http_1_1: return "HTTP/1.1";
-    case Version::http_2: break;
+    case Version::http_1_0:
+      return "HTTP/1.0";
+    case Version::http_1_1:
+      return "HTTP/1.1";
+    case Version::http_2:
+      break;
   }
   return "HTTP/2";
 }
@@ -150,11 +166,14 @@ std::string_view to_string(Version version) {
 void RequestHead::adopt() {
   const std::string_view old = raw;
   raw = fields.arena().copy(old);
-  for (std::string_view* part : {&method_text, &target, &path, &authority, &scheme}) *part = moved(old, raw.data(), *part);
+  for (std::string_view* part : {&method_text, &target, &path, &authority, &scheme})
+    *part = moved(old, raw.data(), *part);
   fields.rebase(old, raw.data());
 }
 
-void RequestHead::clear() { *this = RequestHead(fields.arena()); }
+void RequestHead::clear() {
+  *this = RequestHead(fields.arena());
+}
 
 void ResponseHead::adopt() {
   const std::string_view old = raw;
@@ -163,6 +182,8 @@ void ResponseHead::adopt() {
   fields.rebase(old, raw.data());
 }
 
-void ResponseHead::clear() { *this = ResponseHead(fields.arena()); }
+void ResponseHead::clear() {
+  *this = ResponseHead(fields.arena());
+}
 
 }  // namespace weir::http

@@ -38,8 +38,9 @@ class FieldList {
   // The text must live as long as the list; see add_copy(). `id` is field_id(name). A name has at most 65,535 bytes.
   void add(std::string_view name, std::string_view value, FieldId id) {
     if (size_ == capacity_) grow();
-    fields_[size_++] = {name.data(), value.data(), static_cast<std::uint32_t>(value.size()),
-                        static_cast<std::uint16_t>(name.size()), id, false};
+    fields_[size_++] = {
+        name.data(), value.data(), static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size()),
+        id,          false};
     present_ |= bit(id);
   }
   // Copies both to the arena (a known name is not copied, and is in lower case from then on).
@@ -82,7 +83,7 @@ class FieldList {
 };
 
 enum class Method : std::uint8_t { get, head, post, put, delete_, connect, options, trace, patch, other };
-std::string_view to_string(Method method);  // "GET"; "OTHER" for other
+std::string_view to_string(Method method);   // "GET"; "OTHER" for other
 Method parse_method(std::string_view text);  // case-sensitive
 // RFC 9110 9.2.2.
 bool is_idempotent(Method method);
@@ -107,8 +108,8 @@ struct RequestHead {
   Method method = Method::get;
   Version version = Version::http_1_1;
   BodyKind body = BodyKind::none;
-  bool keep_alive = true;        // what the client's version and Connection ask for
-  bool expect_continue = false;  // 100-continue, of an HTTP/1.1 client
+  bool keep_alive = true;          // what the client's version and Connection ask for
+  bool expect_continue = false;    // 100-continue, of an HTTP/1.1 client
   bool upgrade_websocket = false;  // a well-formed request for that upgrade (RFC 6455 4.1)
 
   // The raw head is copied to the arena of `fields`, and all that points into it points into the copy.

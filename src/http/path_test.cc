@@ -67,8 +67,8 @@ TEST(NormalisePath, GivesTheInputItselfWhenItIsNormal) {
 }
 
 RC_GTEST_PROP(NormalisePath, IsStableAndHasNoDotSegments, ()) {
-  const auto pieces = *rc::gen::container<std::vector<std::string>>(
-      rc::gen::element<std::string>("/", ".", "..", "%2e", "%2E", "a", "%61", "%2f", "%", "%25", "b%", "//", "?", "2e"));
+  const auto pieces = *rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
+      "/", ".", "..", "%2e", "%2E", "a", "%61", "%2f", "%", "%25", "b%", "//", "?", "2e"));
   std::string target = "/";
   for (const std::string& piece : pieces) target += piece;
   const std::string once = normal(target);

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::size_t kUnixPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
-char* put_decimal(char* out, unsigned value) { return std::to_chars(out, out + 10, value).ptr; }
+char* put_decimal(char* out, unsigned value) {
+  return std::to_chars(out, out + 10, value).ptr;
+}
 
 std::size_t format_ipv4(const std::uint8_t* bytes, char* out) {
   char* end = out;
@@ -115,7 +117,8 @@ IpAddress IpAddress::from_ipv6(const std::array<std::uint8_t, 16>& bytes) {
 bool Cidr::contains(const IpAddress& address) const {
   if (address.family != network.family || address.family == IpAddress::Family::none) return false;
   const std::size_t whole = prefix_bits / 8;
-  if (!std::equal(network.bytes.begin(), network.bytes.begin() + static_cast<std::ptrdiff_t>(whole), address.bytes.begin())) {
+  if (!std::equal(network.bytes.begin(), network.bytes.begin() + static_cast<std::ptrdiff_t>(whole),
+                  address.bytes.begin())) {
     return false;
   }
   const unsigned rest = prefix_bits % 8;

@@ -9,7 +9,8 @@
 
 namespace weir {
 
-// An IPv4 or IPv6 address without port; `none` for a peer on a unix socket. IPv4-mapped IPv6 addresses are kept as IPv4.
+// An IPv4 or IPv6 address without port; `none` for a peer on a unix socket. IPv4-mapped IPv6 addresses are kept as
+// IPv4.
 struct IpAddress {
   enum class Family : std::uint8_t { none, ipv4, ipv6 };
 

@@ -19,9 +19,9 @@ TEST(IpAddress, WritesAsRfc5952Says) {
   EXPECT_EQ(round_trip("::"), "::");
   EXPECT_EQ(round_trip("::1"), "::1");
   EXPECT_EQ(round_trip("2001:0DB8:0:0:0:0:0:1"), "2001:db8::1");
-  EXPECT_EQ(round_trip("2001:db8:0:1:1:1:1:1"), "2001:db8:0:1:1:1:1:1");     // a lone zero stays
-  EXPECT_EQ(round_trip("2001:0:0:1:0:0:0:1"), "2001:0:0:1::1");              // the longest run
-  EXPECT_EQ(round_trip("2001:db8:0:0:1:0:0:1"), "2001:db8::1:0:0:1");        // the first of equals
+  EXPECT_EQ(round_trip("2001:db8:0:1:1:1:1:1"), "2001:db8:0:1:1:1:1:1");  // a lone zero stays
+  EXPECT_EQ(round_trip("2001:0:0:1:0:0:0:1"), "2001:0:0:1::1");           // the longest run
+  EXPECT_EQ(round_trip("2001:db8:0:0:1:0:0:1"), "2001:db8::1:0:0:1");     // the first of equals
   EXPECT_EQ(round_trip("1:0:0:0:0:0:0:0"), "1::");
   EXPECT_EQ(round_trip("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 }
@@ -35,8 +35,8 @@ TEST(IpAddress, KeepsMappedAsIpv4) {
 }
 
 TEST(IpAddress, RefusesWhatIsNone) {
-  for (const char* text : {"", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.4 ", " 1.2.3.4", "::1%eth0", "[::1]",
-                           "1::2::3", "localhost", "g::", "1.2.3.4:80", ":", "0x7f.0.0.1"}) {
+  for (const char* text : {"", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.4 ", " 1.2.3.4", "::1%eth0",
+                           "[::1]", "1::2::3", "localhost", "g::", "1.2.3.4:80", ":", "0x7f.0.0.1"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
   EXPECT_FALSE(IpAddress::parse(std::string_view("1.2.3.4\0", 8)));
@@ -73,8 +73,8 @@ TEST(Cidr, ContainsItsRange) {
 }
 
 TEST(Cidr, RefusesWhatIsNone) {
-  for (const char* text : {"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8", "/8", "", "::/129", "10/8",
-                           "::ffff:10.0.0.0/8"}) {
+  for (const char* text : {"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8", "/8", "", "::/129",
+                           "10/8", "::ffff:10.0.0.0/8"}) {
     EXPECT_FALSE(Cidr::parse(text)) << text;
   }
 }

@@ -5,8 +5,8 @@
 
 namespace weir {
 
-// How many descriptors a process may have and how many of them its engines hold. Shared by all engines of the process and
-// touched only when a descriptor opens or closes. Any thread.
+// How many descriptors a process may have and how many of them its engines hold. Shared by all engines of the process
+// and touched only when a descriptor opens or closes. Any thread.
 class DescriptorBudget {
  public:
   // `reserve` of the `limit` descriptors are kept from the accept path: for upstreams, admin and reload.

@@ -79,8 +79,9 @@ enum class Trigger : std::uint8_t {
   level_both,  // the same, and in every turn while there is room to write
 };
 
-// One thread's way to the network and to time: epoll, or simulated. now() and wall_now() stand still within a turn: they are
-// read once by poll(). Every call is non-blocking but poll(), and belongs to the owning thread, but for wake().
+// One thread's way to the network and to time: epoll, or simulated. now() and wall_now() stand still within a turn:
+// they are read once by poll(). Every call is non-blocking but poll(), and belongs to the owning thread, but for
+// wake().
 class Engine : public Clock {
  public:
   // Streams: TCP (with TCP_NODELAY and keepalive) and unix sockets.
@@ -88,8 +89,8 @@ class Engine : public Clock {
   // Where a listening socket is bound: tells the port that 0 became.
   virtual Result<SocketAddress> local_address(SocketId socket) = 0;
   virtual Accepted accept(SocketId listener) = 0;
-  // Starts to connect. The first `writable` edge means that it ended: ask connect_error(). An error that is known at once
-  // (unix sockets, no descriptors, no ports) is in Error::code.
+  // Starts to connect. The first `writable` edge means that it ended: ask connect_error(). An error that is known at
+  // once (unix sockets, no descriptors, no ports) is in Error::code.
   virtual Result<SocketId> connect(const SocketAddress& address) = 0;
   // 0 if connected, EINPROGRESS while it lasts, else why it failed (to be asked once: the kernel forgets it).
   virtual int connect_error(SocketId socket) = 0;
@@ -102,8 +103,8 @@ class Engine : public Clock {
 
   virtual Result<Pipe> open_pipe() = 0;
   virtual void close_pipe(Pipe& pipe) = 0;
-  // Both move what they can at once. A short count says nothing about the socket, and `would_block` of splice_in() while
-  // something is in the pipe may mean that the pipe is full: go on until would_block with an empty pipe.
+  // Both move what they can at once. A short count says nothing about the socket, and `would_block` of splice_in()
+  // while something is in the pipe may mean that the pipe is full: go on until would_block with an empty pipe.
   virtual IoResult splice_in(SocketId from, Pipe& pipe, std::size_t at_most) = 0;
   virtual IoResult splice_out(Pipe& pipe, SocketId to, bool more) = 0;
 
@@ -120,8 +121,8 @@ class Engine : public Clock {
   // closed, released or watched by another. What is ready already at the time of the call is reported too.
   virtual Result<void> watch(SocketId socket, ReadinessHandler& handler, Trigger trigger = Trigger::edge) = 0;
 
-  // Waits until something is ready, wake() was called or `until` has come, whichever is first; reads the clock; hands out at
-  // most 128 events. `until` in the past means: do not wait. Returns how many events it handed out.
+  // Waits until something is ready, wake() was called or `until` has come, whichever is first; reads the clock; hands
+  // out at most 128 events. `until` in the past means: do not wait. Returns how many events it handed out.
   virtual std::size_t poll(TimePoint until) = 0;
   // Makes the poll() under way, or else the next, return at once. From any thread.
   virtual void wake() = 0;

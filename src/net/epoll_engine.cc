@@ -28,7 +28,9 @@ auto retry(Call call) {
   return result;
 }
 
-TimePoint read_clock() { return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()); }
+TimePoint read_clock() {
+  return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
+}
 
 std::unexpected<Error> fail_errno(std::string what, int error) {
   return fail(what + ": " + std::generic_category().message(error), error);
@@ -217,9 +219,8 @@ void EpollEngine::close_pipe(Pipe& pipe) {
 }
 
 IoResult EpollEngine::splice_in(SocketId from, Pipe& pipe, std::size_t at_most) {
-  const IoResult result = read_result(retry([&] {
-    return ::splice(from, nullptr, pipe.write_end, nullptr, at_most, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-  }));
+  const IoResult result = read_result(retry(
+      [&] { return ::splice(from, nullptr, pipe.write_end, nullptr, at_most, SPLICE_F_NONBLOCK | SPLICE_F_MOVE); }));
   pipe.buffered += result.bytes;
   return result;
 }
@@ -232,7 +233,9 @@ IoResult EpollEngine::splice_out(Pipe& pipe, SocketId to, bool more) {
   return result;
 }
 
-void EpollEngine::shutdown_write(SocketId socket) { static_cast<void>(::shutdown(socket, SHUT_WR)); }
+void EpollEngine::shutdown_write(SocketId socket) {
+  static_cast<void>(::shutdown(socket, SHUT_WR));
+}
 
 void EpollEngine::close(SocketId socket) {
   forget(socket);
@@ -252,7 +255,9 @@ SocketId EpollEngine::release(SocketId socket) {
   return socket;
 }
 
-void EpollEngine::adopt(SocketId socket) { forget(socket); }
+void EpollEngine::adopt(SocketId socket) {
+  forget(socket);
+}
 
 Result<void> EpollEngine::inherit(int descriptor) {
   const int flags = ::fcntl(descriptor, F_GETFL);
@@ -317,7 +322,8 @@ int EpollEngine::wait(TimePoint until) {
     precise_wait_ = false;
   }
   const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  return ::epoll_wait(epoll_, events_.data(), kEventsPerPoll, static_cast<int>(std::min<std::int64_t>(milliseconds, INT_MAX)));
+  return ::epoll_wait(epoll_, events_.data(), kEventsPerPoll,
+                      static_cast<int>(std::min<std::int64_t>(milliseconds, INT_MAX)));
 }
 
 std::size_t EpollEngine::poll(TimePoint until) {

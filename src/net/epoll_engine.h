@@ -52,8 +52,8 @@ class EpollEngine final : public Engine {
  private:
   static constexpr int kEventsPerPoll = 128;
 
-  // What is known of the descriptor whose number is the index. The generation tells an event of a closed socket from one of
-  // the socket that got its number.
+  // What is known of the descriptor whose number is the index. The generation tells an event of a closed socket from
+  // one of the socket that got its number.
   struct Slot {
     ReadinessHandler* handler = nullptr;
     std::uint32_t generation = 0;

@@ -6,7 +6,8 @@
 namespace weir {
 namespace {
 
-// Objects that a flush made dirty are flushed in the same turn, but two that keep waking each other must not stop the loop.
+// Objects that a flush made dirty are flushed in the same turn, but two that keep waking each other must not stop the
+// loop.
 constexpr int kFlushRoundsMax = 4;
 
 constexpr Duration kIdleAfter = 1s;
@@ -15,7 +16,9 @@ constexpr Duration kIdleAfter = 1s;
 
 EventLoop::EventLoop(Engine& engine, std::uint64_t seed) : engine_(engine), timers_(engine.now()), rng_(seed) {}
 
-EventLoop::~EventLoop() { destroy_retired(); }
+EventLoop::~EventLoop() {
+  destroy_retired();
+}
 
 void EventLoop::post(Mail mail) {
   bool first = false;
@@ -47,7 +50,9 @@ void EventLoop::run_turn(bool may_wait) {
   if (engine_.now() - before > kIdleAfter) buffers_.trim();
 }
 
-TimePoint EventLoop::next_wakeup() const { return work_left() ? engine_.now() : timers_.next_wakeup(); }
+TimePoint EventLoop::next_wakeup() const {
+  return work_left() ? engine_.now() : timers_.next_wakeup();
+}
 
 void EventLoop::read_mail() {
   if (!has_mail_.load(std::memory_order_acquire)) return;

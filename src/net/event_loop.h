@@ -46,9 +46,9 @@ class Retired : public ListNode<RetiredTag> {
   ~Retired() = default;
 };
 
-// One thread's loop. A turn: wait, read the clock, hand out readiness, resume what was left over, read the mail, write each
-// dirty connection once, fire timers (and write what they made dirty), destroy what retired. Everything but post() belongs
-// to the owning thread.
+// One thread's loop. A turn: wait, read the clock, hand out readiness, resume what was left over, read the mail, write
+// each dirty connection once, fire timers (and write what they made dirty), destroy what retired. Everything but post()
+// belongs to the owning thread.
 class EventLoop {
  public:
   using Mail = std::move_only_function<void()>;
@@ -77,8 +77,8 @@ class EventLoop {
     if (!object.ListNode<RetiredTag>::linked()) retired_.push_back(object);
   }
 
-  // Runs `mail` in this loop's thread in one of its next turns, in the order posted. From any thread. Mail that is never
-  // read is destroyed with the loop.
+  // Runs `mail` in this loop's thread in one of its next turns, in the order posted. From any thread. Mail that is
+  // never read is destroyed with the loop.
   void post(Mail mail);
 
   // One turn. With `may_wait` false, or with something left to do, it does not wait.
@@ -87,7 +87,8 @@ class EventLoop {
   // What the end of a turn does; for an owner that takes its objects apart outside of one.
   void destroy_retired();
 
-  // When this loop next has to run if nothing comes from outside: now() if something is left to do, else the next timer.
+  // When this loop next has to run if nothing comes from outside: now() if something is left to do, else the next
+  // timer.
   TimePoint next_wakeup() const;
 
  private:

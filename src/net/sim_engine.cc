@@ -22,11 +22,13 @@ std::unexpected<Error> fail_errno(const std::string& what, int error) {
 SimEngine::SimEngine(SimWorld& world, DescriptorBudget& budget, std::string name, const IpAddress& ip)
     : world_(world), budget_(budget), name_(std::move(name)), ip_(ip), now_(world.now()), wall_now_(world.wall_now()) {}
 
-WallTime SimEngine::wall_now() const { return wall_now_; }
+WallTime SimEngine::wall_now() const {
+  return wall_now_;
+}
 
 SimSocket& SimEngine::own(SocketId socket) const {
   SimSocket* found = world_.network().find(socket);
-  WEIR_CHECK(found != nullptr);        // closed already
+  WEIR_CHECK(found != nullptr);      // closed already
   WEIR_CHECK(found->owner == this);  // belongs to another thread
   return *found;
 }
@@ -83,7 +85,9 @@ Result<SocketId> SimEngine::connect(const SocketAddress& address) {
   return socket;
 }
 
-int SimEngine::connect_error(SocketId socket) { return own_stream(socket).stream->connect_error(); }
+int SimEngine::connect_error(SocketId socket) {
+  return own_stream(socket).stream->connect_error();
+}
 
 IoResult SimEngine::read(SocketId socket, std::span<char> into) {
   SimSocket& found = own_stream(socket);

@@ -12,12 +12,13 @@ namespace weir {
 
 class SimWorld;
 
-// One simulated thread's Engine. Driven by a SimWorld, its poll() never waits; called alone with a deadline ahead, poll() lets
-// the network and time go on until something is ready. Using a closed descriptor, or one of another engine, aborts.
+// One simulated thread's Engine. Driven by a SimWorld, its poll() never waits; called alone with a deadline ahead,
+// poll() lets the network and time go on until something is ready. Using a closed descriptor, or one of another engine,
+// aborts.
 class SimEngine final : public Engine {
  public:
-  // `ip` is where its connections come from. `world` and `budget`, which the engines of one simulated process share, outlive
-  // it.
+  // `ip` is where its connections come from. `world` and `budget`, which the engines of one simulated process share,
+  // outlive it.
   SimEngine(SimWorld& world, DescriptorBudget& budget, std::string name, const IpAddress& ip);
   SimEngine(const SimEngine&) = delete;
   SimEngine& operator=(const SimEngine&) = delete;

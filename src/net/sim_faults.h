@@ -55,7 +55,7 @@ struct DirectionPlan {
 
 // What befalls one connection.
 struct LinkPlan {
-  Duration delay = 50us;  // one way
+  Duration delay = 50us;                      // one way
   std::size_t send_buffer_bytes = 64 * 1024;  // in flight and unread by the peer
   bool refuse = false;
   bool blackhole = false;

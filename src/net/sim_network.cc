@@ -39,7 +39,9 @@ SimSocket* SimNetwork::find(SocketId id) const {
   return id >= kFirstSocket && index < sockets_.size() ? sockets_[index].get() : nullptr;
 }
 
-void SimNetwork::remove(SocketId id) { sockets_[static_cast<std::size_t>(id - kFirstSocket)].reset(); }
+void SimNetwork::remove(SocketId id) {
+  sockets_[static_cast<std::size_t>(id - kFirstSocket)].reset();
+}
 
 void SimNetwork::notify(SocketId id) const {
   SimSocket* socket = find(id);
@@ -69,8 +71,9 @@ Result<SocketId> SimNetwork::listen(const SocketAddress& wanted, const ListenOpt
   socket->options = options;
   if (!wanted.is_unix() && wanted.port == 0) socket->address.port = free_port(wanted.ip);
   std::vector<SocketId>& sharing = listeners_[socket->address];
-  const bool may_share = !wanted.is_unix() && options.reuse_port &&
-                         std::all_of(sharing.begin(), sharing.end(), [&](SocketId id) { return find(id)->options.reuse_port; });
+  const bool may_share =
+      !wanted.is_unix() && options.reuse_port &&
+      std::all_of(sharing.begin(), sharing.end(), [&](SocketId id) { return find(id)->options.reuse_port; });
   if (!sharing.empty() && !may_share) return fail_errno("cannot listen on " + wanted.to_string(), EADDRINUSE);
   if (wanted.is_unix()) unix_paths_.insert(wanted.path);
   world_.trace("listen on {}", socket->address.to_string());
@@ -107,7 +110,8 @@ SimSocket* SimNetwork::listener_for(const SocketAddress& address, SocketId* id) 
 }
 
 Result<SocketId> SimNetwork::connect(const IpAddress& from, const SocketAddress& to, SimEngine& owner) {
-  const LinkPlan plan = world_.faults() == nullptr ? LinkPlan{} : world_.faults()->draw(from, to, world_.now(), world_.rng());
+  const LinkPlan plan =
+      world_.faults() == nullptr ? LinkPlan{} : world_.faults()->draw(from, to, world_.now(), world_.rng());
   const std::string what = "cannot connect to " + to.to_string();
   if (plan.connect_errno != 0) {
     world_.fault_counts().count(plan.connect_errno == EADDRNOTAVAIL ? Fault::out_of_ports : Fault::out_of_buffers);

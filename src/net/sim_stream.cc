@@ -53,7 +53,9 @@ std::size_t SimStream::room(unsigned end) const {
 }
 
 // As Linux does, room is told only once there is some to speak of.
-bool SimStream::has_room(unsigned end) const { return room(end) > 0 && room(end) >= plan_.send_buffer_bytes / 3; }
+bool SimStream::has_room(unsigned end) const {
+  return room(end) > 0 && room(end) >= plan_.send_buffer_bytes / 3;
+}
 
 Readiness SimStream::readiness(unsigned index) const {
   const End& end = ends_[index];

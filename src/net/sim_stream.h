@@ -14,9 +14,9 @@ namespace weir {
 
 class SimWorld;
 
-// One simulated connection with its two ends: end 0 connected, end 1 was accepted. It lives as long as an end is open or
-// something of it is under way. Behaves as TCP on Linux does, but for one thing, in which it is as harsh as other systems: a
-// reset destroys what the peer has received and not yet read.
+// One simulated connection with its two ends: end 0 connected, end 1 was accepted. It lives as long as an end is open
+// or something of it is under way. Behaves as TCP on Linux does, but for one thing, in which it is as harsh as other
+// systems: a reset destroys what the peer has received and not yet read.
 class SimStream : public std::enable_shared_from_this<SimStream> {
  public:
   SimStream(SimWorld& world, std::uint64_t number, const LinkPlan& plan, const SocketAddress& connector,

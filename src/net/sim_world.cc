@@ -16,9 +16,13 @@ constexpr WallTime kWallStart = WallTime(std::chrono::seconds(1'767'225'600));
 SimWorld::SimWorld(const Options& options) : options_(options), rng_(options.seed), network_(*this) {}
 
 // Actions may hold connections of the network.
-SimWorld::~SimWorld() { events_.clear(); }
+SimWorld::~SimWorld() {
+  events_.clear();
+}
 
-WallTime SimWorld::wall_now() const { return kWallStart + (now_ - kStart); }
+WallTime SimWorld::wall_now() const {
+  return kWallStart + (now_ - kStart);
+}
 
 void SimWorld::trace_line(std::string_view text) {
   const auto since = (now_ - kStart).count();
@@ -39,7 +43,9 @@ void SimWorld::run_due() {
   }
 }
 
-void SimWorld::move_on_to(TimePoint at) { now_ = std::max(now_, at); }
+void SimWorld::move_on_to(TimePoint at) {
+  now_ = std::max(now_, at);
+}
 
 void SimWorld::add_loop(EventLoop& loop) {
   auto* engine = dynamic_cast<SimEngine*>(&loop.engine());
@@ -77,7 +83,8 @@ bool SimWorld::step() {
   // Without a draw the longest-waiting goes first: the one that ran goes to the end of the line.
   const std::size_t chosen = options_.shuffle_loops && runnable_.size() > 1 ? rng_.below(runnable_.size()) : 0;
   const Member member = runnable_[chosen];
-  const auto place = std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.loop == member.loop; });
+  const auto place =
+      std::find_if(members_.begin(), members_.end(), [&](const Member& m) { return m.loop == member.loop; });
   std::rotate(place, place + 1, members_.end());
   member.loop->run_turn(false);
   return true;

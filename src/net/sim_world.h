@@ -17,8 +17,8 @@ namespace weir {
 
 class SimEngine;
 
-// Everything outside a simulated program: virtual time, one seeded source of randomness, the network, and the order in which
-// the loops run. One real thread. The same seed and the same program give the same history, byte for byte.
+// Everything outside a simulated program: virtual time, one seeded source of randomness, the network, and the order in
+// which the loops run. One real thread. The same seed and the same program give the same history, byte for byte.
 //
 // Outlives its engines; engines outlive their loops.
 class SimWorld final : public Clock {
@@ -28,8 +28,8 @@ class SimWorld final : public Clock {
 
   struct Options {
     std::uint64_t seed = 1;
-    Duration turn_cost = 1us;           // virtual time that a turn of a loop takes
-    bool shuffle_loops = true;          // run loops that could all run in a drawn order, else in the order they were added
+    Duration turn_cost = 1us;   // virtual time that a turn of a loop takes
+    bool shuffle_loops = true;  // run loops that could all run in a drawn order, else in the order they were added
     double spurious_edge_chance = 0.0;  // that an edge is told once more in the next turn
   };
 

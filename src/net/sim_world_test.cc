@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -302,7 +303,9 @@ TEST_F(SimSpuriousEdges, AreToldMoreThanOnce) {
 // A client that sends numbered pings over and over, and a server that echoes, each in a loop of its own.
 class Echo final : public ReadinessHandler {
  public:
-  Echo(EventLoop& loop, SocketId socket) : loop_(loop), socket_(socket) { EXPECT_TRUE(loop_.engine().watch(socket, *this)); }
+  Echo(EventLoop& loop, SocketId socket) : loop_(loop), socket_(socket) {
+    EXPECT_TRUE(loop_.engine().watch(socket, *this));
+  }
   ~Echo() { loop_.engine().close(socket_); }
 
   void on_ready(Readiness) override {
@@ -394,7 +397,8 @@ std::string history(std::uint64_t seed) {
     std::vector<std::unique_ptr<Pinger>> pingers;
     for (int i = 0; i < 4; ++i) pingers.push_back(std::make_unique<Pinger>(client));
     EXPECT_TRUE(world.run_until([&] {
-      return std::all_of(pingers.begin(), pingers.end(), [](auto& p) { return p->sent >= 500 && p->answered == p->sent; });
+      return std::all_of(pingers.begin(), pingers.end(),
+                         [](auto& p) { return p->sent >= 500 && p->answered == p->sent; });
     }));
     bool mail_read = false;
     server0.post([&] { mail_read = true; });

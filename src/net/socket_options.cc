@@ -59,9 +59,7 @@ void set_stream_options(int socket) {
 }
 
 Result<int> open_listener(const SocketAddress& address, const ListenOptions& options) {
-  const int family = address.is_unix()                                    ? AF_UNIX
-                     : address.ip.family == IpAddress::Family::ipv6 ? AF_INET6
-                                                                    : AF_INET;
+  const int family = address.is_unix() ? AF_UNIX : address.ip.family == IpAddress::Family::ipv6 ? AF_INET6 : AF_INET;
   const int socket = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) return fail({}, errno);
   if (!bind_and_listen(socket, address, options)) {

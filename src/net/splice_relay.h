@@ -28,8 +28,9 @@ class PipePool {
   std::vector<Pipe> idle_;
 };
 
-// Moves `remaining` bytes from one socket to another through a pipe, without copying. The sink's connection pumps it from its
-// flush(), after its own output is written; the source's connection calls source_ready() instead of reading. One thread.
+// Moves `remaining` bytes from one socket to another through a pipe, without copying. The sink's connection pumps it
+// from its flush(), after its own output is written; the source's connection calls source_ready() instead of reading.
+// One thread.
 class SpliceRelay {
  public:
   SpliceRelay(EventLoop& loop, PipePool& pipes) : loop_(loop), pipes_(pipes) {}
@@ -45,10 +46,10 @@ class SpliceRelay {
   void source_ready() { loop_.mark_dirty(*sink_flush_); }
 
   enum class Outcome : std::uint8_t {
-    waiting,        // for an edge of either side
-    unfinished,     // its share of the turn is used up: pump again next turn
-    done,           // all is moved
-    source_ended,   // the source sent FIN (or failed) before all was read; what it sent is moved
+    waiting,       // for an edge of either side
+    unfinished,    // its share of the turn is used up: pump again next turn
+    done,          // all is moved
+    source_ended,  // the source sent FIN (or failed) before all was read; what it sent is moved
     sink_failed,
   };
   struct Pumped {

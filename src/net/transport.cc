@@ -22,7 +22,8 @@ Transport::Input Transport::read(ReadScratch& scratch, std::size_t at_most) {
   }
   const IoResult result = loop_->engine().read(socket_, {memory + before, at_most});
   const std::size_t fresh = result.status == IoStatus::ok ? result.bytes : 0;
-  return {{memory, before + fresh}, fresh, result.status, result.error, result.status != IoStatus::ok || fresh < at_most};
+  return {
+      {memory, before + fresh}, fresh, result.status, result.error, result.status != IoStatus::ok || fresh < at_most};
 }
 
 Transport::Input Transport::reread(ReadScratch& scratch) {

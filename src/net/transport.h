@@ -9,8 +9,8 @@
 
 namespace weir {
 
-// Where a worker's connections read into, one at a time. What is read is gone when the handler of that read returns, unless
-// it was kept (Transport::keep).
+// Where a worker's connections read into, one at a time. What is read is gone when the handler of that read returns,
+// unless it was kept (Transport::keep).
 class ReadScratch {
  public:
   static constexpr std::size_t kReadBytes = 64 * 1024;
@@ -24,7 +24,8 @@ class ReadScratch {
 };
 
 // A plain byte stream over one socket: input through the worker's scratch with what was left over before it, output
-// gathered in a buffer that is written once per turn. The owner is the socket's ReadinessHandler and Flushable. One thread.
+// gathered in a buffer that is written once per turn. The owner is the socket's ReadinessHandler and Flushable. One
+// thread.
 class Transport {
  public:
   explicit Transport(EventLoop& loop) : loop_(&loop), output_(loop.buffers()), kept_(loop.buffers()) {}
@@ -43,7 +44,7 @@ class Transport {
     std::size_t fresh;       // how many of them were read just now
     IoStatus status;         // of the read
     int error;
-    bool drained;            // nothing more will come before the next edge
+    bool drained;  // nothing more will come before the next edge
   };
   // Reads at most `at_most` bytes behind what was kept. What is not kept() again is gone.
   Input read(ReadScratch& scratch, std::size_t at_most = ReadScratch::kReadBytes);

@@ -20,21 +20,24 @@ struct Opened {
   bool may_block;
 };
 
-Result<Opened> open_stdout() {
+bool is_standard(const std::string& path) { return path == "-" || path == LogFile::kStandardError; }
+
+Result<Opened> open_standard(int standard) {
+  const std::string name = standard == STDOUT_FILENO ? "stdout" : "stderr";
   struct stat status{};
-  if (::fstat(STDOUT_FILENO, &status) != 0) return fail("stdout is closed", errno);
-  // Not to make stdout itself non-blocking, which would hit whoever shares it, it is opened a second time.
+  if (::fstat(standard, &status) != 0) return fail(name + " is closed", errno);
+  // Not to make it non-blocking itself, which would hit whoever shares it, it is opened a second time.
   if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) {
-    const int fd = ::open("/proc/self/fd/1", kFlags);
+    const int fd = ::open(("/proc/self/fd/" + std::to_string(standard)).c_str(), kFlags);
     if (fd >= 0) return Opened{fd, false};
   }
-  const int fd = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-  if (fd < 0) return fail("cannot use stdout: " + std::generic_category().message(errno), errno);
+  const int fd = ::fcntl(standard, F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) return fail("cannot use " + name + ": " + std::generic_category().message(errno), errno);
   return Opened{fd, !S_ISREG(status.st_mode)};
 }
 
 Result<Opened> open_log(const std::string& path) {
-  if (path == "-") return open_stdout();
+  if (is_standard(path)) return open_standard(path == "-" ? STDOUT_FILENO : STDERR_FILENO);
   const int fd = ::open(path.c_str(), kFlags | O_CREAT, 0640);
   if (fd >= 0) return Opened{fd, false};
   const int code = errno;
@@ -126,7 +129,7 @@ void LogFile::compact() {
 }
 
 Result<void> LogFile::reopen(const OnLost& on_lost) {
-  if (path_ == "-") return {};
+  if (is_standard(path_)) return {};
   flush(on_lost);
   const auto opened = open_log(path_);
   if (!opened) return std::unexpected(opened.error());

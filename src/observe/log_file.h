@@ -18,13 +18,14 @@ namespace weir::observe {
 // before anything else. One thread (the log writer) after open().
 class LogFile {
  public:
+  static constexpr const char* kStandardError = "/dev/stderr";
   static constexpr std::size_t kWriteBytes = 64 * 1024;
   static constexpr std::size_t kPendingBytesMax = 1024 * 1024;
 
   // Told once for each line that was lost, with the owner given to end_line().
   using OnLost = std::function<void(void* owner)>;
 
-  // "-" is stdout. Creates the file with mode 0640. A FIFO that nobody reads is an error.
+  // "-" is stdout, kStandardError the stderr of the process, whatever it is. Creates the file with mode 0640. A FIFO that nobody reads is an error.
   static Result<std::unique_ptr<LogFile>> open(std::string path);
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;

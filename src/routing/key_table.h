@@ -18,8 +18,8 @@ inline std::uint64_t hash_mix(std::uint64_t a, std::uint64_t b) {
 
 inline constexpr std::uint64_t kHashStart = 0x9e3779b97f4a7c15;
 
-// The hash of what was hashed so far with `piece` behind it. Depends on where the pieces were cut: cut keys and requests
-// alike. Not for keys that a client chooses: tables here hold only what is configured.
+// The hash of what was hashed so far with `piece` behind it. Depends on where the pieces were cut: cut keys and
+// requests alike. Not for keys that a client chooses: tables here hold only what is configured.
 inline std::uint64_t hash_append(std::uint64_t hash, std::string_view piece) {
   constexpr std::uint64_t kFactor = 0xd6e8feb86659fd93;
   const char* at = piece.data();
@@ -43,8 +43,8 @@ inline std::uint64_t hash_append(std::uint64_t hash, std::string_view piece) {
   return hash_mix(hash ^ word, kFactor ^ (std::uint64_t{piece.size()} << 40));
 }
 
-// A set of keys (a scope and some bytes), each with a number: 0, 1, 2, … in the order of insertion. Open addressing, the
-// bytes in one string: about 28 bytes a key beside its text.
+// A set of keys (a scope and some bytes), each with a number: 0, 1, 2, … in the order of insertion. Open addressing,
+// the bytes in one string: about 28 bytes a key beside its text.
 class KeyTable {
  public:
   // Room for `count` keys; more must not be inserted.

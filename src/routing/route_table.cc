@@ -38,8 +38,8 @@ bool has_prefix(std::string_view path, std::string_view prefix) {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-// Hashes labels from the right, so that each suffix's hash is met on the way to the whole's. Calls `found(suffix, hash)`
-// for each suffix behind a dot, shortest first, and returns the whole's hash.
+// Hashes labels from the right, so that each suffix's hash is met on the way to the whole's. Calls `found(suffix,
+// hash)` for each suffix behind a dot, shortest first, and returns the whole's hash.
 template <typename Found>
 std::uint64_t hash_host(std::string_view host, Found found) {
   std::uint64_t hash = kHashStart;
@@ -56,8 +56,8 @@ std::uint64_t hash_host(std::string_view host, Found found) {
 
 }  // namespace
 
-// The hash of each beginning of a path that ends before a slash or with the path: what a prefix may be. The first few are
-// kept, those of deeper ones computed when asked for.
+// The hash of each beginning of a path that ends before a slash or with the path: what a prefix may be. The first few
+// are kept, those of deeper ones computed when asked for.
 class RouteTable::PathHashes {
  public:
   PathHashes(std::string_view path, std::uint32_t depth_max, bool whole) : path_(path) {

@@ -15,8 +15,8 @@ namespace weir::routing {
 
 inline constexpr std::uint32_t kNoRoute = 0xffffffff;
 
-// What a route asks of a request; everything that is set must hold. Host and paths may be in any spelling: the table brings
-// them to the form in which requests are compared (http/authority.h, http/path.h).
+// What a route asks of a request; everything that is set must hold. Host and paths may be in any spelling: the table
+// brings them to the form in which requests are compared (http/authority.h, http/path.h).
 struct RouteMatch {
   // "" any; "a.b" that one; "*.b" one or more labels before ".b", but not b itself.
   std::string host;
@@ -32,7 +32,8 @@ struct RouteMatch {
   bool operator==(const RouteMatch&) const = default;
 };
 
-// What routing looks at. Not owning. An HTTP/1.0 request without Host has an empty host and matches any-host routes only.
+// What routing looks at. Not owning. An HTTP/1.0 request without Host has an empty host and matches any-host routes
+// only.
 struct RequestView {
   std::string_view host;  // of http::normalise_host()
   std::string_view path;  // of http::normalise_path(), without query
@@ -40,16 +41,16 @@ struct RequestView {
   const http::FieldList& fields;
 };
 
-// Finds the first route that matches, in configured order, without trying them one by one. Keeps copies of what it needs.
-// Immutable once built: any number of threads may look up.
+// Finds the first route that matches, in configured order, without trying them one by one. Keeps copies of what it
+// needs. Immutable once built: any number of threads may look up.
 class RouteTable {
  public:
   // Linear in the size of `routes`.
   static RouteTable build(std::span<const RouteMatch> routes);
 
   // The position of the first route that matches, or kNoRoute. Does not allocate. Costs a few hash look-ups for each
-  // segment of the path that a configured prefix reaches, times the host patterns that match (exact, wildcards, any), plus
-  // the routes that have host and path in common and differ in method or headers.
+  // segment of the path that a configured prefix reaches, times the host patterns that match (exact, wildcards, any),
+  // plus the routes that have host and path in common and differ in method or headers.
   std::uint32_t find(const RequestView& request) const;
 
   std::size_t size() const { return routes_.size(); }

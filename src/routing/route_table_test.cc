@@ -141,8 +141,12 @@ TEST_F(RouteTableTest, HeaderValuesMatchExactlyAndAnyLineWill) {
 
 TEST_F(RouteTableTest, TheFirstInOrderWinsHoweverSpecific) {
   const std::vector<RouteMatch> routes = {
-      {"", {}, "/api/v1", {"DELETE"}, {}}, {"*.example.com", {}, "/api", {}, {}}, {"shop.example.com", "/api/v1/x", {}, {}, {}},
-      {"", {}, "/api", {}, {}},            {"shop.example.com", {}, {}, {}, {}},  {},
+      {"", {}, "/api/v1", {"DELETE"}, {}},
+      {"*.example.com", {}, "/api", {}, {}},
+      {"shop.example.com", "/api/v1/x", {}, {}, {}},
+      {"", {}, "/api", {}, {}},
+      {"shop.example.com", {}, {}, {}, {}},
+      {},
   };
   EXPECT_EQ(find(routes, "shop.example.com", "/api/v1/x", "DELETE"), 0U);
   EXPECT_EQ(find(routes, "shop.example.com", "/api/v1/x"), 1U);
@@ -183,10 +187,10 @@ rc::Gen<std::optional<T>> sometimes(rc::Gen<T> gen) {
 
 // From few labels and segments, so that much overlaps.
 rc::Gen<std::string> joined(std::string before, std::string between, int count_max) {
+  const auto part_gen = rc::gen::element<std::string>("a", "b", "ab", "longer-name-1");
   return rc::gen::mapcat(rc::gen::inRange(1, count_max + 1), [=](int count) {
     return rc::gen::map(
-        rc::gen::container<std::vector<std::string>>(
-            static_cast<std::size_t>(count), rc::gen::elementOf(std::vector<std::string>{"a", "b", "ab", "longer-name-1"})),
+        rc::gen::container<std::vector<std::string>>(static_cast<std::size_t>(count), part_gen),
         [=](const std::vector<std::string>& parts) {
           std::string text = before;
           for (const auto& part : parts) text += (text.size() == before.size() ? "" : between) + part;
@@ -200,7 +204,8 @@ rc::Gen<std::string> any_host() {
 }
 
 rc::Gen<std::string> any_path() {
-  return rc::gen::oneOf(rc::gen::just(std::string("/")), joined("/", "/", 5), joined("/", "//", 3), joined("/", "/", 30),
+  return rc::gen::oneOf(rc::gen::just(std::string("/")), joined("/", "/", 5), joined("/", "//", 3),
+                        joined("/", "/", 30),
                         rc::gen::map(joined("/", "/", 4), [](const std::string& path) { return path + "/"; }));
 }
 
@@ -244,7 +249,8 @@ TEST_F(RouteTableTest, TenThousandRoutesAreSmall) {
   std::vector<RouteMatch> routes;
   for (int host = 0; host < 1000; ++host) {
     for (int prefix = 0; prefix < 10; ++prefix) {
-      routes.push_back({"host-" + std::to_string(host) + ".example.com", {}, "/service" + std::to_string(prefix), {}, {}});
+      const std::string name = "host-" + std::to_string(host) + ".example.com";
+      routes.push_back({name, {}, "/service" + std::to_string(prefix), {}, {}});
     }
   }
   const RouteTable table = RouteTable::build(routes);

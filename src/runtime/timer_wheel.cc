@@ -12,7 +12,9 @@ constexpr std::int64_t kTickNanoseconds = 1'000'000;
 constexpr unsigned kSlotBits = 6;
 constexpr std::uint64_t kSlotMask = 63;
 
-constexpr unsigned shift_of(std::size_t level) { return kSlotBits * static_cast<unsigned>(level); }
+constexpr unsigned shift_of(std::size_t level) {
+  return kSlotBits * static_cast<unsigned>(level);
+}
 
 }  // namespace
 
@@ -37,8 +39,9 @@ void TimerWheel::arm(Timer& timer, TimePoint deadline) {
   place(timer, tick);
 }
 
-// A timer lies on the level of the highest group of six bits in which its tick differs from the present one. So every level
-// below the top holds only what comes later within the present round of the level above, and nothing wraps but the top.
+// A timer lies on the level of the highest group of six bits in which its tick differs from the present one. So every
+// level below the top holds only what comes later within the present round of the level above, and nothing wraps but
+// the top.
 void TimerWheel::place(Timer& timer, std::uint64_t tick) {
   WEIR_ASSERT(tick > tick_);
   auto level = static_cast<std::size_t>((std::bit_width(tick ^ tick_) - 1) / static_cast<int>(kSlotBits));

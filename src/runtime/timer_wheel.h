@@ -40,9 +40,9 @@ class Timer : private ListNode<TimerTag> {
   std::uint64_t due_tick_ = 0;  // when the wheel will look at it: at most the deadline's tick
 };
 
-// A hierarchical wheel of 1 ms ticks. arm() and disarm() are O(1). Re-arming to a later deadline only writes the deadline:
-// the wheel puts the timer in its new place when it comes past the old one. Never fires early; fires at most one tick late
-// after advance(). One thread.
+// A hierarchical wheel of 1 ms ticks. arm() and disarm() are O(1). Re-arming to a later deadline only writes the
+// deadline: the wheel puts the timer in its new place when it comes past the old one. Never fires early; fires at most
+// one tick late after advance(). One thread.
 class TimerWheel {
  public:
   explicit TimerWheel(TimePoint start);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -134,8 +135,8 @@ TEST(TimerWheel, HandlerMayDestroyItsOwnTimer) {
   EXPECT_EQ(recorder, nullptr);
 }
 
-// Against a sorted map: whatever is armed, re-armed, disarmed and destroyed in whatever order, nothing fires early, all that
-// is a tick overdue has fired, and next_wakeup() is never later than what it should wake for.
+// Against a sorted map: whatever is armed, re-armed, disarmed and destroyed in whatever order, nothing fires early, all
+// that is a tick overdue has fired, and next_wakeup() is never later than what it should wake for.
 RC_GTEST_PROP(TimerWheel, AgreesWithASortedMap, ()) {
   struct Model final : TimerHandler {
     TimerWheel wheel{kStart};

@@ -20,20 +20,16 @@ ControlPlane::ControlPlane(ControlEnvironment environment)
                   .logger = logger_,
                   .observer = *this}),
       lifecycle_(loop_, workers_, *environment_.service, logger_, environment_.on_stopped) {
+  WorkerReports& reports = *this;
   for (std::size_t i = 0; i < environment_.workers; ++i) {
-    events_.push_back(std::make_unique<MailedEvents>(i, loop_, *this));
+    events_.push_back(std::make_unique<MailedEvents>(i, loop_, reports));
   }
 }
 
 ControlPlane::~ControlPlane() = default;
 
-Result<void> ControlPlane::start(CompiledPtr initial, const std::vector<ControlledWorker>& workers) {
-  std::vector<WorkerHandle> handles;
-  for (const ControlledWorker& worker : workers) {
-    handles.push_back(worker.handle);
-    worker_logs_.push_back(worker.logs);
-  }
-  workers_.set_workers(std::move(handles));
+Result<void> ControlPlane::start(CompiledPtr initial, std::vector<WorkerHandle> workers) {
+  workers_.set_workers(std::move(workers));
 
   auto plan = listeners_.prepare(initial->listeners);
   if (!plan) return std::unexpected(std::move(plan.error()));
@@ -46,7 +42,7 @@ Result<void> ControlPlane::start(CompiledPtr initial, const std::vector<Controll
     const auto address = config::to_socket_address(admin->address);
     admin::AdminSettings settings{.address = address.value_or(SocketAddress{}), .token = std::nullopt};
     if (!admin->token.empty()) settings.token = admin->token;
-    admin_ = std::make_unique<admin::AdminServer>(loop_, *this, std::move(settings));
+    admin_ = std::make_unique<admin::AdminServer>(loop_, view(), std::move(settings));
     const auto inherited = environment_.take_inherited && address ? environment_.take_inherited(*address) : std::nullopt;
     if (auto started = admin_->start(inherited); !started) {
       admin_.reset();
@@ -83,7 +79,6 @@ void ControlPlane::interrupt() { lifecycle_.interrupt(); }
 void ControlPlane::reopen_logs() {
   logger_.info(loop_.wall_now(), "logs are opened anew", {{"reason", "USR1"}});
   environment_.access_logs->reopen(loop_.wall_now());
-  if (environment_.reopen_log) environment_.reopen_log();
 }
 
 void ControlPlane::upgrade() {

@@ -33,12 +33,6 @@ struct BuildInfo {
   std::string version, commit, compiler;
 };
 
-// A worker as the control thread knows it. `logs` is touched only in the worker's thread.
-struct ControlledWorker {
-  WorkerHandle handle;
-  WorkerLogs* logs = nullptr;
-};
-
 // What the control plane needs from around it: real, or simulated as a whole. What is pointed to outlives it.
 struct ControlEnvironment {
   EventLoop* loop = nullptr;
@@ -48,16 +42,16 @@ struct ControlEnvironment {
   observe::Logger* logger = nullptr;
   observe::AccessLogs* access_logs = nullptr;
   ServiceManager* service = nullptr;
-  std::vector<const observe::MetricStore*> all_metrics;  // what /metrics shows: its own, the workers', the log writer's
+  // What /metrics shows: its own, the workers', the log writer's. The stores outlive the executor.
+  std::function<std::vector<const observe::MetricStore*>()> all_metrics;
   std::size_t workers = 1;
   // Reads the configuration again. Called on the executor.
   std::function<LoadedSpec()> load;
   ListenerSet::TakeInherited take_inherited;  // may be empty
   // Called on the executor; may be empty: no process_* metrics.
   std::function<std::optional<observe::ProcessMetrics>()> process_metrics;
-  // The log's settings changed with a reload, or its files have to be opened anew. May be empty.
+  // The log's settings changed with a reload. May be empty.
   std::function<void(const config::LogSpec&)> configure_log;
-  std::function<void()> reopen_log;
   // No worker does anything any more; nothing is posted to them from now on.
   std::function<void()> on_stopped;
   BuildInfo build;
@@ -77,7 +71,7 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
   UpstreamEvents& events(std::size_t index) { return *events_[index]; }
 
   // Binds the listeners and the admin port and tells the workers. Once. On an error nothing is bound.
-  Result<void> start(std::shared_ptr<const config::Compiled> initial, const std::vector<ControlledWorker>& workers);
+  Result<void> start(std::shared_ptr<const config::Compiled> initial, std::vector<WorkerHandle> workers);
 
   // What the signals ask for.
   void hang_up();     // HUP: reload
@@ -127,7 +121,7 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
   void begin_reload();
   void loaded(std::expected<CompiledPtr, std::string> result);
   std::string why_not(const config::Spec& next) const;
-  void bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, std::shared_ptr<const AccessLogMap> logs);
+  void bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, AccessLogList logs);
   void end_reload(admin::Change<std::uint64_t> result);
 
   bool starting() const { return !current_; }
@@ -138,7 +132,6 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
   EventLoop& loop_;
   observe::Logger& logger_;
   WorkerGroup workers_;
-  std::vector<WorkerLogs*> worker_logs_;
   std::vector<std::unique_ptr<MailedEvents>> events_;
   ListenerSet listeners_;
   ClusterDirectory directory_;

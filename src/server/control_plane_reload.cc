@@ -81,9 +81,9 @@ std::string ControlPlane::why_not(const config::Spec& next) const {
 }
 
 void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan,
-                                    std::shared_ptr<const AccessLogMap> logs) {
+                                    AccessLogList logs) {
   const bool first = starting();
-  if (environment_.configure_log && (first || current_->spec->log != compiled->spec->log)) {
+  if (environment_.configure_log && !first && current_->spec->log != compiled->spec->log) {
     environment_.configure_log(compiled->spec->log);
   }
   current_ = std::move(compiled);
@@ -96,15 +96,14 @@ void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& pla
   auto snapshot = std::make_shared<proxy::Snapshot>();
   snapshot->generation = generation_;
   snapshot->listeners = current_->listeners;
+  snapshot->access_logs = std::move(logs);
   snapshot->routes = current_->routes;
   snapshot->route_table = current_->route_table;
   snapshot->clusters = directory_.memberships(*current_);
   const Duration drain_timeout = current_->spec->drain_timeout;
   const std::shared_ptr<const proxy::Snapshot> shared = std::move(snapshot);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    workers_.tell(i, [shared, logs, drain_timeout, worker_logs = worker_logs_[i],
-                      sockets = std::move(plan.sockets[i])](proxy::Worker& worker) mutable {
-      if (worker_logs != nullptr) worker_logs->set(logs);
+    workers_.tell(i, [shared, drain_timeout, sockets = std::move(plan.sockets[i])](proxy::Worker& worker) mutable {
       worker.apply(shared, std::move(sockets), drain_timeout);
     });
   }

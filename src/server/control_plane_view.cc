@@ -136,9 +136,9 @@ void ControlPlane::render_metrics(std::string accept, Done<admin::MetricsText> d
                                        .per_worker = starting() || current_->spec->metrics.per_worker};
   auto text = std::make_shared<admin::MetricsText>();
   environment_.executor->submit(
-      [this, options, text] {
+      [this, options, text, stores = environment_.all_metrics()] {
         const auto process = environment_.process_metrics ? environment_.process_metrics() : std::nullopt;
-        observe::render(environment_.all_metrics, process ? &*process : nullptr, options, text->body);
+        observe::render(stores, process ? &*process : nullptr, options, text->body);
         text->content_type = observe::content_type(options.format);
       },
       [text, done = std::move(done)]() mutable { done(std::move(*text)); });

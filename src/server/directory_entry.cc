@@ -32,8 +32,9 @@ void BackendAddress::check_with(std::shared_ptr<const health::HealthCheckSetting
     const config::Endpoint& endpoint = entry_.spec().address;
     std::string own_host =
         endpoint.kind == config::Endpoint::Kind::kUnix ? std::string("localhost") : config::to_string(endpoint);
+    health::HealthListener& listener = *this;
     check_ = std::make_unique<health::HealthCheck>(entry_.environment().loop, std::move(settings), backend_->address(),
-                                                   std::move(own_host), *this);
+                                                   std::move(own_host), listener);
     check_->start(spread);
   } else if (check_->settings() != *settings) {
     check_->update_settings(std::move(settings));
@@ -62,7 +63,8 @@ BackendEntry::BackendEntry(const Environment& environment, const config::Backend
     return;
   }
   unresolved_ = std::make_unique<BackendSeries>(environment_.series, environment_.cluster, spec_.name, false);
-  lookup_ = std::make_unique<NameLookup>(environment_.loop, environment_.resolver, spec_.address.host, dns, *this);
+  NameListener& listener = *this;
+  lookup_ = std::make_unique<NameLookup>(environment_.loop, environment_.resolver, spec_.address.host, dns, listener);
 }
 
 BackendEntry::~BackendEntry() = default;

@@ -36,7 +36,7 @@ class WorkerGroup {
 
   // The same in each worker's thread, each with a copy.
   template <typename Do>
-    requires std::invocable<Do&, proxy::Worker&> && std::copyable<Do>
+    requires std::invocable<Do&, proxy::Worker&> && std::copy_constructible<Do>
   void tell_all(const Do& do_it) {
     for (std::size_t i = 0; i < workers_.size(); ++i) tell(i, do_it);
   }

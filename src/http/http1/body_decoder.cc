@@ -26,7 +26,9 @@ bool fail(Step& step, DecodeError error, std::string_view detail) {
   return false;
 }
 
-bool bad(Step& step, std::string_view detail) { return fail(step, DecodeError::bad_request, detail); }
+bool bad(Step& step, std::string_view detail) {
+  return fail(step, DecodeError::bad_request, detail);
+}
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -34,7 +36,8 @@ int hex_digit(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// RFC 9112 7.1.1 without the blanks that a bad grammar of old allowed: *( ";" token [ "=" ( token / quoted-string ) ] ).
+// RFC 9112 7.1.1 without the blanks that a bad grammar of old allowed: *( ";" token [ "=" ( token / quoted-string ) ]
+// ).
 bool is_chunk_extension(std::string_view text) {
   const char* p = text.data();
   const char* end = p + text.size();
@@ -87,13 +90,16 @@ bool may_be_trailer(const Field& field) {
     case FieldId::x_forwarded_host:
     case FieldId::x_forwarded_proto:
     case FieldId::x_real_ip:
-    case FieldId::x_request_id: return false;
-    default: break;
+    case FieldId::x_request_id:
+      return false;
+    default:
+      break;
   }
-  constexpr std::string_view kOthers[] = {"age",         "content-encoding", "content-range",   "expires",  "if-match",
-                                          "if-none-match", "if-modified-since", "if-unmodified-since", "if-range",
-                                          "location",    "max-forwards",     "pragma",          "range",    "retry-after",
-                                          "set-cookie",  "vary",             "warning",         "www-authenticate"};
+  constexpr std::string_view kOthers[] = {"age",      "content-encoding", "content-range",     "expires",
+                                          "if-match", "if-none-match",    "if-modified-since", "if-unmodified-since",
+                                          "if-range", "location",         "max-forwards",      "pragma",
+                                          "range",    "retry-after",      "set-cookie",        "vary",
+                                          "warning",  "www-authenticate"};
   return std::none_of(std::begin(kOthers), std::end(kOthers),
                       [&field](std::string_view name) { return http::equals_ignoring_case(field.name(), name); });
 }
@@ -107,10 +113,15 @@ void BodyDecoder::start(BodyKind kind, std::uint64_t content_length) {
       remaining_ = content_length;
       state_ = content_length == 0 ? State::done : State::length;
       break;
-    case BodyKind::chunked: state_ = State::chunk_size; break;
-    case BodyKind::until_close: state_ = State::until_close; break;
+    case BodyKind::chunked:
+      state_ = State::chunk_size;
+      break;
+    case BodyKind::until_close:
+      state_ = State::until_close;
+      break;
     case BodyKind::none:
-    case BodyKind::stream_end: break;
+    case BodyKind::stream_end:
+      break;
   }
 }
 
@@ -139,7 +150,8 @@ bool BodyDecoder::read_chunk_size(std::string_view input, std::size_t& at, Step&
   const char* p = first;
   std::uint64_t size = 0;
   for (int digit = 0; p != end && (digit = hex_digit(*p)) >= 0; ++p) {
-    if (p - first >= std::ptrdiff_t{kSizeDigitsMax} || size > kChunkBytesMax >> 4) return bad(step, "chunk size too large");
+    if (p - first >= std::ptrdiff_t{kSizeDigitsMax} || size > kChunkBytesMax >> 4)
+      return bad(step, "chunk size too large");
     size = size << 4 | static_cast<std::uint64_t>(digit);
   }
   if (p == end) return false;
@@ -229,9 +241,15 @@ Step BodyDecoder::next(std::string_view input, http::FieldList& trailers, const 
         go_on = false;
         break;
       }
-      case State::chunk_size: go_on = read_chunk_size(input, at, step); break;
-      case State::chunk_data_end: go_on = read_chunk_data_end(input, at, step); break;
-      case State::trailers: go_on = read_trailer_line(input, at, trailers, limits, step); break;
+      case State::chunk_size:
+        go_on = read_chunk_size(input, at, step);
+        break;
+      case State::chunk_data_end:
+        go_on = read_chunk_data_end(input, at, step);
+        break;
+      case State::trailers:
+        go_on = read_trailer_line(input, at, trailers, limits, step);
+        break;
     }
   }
   step.consumed = at;
@@ -240,13 +258,20 @@ Step BodyDecoder::next(std::string_view input, http::FieldList& trailers, const 
 
 std::string_view to_string(DecodeError error) {
   switch (error) {
-    case DecodeError::none: return "none";
-    case DecodeError::bad_request: return "bad_request";
-    case DecodeError::uri_too_long: return "uri_too_long";
-    case DecodeError::headers_too_large: return "headers_too_large";
-    case DecodeError::version_unsupported: return "version_unsupported";
-    case DecodeError::bad_response: return "bad_response";
-    case DecodeError::truncated: return "truncated";
+    case DecodeError::none:
+      return "none";
+    case DecodeError::bad_request:
+      return "bad_request";
+    case DecodeError::uri_too_long:
+      return "uri_too_long";
+    case DecodeError::headers_too_large:
+      return "headers_too_large";
+    case DecodeError::version_unsupported:
+      return "version_unsupported";
+    case DecodeError::bad_response:
+      return "bad_response";
+    case DecodeError::truncated:
+      return "truncated";
   }
   return "unknown";
 }

@@ -20,7 +20,8 @@ Outcome chunked(std::string_view body, const http::HeadLimits& limits = {}) {
 }
 
 TEST(BodyDecoder, TakesWellFormedChunks) {
-  for (const std::string size : {"5", "05", "0000000000000005", "5;a", "5;a=b", "5;a=\"b c;\\\" \t\x80\"", "5;a;b=c;d"}) {
+  for (const std::string size :
+       {"5", "05", "0000000000000005", "5;a", "5;a=b", "5;a=\"b c;\\\" \t\x80\"", "5;a;b=c;d"}) {
     const Outcome outcome = chunked(size + "\r\nhello\r\n0;x\r\n\r\n");
     ASSERT_TRUE(outcome.messages.at(0).complete) << size << outcome.detail;
     EXPECT_EQ(outcome.messages[0].body, "hello") << size;
@@ -30,13 +31,50 @@ TEST(BodyDecoder, TakesWellFormedChunks) {
 }
 
 TEST(BodyDecoder, RefusesEverythingElse) {
-  for (const std::string body :
-       {"\r\n", "g\r\n", "-5\r\nhello\r\n", "+5\r\nhello\r\n", " 5\r\nhello\r\n", "5 \r\nhello\r\n", "5\t\r\nhello\r\n", "0x5\r\nhello\r\n",
-        "5\nhello\r\n", "5\r\r\nhello\r\n", "5\rhello", "5\r\nhello\n", "5\r\nhello0\r\n", "5\r\nhelloo\r\n", "5\r\nhell\r\n0\r\n\r\n",
-        "5\r\nhello\r0", "00000000000000005\r\n", "8000000000000000\r\n", "ffffffffffffffff\r\n", "10000000000000000\r\n", "5;\r\n", "5; a\r\n",
-        "5 ;a\r\n", "5;a =b\r\n", "5;a= b\r\n", "5;a=\r\n", "5;=b\r\n", "5;a=\"b\r\n", "5;a=\"b\"c\r\n", "5;a=\"b\\\r\n", "5;;a\r\n", "5;a\nb\r\n",
-        "5;a\x01\r\n", "5;a=\"\x7f\"\r\n", "5,a\r\n", "0\n\r\n", "0\r\n\n", "0\r\nX : a\r\n", "0\r\n X: a\r\n", "0\r\nX\r\n", "0\r\n: a\r\n",
-        "0\r\nX: a\n\r\n", "0\r\nX: \x01\r\n", "0\r\nX: a\r\n b\r\n"}) {
+  for (const std::string body : {"\r\n",
+                                 "g\r\n",
+                                 "-5\r\nhello\r\n",
+                                 "+5\r\nhello\r\n",
+                                 " 5\r\nhello\r\n",
+                                 "5 \r\nhello\r\n",
+                                 "5\t\r\nhello\r\n",
+                                 "0x5\r\nhello\r\n",
+                                 "5\nhello\r\n",
+                                 "5\r\r\nhello\r\n",
+                                 "5\rhello",
+                                 "5\r\nhello\n",
+                                 "5\r\nhello0\r\n",
+                                 "5\r\nhelloo\r\n",
+                                 "5\r\nhell\r\n0\r\n\r\n",
+                                 "5\r\nhello\r0",
+                                 "00000000000000005\r\n",
+                                 "8000000000000000\r\n",
+                                 "ffffffffffffffff\r\n",
+                                 "10000000000000000\r\n",
+                                 "5;\r\n",
+                                 "5; a\r\n",
+                                 "5 ;a\r\n",
+                                 "5;a =b\r\n",
+                                 "5;a= b\r\n",
+                                 "5;a=\r\n",
+                                 "5;=b\r\n",
+                                 "5;a=\"b\r\n",
+                                 "5;a=\"b\"c\r\n",
+                                 "5;a=\"b\\\r\n",
+                                 "5;;a\r\n",
+                                 "5;a\nb\r\n",
+                                 "5;a\x01\r\n",
+                                 "5;a=\"\x7f\"\r\n",
+                                 "5,a\r\n",
+                                 "0\n\r\n",
+                                 "0\r\n\n",
+                                 "0\r\nX : a\r\n",
+                                 "0\r\n X: a\r\n",
+                                 "0\r\nX\r\n",
+                                 "0\r\n: a\r\n",
+                                 "0\r\nX: a\n\r\n",
+                                 "0\r\nX: \x01\r\n",
+                                 "0\r\nX: a\r\n b\r\n"}) {
     EXPECT_EQ(chunked(body).error, DecodeError::bad_request) << body;
   }
 }
@@ -60,8 +98,10 @@ TEST(BodyDecoder, ExtensionsAreBounded) {
 
 TEST(BodyDecoder, TrailersThatFrameOrRouteDoNotGoOn) {
   const Outcome outcome = chunked(
-      "0\r\nContent-Length: 5\r\ntransfer-encoding: chunked\r\nHOST: b\r\nConnection: close\r\nCookie: a\r\nSet-Cookie: b\r\n"
-      "Authorization: c\r\nX-Forwarded-For: d\r\nX-Request-Id: e\r\nContent-Encoding: f\r\nKeep-Alive: g\r\nUpgrade: h\r\nTE: i\r\n"
+      "0\r\nContent-Length: 5\r\ntransfer-encoding: chunked\r\nHOST: b\r\nConnection: close\r\nCookie: "
+      "a\r\nSet-Cookie: b\r\n"
+      "Authorization: c\r\nX-Forwarded-For: d\r\nX-Request-Id: e\r\nContent-Encoding: f\r\nKeep-Alive: g\r\nUpgrade: "
+      "h\r\nTE: i\r\n"
       "Trailer: j\r\nGrpc-Status: 0\r\nETag: \"k\"\r\n\r\n");
   ASSERT_TRUE(outcome.messages.at(0).complete) << outcome.detail;
   const std::vector<std::pair<std::string, std::string>> expected = {{"Grpc-Status", "0"}, {"ETag", "\"k\""}};

@@ -1,5 +1,5 @@
-// What must hold for any input at all: how it was cut changes nothing, and what we take another parser takes too, with the
-// same meaning.
+// What must hold for any input at all: how it was cut changes nothing, and what we take another parser takes too, with
+// the same meaning.
 #include <gtest/gtest.h>
 #include <http_parser.h>
 #include <rapidcheck/gtest.h>
@@ -47,17 +47,20 @@ std::string draw_body(Rng& rng, bool chunked, std::string& fields) {
 
 // Mostly good messages, with every fault that the codec knows about drawn now and then.
 std::string draw_request(Rng& rng) {
-  static const Choice kMethods = {{"GET", "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH"}, {"get", "X-Y", "G T", ""}};
+  static const Choice kMethods = {{"GET", "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH"},
+                                  {"get", "X-Y", "G T", ""}};
   static const Choice kTargets = {
       {"/", "/a/b?c=d", "/%20", "http://b/c", "http://b?c", "//", "https://[::1]:8/", "/{a}"},
       {"*", "/a#b", "/|^{}[]\"", "http://u@b/", "/a b", "/\x80", "a", ""}};
-  static const Choice kVersions = {{"HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0"}, {"HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 "}};
+  static const Choice kVersions = {{"HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0"},
+                                   {"HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 "}};
   static const Choice kFields = {
-      {"Accept: */*", "X:y", "X-Empty:", "A:  b \t", "Connection: close", "Connection: keep-alive", "Cookie: a=b", "Via: 1.1 c",
-       "Expect: 100-continue", "X: \x80\xff", "X: a\tb"},
+      {"Accept: */*", "X:y", "X-Empty:", "A:  b \t", "Connection: close", "Connection: keep-alive", "Cookie: a=b",
+       "Via: 1.1 c", "Expect: 100-continue", "X: \x80\xff", "X: a\tb"},
       {"Bad : x", " folded", "X: a\x01", "Content-Length: 3", "no colon", "Host: c", "Transfer-Encoding: gzip", ": a"}};
   static const Choice kEnds = {{"\r\n"}, {"\r\n", "\r\n", "\n", "\r"}};
-  std::string input = std::string(pick(rng, kMethods)) + " " + pick(rng, kTargets) + " " + pick(rng, kVersions) + pick(rng, kEnds);
+  std::string input =
+      std::string(pick(rng, kMethods)) + " " + pick(rng, kTargets) + " " + pick(rng, kVersions) + pick(rng, kEnds);
   std::string fields = rng.chance(0.95) ? "Host: a\r\n" : "";
   for (std::uint64_t i = rng.below(5); i-- > 0;) fields += std::string(pick(rng, kFields)) + pick(rng, kEnds);
   std::string body;
@@ -84,15 +87,17 @@ TEST(CodecProperties, HowTheInputIsCutChangesNothing) {
 
 TEST(CodecProperties, HowAResponseIsCutChangesNothing) {
   Rng rng(2);
-  static const Choice kStarts = {{"HTTP/1.1 200 OK", "HTTP/1.0 404 x", "HTTP/1.1 304 ", "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK"},
-                                 {"HTTP/1.1 204", "HTTP/1.1 600 a", "HTTP/2 200", "HTTP/1.1 101 S"}};
+  static const Choice kStarts = {
+      {"HTTP/1.1 200 OK", "HTTP/1.0 404 x", "HTTP/1.1 304 ", "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK"},
+      {"HTTP/1.1 204", "HTTP/1.1 600 a", "HTTP/2 200", "HTTP/1.1 101 S"}};
   for (int i = 0; i < 20'000; ++i) {
     const std::string request = draw_request(rng);
     const std::string input = pick(rng, kStarts) + request.substr(std::min(request.find('\r'), request.size()));
     const auto method = rng.chance(0.1) ? http::Method::head : http::Method::get;
     const bool closed = rng.chance(0.5);
     const Outcome outcome = test::decode_response(input, test::whole, method, closed);
-    ASSERT_EQ(test::decode_response(input, test::random_cut(rng.next()), method, closed), outcome) << i << "\n" << input;
+    ASSERT_EQ(test::decode_response(input, test::random_cut(rng.next()), method, closed), outcome) << i << "\n"
+                                                                                                   << input;
     ASSERT_EQ(test::decode_response(input, test::byte_by_byte, method, closed), outcome) << i << "\n" << input;
   }
 }
@@ -114,13 +119,17 @@ struct Peer {
   bool head_complete = false;
 };
 
-Peer& peer_of(http_parser* parser) { return *static_cast<Peer*>(parser->data); }
+Peer& peer_of(http_parser* parser) {
+  return *static_cast<Peer*>(parser->data);
+}
 
 http_parser_settings peer_settings() {
   http_parser_settings settings;
   http_parser_settings_init(&settings);
   settings.on_url = [](http_parser* p, const char* at, std::size_t size) { return peer_of(p).url.append(at, size), 0; };
-  settings.on_body = [](http_parser* p, const char* at, std::size_t size) { return peer_of(p).body.append(at, size), 0; };
+  settings.on_body = [](http_parser* p, const char* at, std::size_t size) {
+    return peer_of(p).body.append(at, size), 0;
+  };
   settings.on_header_field = [](http_parser* p, const char* at, std::size_t size) {
     Peer& peer = peer_of(p);
     if (peer.in_value || peer.fields.empty()) peer.fields.emplace_back();
@@ -142,7 +151,8 @@ http_parser_settings peer_settings() {
   return settings;
 }
 
-// http_parser leaves blanks behind a value, and replaces nothing by an absolute-form target; trailers come with the fields.
+// http_parser leaves blanks behind a value, and replaces nothing by an absolute-form target; trailers come with the
+// fields.
 std::vector<std::pair<std::string, std::string>> comparable(std::vector<std::pair<std::string, std::string>> fields) {
   for (auto& [name, value] : fields) {
     while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.pop_back();
@@ -163,7 +173,8 @@ TEST(CodecProperties, WhatWeTakeHttpParserTakesAlike) {
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = &peer;
     http_parser_execute(&parser, &settings, input.data(), input.size());
-    const bool peer_takes = peer.complete && (HTTP_PARSER_ERRNO(&parser) == HPE_OK || HTTP_PARSER_ERRNO(&parser) == HPE_PAUSED);
+    const bool peer_takes =
+        peer.complete && (HTTP_PARSER_ERRNO(&parser) == HPE_OK || HTTP_PARSER_ERRNO(&parser) == HPE_PAUSED);
 
     const Outcome outcome = test::decode_requests(input);
     if (outcome.messages.empty() || !outcome.messages[0].complete) {
@@ -173,9 +184,10 @@ TEST(CodecProperties, WhatWeTakeHttpParserTakesAlike) {
     const test::Message& message = outcome.messages[0];
     const std::string method = message.start.substr(0, message.start.find(' '));
     // Known differences: it has a fixed list of methods, and we take what browsers send in targets. (Framing fields in
-  // trailers, which it reads and we drop unread, are not drawn.)
+    // trailers, which it reads and we drop unread, are not drawn.)
     if (http::parse_method(method) == http::Method::other) continue;
-    if (HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_URL && peer.url.find_first_of("|^{}[]") != std::string::npos) continue;
+    if (HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_URL && peer.url.find_first_of("|^{}[]") != std::string::npos)
+      continue;
     ++taken;
     ASSERT_TRUE(peer_takes) << http_errno_name(HTTP_PARSER_ERRNO(&parser)) << "\n" << input;
     EXPECT_EQ(http_method_str(static_cast<http_method>(parser.method)), method) << input;

@@ -23,21 +23,21 @@ enum class Event : std::uint8_t {
 
 enum class DecodeError : std::uint8_t {
   none,
-  bad_request,        // 400
-  uri_too_long,       // 414
-  headers_too_large,  // 431
+  bad_request,          // 400
+  uri_too_long,         // 414
+  headers_too_large,    // 431
   version_unsupported,  // 505
-  bad_response,       // any fault in a response
-  truncated,          // finish() came inside a message
+  bad_response,         // any fault in a response
+  truncated,            // finish() came inside a message
 };
 std::string_view to_string(DecodeError error);
 
 struct Step {
   Event event = Event::need_more;
   DecodeError error = DecodeError::none;
-  std::size_t consumed = 0;       // bytes of the input that are done with, those of `body` included; also with need_more
+  std::size_t consumed = 0;  // bytes of the input that are done with, those of `body` included; also with need_more
   std::string_view body = {};
-  std::string_view detail = {};   // of an error, for the log: "Content-Length and Transfer-Encoding"; static text
+  std::string_view detail = {};  // of an error, for the log: "Content-Length and Transfer-Encoding"; static text
 };
 
 // What both kinds share: the state after the head. Feed it the unread input again and again: each call gives one event.
@@ -50,7 +50,8 @@ class BodyDecoder {
   Step finish();
 
   bool in_body() const { return state_ != State::done; }
-  // Body bytes that must still come: of a length body, or of the chunk under way. What a splice may move past the decoder.
+  // Body bytes that must still come: of a length body, or of the chunk under way. What a splice may move past the
+  // decoder.
   std::uint64_t remaining() const { return remaining_; }
   // `bytes` (<= remaining(), any for until_close) of the body have been moved past the decoder.
   void skip(std::uint64_t bytes);
@@ -85,8 +86,8 @@ class RequestDecoder {
   RequestDecoder() = default;
 
   // Fills `head` when it returns Event::head; `head` must be clear before the first call of a message. `trailers` are
-  // filled (in their own arena, copied) before Event::end. Empty lines before a request line are skipped (RFC 9112 2.2), at most
-  // a few.
+  // filled (in their own arena, copied) before Event::end. Empty lines before a request line are skipped (RFC
+  // 9112 2.2), at most a few.
   Step next(std::string_view input, http::RequestHead& head, http::FieldList& trailers, const http::HeadLimits& limits);
 
   // True between messages, with no byte of the next one consumed or seen (empty lines before it are not of it).
@@ -107,10 +108,11 @@ class ResponseDecoder {
   // Before each response: what it answers. HEAD has no body whatever its fields say, nor have 1xx, 204, 304.
   void expect(http::Method method);
 
-  // A 1xx gives Event::head and then goes on with the next head: no Event::end of its own. 101 gives Event::head and after
-  // it everything is the tunnel's: the decoder has nothing more to say (need_more, nothing consumed). Bytes before
-  // expect(), or behind the end of the response, are an error: nobody asked for them.
-  Step next(std::string_view input, http::ResponseHead& head, http::FieldList& trailers, const http::HeadLimits& limits);
+  // A 1xx gives Event::head and then goes on with the next head: no Event::end of its own. 101 gives Event::head and
+  // after it everything is the tunnel's: the decoder has nothing more to say (need_more, nothing consumed). Bytes
+  // before expect(), or behind the end of the response, are an error: nobody asked for them.
+  Step next(std::string_view input, http::ResponseHead& head, http::FieldList& trailers,
+            const http::HeadLimits& limits);
   // The peer has closed: the end of an until_close body, else truncated.
   Step finish();
 

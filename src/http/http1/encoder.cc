@@ -1,7 +1,9 @@
 #include "http/http1/encoder.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 
 namespace weir::http1 {
 
@@ -47,7 +49,8 @@ std::string_view canonical_line(std::string_view raw, const Field& field) {
   if (at >= raw.size() || raw.size() - at < size) return {};
   const char* colon = field.name_data + field.name_size;
   const char* value_end = field.value_data + field.value_size;
-  if (field.value_data != colon + 2 || std::memcmp(colon, ": ", 2) != 0 || std::memcmp(value_end, "\r\n", 2) != 0) return {};
+  if (field.value_data != colon + 2 || std::memcmp(colon, ": ", 2) != 0 || std::memcmp(value_end, "\r\n", 2) != 0)
+    return {};
   return {field.name_data, size};
 }
 
@@ -72,11 +75,81 @@ void write_fields(Writer& writer, std::string_view raw, const http::FieldList& f
   writer.write("\r\n");
 }
 
+struct ReasonPhrase {
+  std::uint16_t status;
+  std::string_view text;
+};
+
+// By status: see reason_phrase().
+constexpr ReasonPhrase kReasonPhrases[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {102, "Processing"},
+    {103, "Early Hints"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {203, "Non-Authoritative Information"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {207, "Multi-Status"},
+    {208, "Already Reported"},
+    {226, "IM Used"},
+    {300, "Multiple Choices"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {305, "Use Proxy"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {424, "Failed Dependency"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"},
+    {507, "Insufficient Storage"},
+    {508, "Loop Detected"},
+    {511, "Network Authentication Required"},
+};
+
 }  // namespace
 
 void write_request_head(Buffer& out, const http::RequestHead& head) {
   constexpr std::string_view kVersion = " HTTP/1.1\r\n";
-  Writer writer(out, head.method_text.size() + 1 + head.path.size() + kVersion.size() + fields_size_max(head.fields) + 2);
+  Writer writer(out,
+                head.method_text.size() + 1 + head.path.size() + kVersion.size() + fields_size_max(head.fields) + 2);
   writer.write(head.method_text);
   writer.write(" ");
   writer.write(head.path);
@@ -121,69 +194,10 @@ void write_last_chunk(Buffer& out, const http::FieldList* trailers) {
 }
 
 std::string_view reason_phrase(std::uint16_t status) {
-  switch (status) {
-    case 100: return "Continue";
-    case 101: return "Switching Protocols";
-    case 102: return "Processing";
-    case 103: return "Early Hints";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 203: return "Non-Authoritative Information";
-    case 204: return "No Content";
-    case 205: return "Reset Content";
-    case 206: return "Partial Content";
-    case 207: return "Multi-Status";
-    case 208: return "Already Reported";
-    case 226: return "IM Used";
-    case 300: return "Multiple Choices";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 305: return "Use Proxy";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 407: return "Proxy Authentication Required";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 423: return "Locked";
-    case 424: return "Failed Dependency";
-    case 425: return "Too Early";
-    case 426: return "Upgrade Required";
-    case 428: return "Precondition Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 451: return "Unavailable For Legal Reasons";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 506: return "Variant Also Negotiates";
-    case 507: return "Insufficient Storage";
-    case 508: return "Loop Detected";
-    case 511: return "Network Authentication Required";
-    default: return {};
-  }
+  const auto* entry =
+      std::lower_bound(std::begin(kReasonPhrases), std::end(kReasonPhrases), status,
+                       [](const ReasonPhrase& phrase, std::uint16_t wanted) { return phrase.status < wanted; });
+  return entry != std::end(kReasonPhrases) && entry->status == status ? entry->text : std::string_view{};
 }
 
 }  // namespace weir::http1

@@ -6,8 +6,8 @@
 #include "base/buffer.h"
 #include "http/head.h"
 
-// Sans-I/O HTTP/1: heads and body pieces out, bytes appended to a Buffer. Fields marked removed are left out. The caller has
-// already decided what framing fields say: nothing is added or checked here but what a parameter asks for.
+// Sans-I/O HTTP/1: heads and body pieces out, bytes appended to a Buffer. Fields marked removed are left out. The
+// caller has already decided what framing fields say: nothing is added or checked here but what a parameter asks for.
 namespace weir::http1 {
 
 // "METHOD path HTTP/1.1 CRLF fields CRLF".

@@ -42,7 +42,9 @@ TEST(Encoder, WritesARequestAsItCame) {
 }
 
 TEST(Encoder, LeavesOutAddsAndBringsToOneForm) {
-  const std::string input = "GET http://B/x HTTP/1.0\r\nhost: a\r\nA:1\r\nB: 2\r\nC:  3\r\nD: 4 \r\nE:\t5\r\nVia: 6\r\nF: 7\r\nG:\r\nH: 8\r\n\r\n";
+  const std::string input =
+      "GET http://B/x HTTP/1.0\r\nhost: a\r\nA:1\r\nB: 2\r\nC:  3\r\nD: 4 \r\nE:\t5\r\nVia: 6\r\nF: 7\r\nG:\r\nH: "
+      "8\r\n\r\n";
   for (const bool adopt : {false, true}) {
     const std::string output = rewritten(input, adopt, [](http::RequestHead& head) {
       head.fields.remove("b");
@@ -51,7 +53,8 @@ TEST(Encoder, LeavesOutAddsAndBringsToOneForm) {
       head.fields.add("x-empty", "", http::FieldId::other);
     });
     EXPECT_EQ(output,
-              "GET /x HTTP/1.1\r\nhost: B\r\nA: 1\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 7\r\nG: \r\nH: 8\r\nX-New: 9\r\nx-empty: \r\n\r\n");
+              "GET /x HTTP/1.1\r\nhost: B\r\nA: 1\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 7\r\nG: \r\nH: 8\r\nX-New: "
+              "9\r\nx-empty: \r\n\r\n");
   }
 }
 
@@ -100,7 +103,10 @@ TEST(Encoder, WritesChunks) {
 TEST(Encoder, ReasonPhrases) {
   EXPECT_EQ(reason_phrase(200), "OK");
   EXPECT_EQ(reason_phrase(503), "Service Unavailable");
-  EXPECT_EQ(reason_phrase(299), "");
+  EXPECT_EQ(reason_phrase(100), "Continue");
+  EXPECT_EQ(reason_phrase(511), "Network Authentication Required");
+  for (const int status : {0, 99, 299, 418, 512, 999})
+    EXPECT_EQ(reason_phrase(static_cast<std::uint16_t>(status)), "") << status;
 }
 
 std::string gen_text(std::string_view alphabet, int size_max) {

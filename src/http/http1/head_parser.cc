@@ -13,7 +13,9 @@ using http::FieldList;
 
 namespace {
 
-constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
 
 std::string_view describe(char c) {
   if (c == '\n') return "LF without CR";
@@ -49,8 +51,12 @@ std::string_view parse_field_line(std::string_view line, Field& field) {
   const std::string_view name{first, static_cast<std::size_t>(colon - first)};
   if (name.size() > kFieldNameMax) return "field name too long";
   const std::string_view value = trim(colon + 1, last);
-  field = {name.data(), value.data(), static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size()),
-           http::field_id(name), false};
+  field = {name.data(),
+           value.data(),
+           static_cast<std::uint32_t>(value.size()),
+           static_cast<std::uint16_t>(name.size()),
+           http::field_id(name),
+           false};
   return {};
 }
 
@@ -118,9 +124,12 @@ ParseState FieldSection::parse(FieldList& out) {
     }
     Field field;
     switch (read_line(line, line, field)) {
-      case LineState::incomplete: return stop(line, position_);
-      case LineState::fault: return ParseState::fault;
-      case LineState::blank: return ParseState::complete;
+      case LineState::incomplete:
+        return stop(line, position_);
+      case LineState::fault:
+        return ParseState::fault;
+      case LineState::blank:
+        return ParseState::complete;
       case LineState::field:
         out.add(field.name(), field.value(), field.id);
         line = position_;
@@ -135,10 +144,15 @@ ParseState FieldSection::resume() {
   while (true) {
     Field field;
     switch (read_line(line, scan, field)) {
-      case LineState::incomplete: return stop(line, position_);
-      case LineState::fault: return ParseState::fault;
-      case LineState::blank: return ParseState::complete;
-      case LineState::field: line = scan = position_; break;
+      case LineState::incomplete:
+        return stop(line, position_);
+      case LineState::fault:
+        return ParseState::fault;
+      case LineState::blank:
+        return ParseState::complete;
+      case LineState::field:
+        line = scan = position_;
+        break;
     }
   }
 }
@@ -175,7 +189,8 @@ void read_connection(std::string_view value, Framing& framing) {
 Framing read_framing(const FieldList& fields, http::Version version) {
   Framing framing;
   constexpr std::uint64_t kOfInterest = FieldList::bit(FieldId::content_length) |
-                                        FieldList::bit(FieldId::transfer_encoding) | FieldList::bit(FieldId::connection);
+                                        FieldList::bit(FieldId::transfer_encoding) |
+                                        FieldList::bit(FieldId::connection);
   if ((fields.present() & kOfInterest) == 0) return framing;
   bool has_coding = false;
   for (const Field& field : fields) {
@@ -195,8 +210,10 @@ Framing read_framing(const FieldList& fields, http::Version version) {
   }
   if (!has_coding) return framing;
   framing.body = BodyKind::chunked;
-  if (framing.has_length) framing.wrong = "Content-Length and Transfer-Encoding";
-  else if (version == http::Version::http_1_0) framing.wrong = "Transfer-Encoding in HTTP/1.0";
+  if (framing.has_length)
+    framing.wrong = "Content-Length and Transfer-Encoding";
+  else if (version == http::Version::http_1_0)
+    framing.wrong = "Transfer-Encoding in HTTP/1.0";
   return framing;
 }
 

@@ -10,9 +10,10 @@
 
 // The parts of a head that requests, responses and trailer sections share. Used by the decoders only.
 //
-// A head is read in one pass if all of it is there. If not, the lines that are there are checked, and `HeadProgress` says
-// where to go on: each byte is looked at once more when the head is complete, however slowly it drips in. What is an error
-// depends on the bytes alone and not on how they were cut: a line's faults are looked for in the order of its bytes.
+// A head is read in one pass if all of it is there. If not, the lines that are there are checked, and `HeadProgress`
+// says where to go on: each byte is looked at once more when the head is complete, however slowly it drips in. What is
+// an error depends on the bytes alone and not on how they were cut: a line's faults are looked for in the order of its
+// bytes.
 namespace weir::http1 {
 
 struct Fault {
@@ -75,10 +76,10 @@ struct Framing {
   BodyKind body = BodyKind::none;  // none, length or chunked
   std::uint64_t content_length = 0;
   bool has_length = false;
-  bool close = false;       // tokens of Connection
+  bool close = false;  // tokens of Connection
   bool keep_alive = false;
   bool upgrade = false;
-  std::string_view wrong;   // not empty: why it is not to be trusted
+  std::string_view wrong;  // not empty: why it is not to be trusted
 };
 Framing read_framing(const http::FieldList& fields, http::Version version);
 

@@ -21,15 +21,20 @@ constexpr std::size_t kVersionBytes = 8;
 // RFC 9112 2.2 asks for tolerance of a stray CR LF behind a body; more than a few are no accident.
 constexpr std::uint8_t kEmptyLinesMax = 4;
 
-Fault bad(std::string_view detail) { return {DecodeError::bad_request, detail}; }
+Fault bad(std::string_view detail) {
+  return {DecodeError::bad_request, detail};
+}
 
-std::string_view between(const char* first, const char* last) { return {first, static_cast<std::size_t>(last - first)}; }
+std::string_view between(const char* first, const char* last) {
+  return {first, static_cast<std::size_t>(last - first)};
+}
 
 // What can be said of a request line before its end is there; the same is said of a complete one first.
 Fault check_request_line_start(std::string_view line, std::uint64_t uri_limit) {
   const char* first = line.data();
   const char* last = first + line.size();
-  const char* method_end = http::find_not_in<http::kTokenChars>(first, first + std::min(line.size(), kMethodBytesMax + 1));
+  const char* method_end =
+      http::find_not_in<http::kTokenChars>(first, first + std::min(line.size(), kMethodBytesMax + 1));
   if (method_end - first > std::ptrdiff_t{kMethodBytesMax}) return bad("method too long");
   if (method_end == last) return {};
   if (*method_end != ' ' || method_end == first) return bad("bad method");
@@ -48,7 +53,8 @@ Fault parse_version(std::string_view text, Version& version) {
     version = Version::http_1_1;
   } else if (text == "HTTP/1.0") {
     version = Version::http_1_0;
-  } else if (text.size() == kVersionBytes && text.starts_with("HTTP/") && digit(text[5]) && text[6] == '.' && digit(text[7])) {
+  } else if (text.size() == kVersionBytes && text.starts_with("HTTP/") && digit(text[5]) && text[6] == '.' &&
+             digit(text[7])) {
     return {DecodeError::version_unsupported, "HTTP version"};
   } else {
     return bad("bad HTTP version");
@@ -64,7 +70,8 @@ bool is_target(std::string_view text) {
   while (true) {
     p = http::find_not_in<http::kTargetChars>(p, last);
     if (p == last) return true;
-    if ((*p != '\\' && *p != '`') || std::memchr(text.data(), '?', static_cast<std::size_t>(p - text.data())) == nullptr) {
+    if ((*p != '\\' && *p != '`') ||
+        std::memchr(text.data(), '?', static_cast<std::size_t>(p - text.data())) == nullptr) {
       return false;
     }
     ++p;
@@ -103,7 +110,8 @@ Fault parse_absolute_form(RequestHead& head) {
 Fault parse_target(RequestHead& head) {
   if (!is_target(head.target)) return bad("bad character in the request target");
   if (head.method == Method::connect) {
-    if (!http::is_authority(head.target) || !http::split_authority(head.target).port) return bad("bad target of CONNECT");
+    if (!http::is_authority(head.target) || !http::split_authority(head.target).port)
+      return bad("bad target of CONNECT");
     head.authority = head.path = head.target;
     return {};
   }
@@ -155,11 +163,14 @@ Hosts read_hosts(http::FieldList& fields) {
         ++seen.upgrades;
         seen.to_websocket = http::equals_ignoring_case(field.value(), "websocket");
         break;
-      case FieldId::sec_websocket_key: ++seen.websocket_keys; break;
+      case FieldId::sec_websocket_key:
+        ++seen.websocket_keys;
+        break;
       case FieldId::expect:
         seen.expects_continue |= http::equals_ignoring_case(field.value(), "100-continue");
         break;
-      default: break;
+      default:
+        break;
     }
   }
   return seen;
@@ -192,8 +203,12 @@ Fault interpret(RequestHead& head) {
   return {};
 }
 
-Step error_step(const Fault& fault) { return {.event = Event::error, .error = fault.error, .detail = fault.detail}; }
-Step need_more() { return {.event = Event::need_more}; }
+Step error_step(const Fault& fault) {
+  return {.event = Event::error, .error = fault.error, .detail = fault.detail};
+}
+Step need_more() {
+  return {.event = Event::need_more};
+}
 
 // The request line from progress.line_start on.
 ParseState read_request_line(const char* begin, const char* end, RequestHead& head, HeadProgress& progress,

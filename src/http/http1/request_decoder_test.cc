@@ -43,7 +43,9 @@ TEST(RequestDecoder, ReadsPipelinedRequestsWithBodiesAndEmptyLinesBetween) {
   }
 }
 
-std::string with_host(std::string_view rest) { return "Host: a\r\n" + std::string(rest); }
+std::string with_host(std::string_view rest) {
+  return "Host: a\r\n" + std::string(rest);
+}
 
 // What `input` comes to, the same whether it comes whole, byte by byte or in pieces.
 Outcome same_however_cut(std::string_view input, const http::HeadLimits& limits = {}) {
@@ -281,7 +283,9 @@ TEST(RequestDecoder, Framing) {
       {"Transfer-Encoding: chunked;q=1", kBad},
       {"Transfer-Encoding: xchunked", kBad},
       {"Transfer-Encoding: \"chunked\"", kBad},
-      {"Transfer-Encoding: \x0b" "chunked", kBad},
+      {"Transfer-Encoding: \x0b"
+       "chunked",
+       kBad},
       {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", kBad},
       {"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", kBad},
       {"Transfer-Encoding: chunked\r\nContent-Length: 5", kBad},
@@ -314,7 +318,8 @@ TEST(RequestDecoder, Persistence) {
       {"1.0", "Connection: keep-alive, close", false},
   };
   for (const auto& c : kCases) {
-    const Outcome outcome = decode_requests(std::string("GET / HTTP/") + c.version + "\r\nHost: a\r\n" + c.field + "\r\n\r\n");
+    const Outcome outcome =
+        decode_requests(std::string("GET / HTTP/") + c.version + "\r\nHost: a\r\n" + c.field + "\r\n\r\n");
     ASSERT_EQ(outcome.messages.size(), 1u);
     EXPECT_EQ(outcome.messages[0].facts, c.keep_alive ? "none keep-alive" : "none") << c.version << c.field;
   }
@@ -335,7 +340,8 @@ TEST(RequestDecoder, WebSocketAndExpectations) {
       {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n" + kUpgrade, false},
       {"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: b\r\n" + kUpgrade, false},
       {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-Key: b\r\n", false},
-      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\nSec-WebSocket-Key: b\r\n", false},
+      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\nSec-WebSocket-Key: b\r\n",
+       false},
       {"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\nSec-WebSocket-Key: b\r\n", false},
       {"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", false},
   };
@@ -345,7 +351,8 @@ TEST(RequestDecoder, WebSocketAndExpectations) {
     EXPECT_EQ(outcome.messages[0].facts.ends_with("websocket"), c.websocket) << c.head;
   }
   const auto facts = [](const char* version, const char* value) {
-    return decode_requests(std::string("POST / HTTP/") + version + "\r\nHost: a\r\nContent-Length: 1\r\nExpect: " + value + "\r\n\r\n")
+    return decode_requests(std::string("POST / HTTP/") + version +
+                           "\r\nHost: a\r\nContent-Length: 1\r\nExpect: " + value + "\r\n\r\n")
         .messages.at(0)
         .facts;
   };
@@ -358,7 +365,9 @@ TEST(RequestDecoder, LimitsPassWhenMetAndAreSeenEarly) {
   const std::string line = "X: 2345678\r\n";  // 12 bytes
   const std::string host = "Host: a\r\n";     // 9 bytes
   const std::string start = "GET /2345678 HTTP/1.1\r\n";
-  const auto error = [](const std::string& input, const http::HeadLimits& limits) { return same_however_cut(input, limits).error; };
+  const auto error = [](const std::string& input, const http::HeadLimits& limits) {
+    return same_however_cut(input, limits).error;
+  };
   EXPECT_EQ(error(start + host + line + "\r\n", {.header_bytes = 21}), kGood);
   EXPECT_EQ(error(start + host + line + "\r\n", {.header_bytes = 20}), DecodeError::headers_too_large);
   EXPECT_EQ(error(start + host + line.substr(0, 11), {.header_bytes = 20}), kGood);
@@ -377,9 +386,35 @@ TEST(RequestDecoder, LimitsPassWhenMetAndAreSeenEarly) {
 }
 
 TEST(RequestDecoder, FaultsAreReportedOnceTheirLineIsThere) {
-  for (const char* input : {"GET / HTTP/1.1\r\nX y: a\r\n", "GET / FTP/1.1\r\n", "\r\n\r\n\r\n\r\n\r\n", "\n", "\x16\x03\x01",
-                            "GET / HTTP/1.1\r\n X: a\r\n", "GET / HTTP/1.1\r\nX: a\n"}) {
+  for (const char* input : {"GET / HTTP/1.1\r\nX y: a\r\n", "GET / FTP/1.1\r\n", "\r\n\r\n\r\n\r\n\r\n", "\n",
+                            "\x16\x03\x01", "GET / HTTP/1.1\r\n X: a\r\n", "GET / HTTP/1.1\r\nX: a\n"}) {
     EXPECT_EQ(same_however_cut(input).error, kBad) << input;
+  }
+}
+
+// Reading on from the start each time would look at 5 * 10^11 bytes here, and the test would run into its timeout.
+TEST(RequestDecoder, ADrippingHeadIsNotReadAgainAndAgain) {
+  constexpr std::size_t kSize = 1'000'000;
+  const std::string lines = "GET / HTTP/1.1\r\nHost: a\r\n";
+  std::string many = lines;
+  while (many.size() < kSize) many += "X: 34567890\r\n";
+  const http::HeadLimits limits{UINT64_MAX, UINT64_MAX, UINT64_MAX};
+  for (const std::string& input : {"GET /" + std::string(kSize, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n",
+                                   lines + "X: " + std::string(kSize, 'a') + "\r\n\r\n",
+                                   lines + std::string(kSize, 'X') + "\r\n\r\n", many + "\r\n"}) {
+    BufferPool pool;
+    Arena arena(pool);
+    http::RequestHead head(arena);
+    http::FieldList trailers(arena);
+    RequestDecoder decoder;
+    Step step;
+    std::size_t known = 0;
+    while (step.event == Event::need_more && known < input.size()) {
+      step = decoder.next(std::string_view(input).substr(0, ++known), head, trailers, limits);
+    }
+    EXPECT_GE(known + 2, input.size());
+    EXPECT_NE(step.event, Event::need_more);
+    EXPECT_LT(arena.used(), 8 * kSize);
   }
 }
 

@@ -1,4 +1,5 @@
-// Requests: how the bytes are cut changes nothing, and what was understood says the same when it is written and read again.
+// Requests: how the bytes are cut changes nothing, and what was understood says the same when it is written and read
+// again.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -90,9 +90,10 @@ std::string_view interpret(ResponseHead& head, Method method) {
     head.body = framing.body;
     head.content_length = framing.content_length;
   }
-  head.keep_alive = head.body != BodyKind::until_close && !framing.close &&
-                    (head.version == Version::http_1_1 || framing.keep_alive);
-  if (const Field* field = head.fields.find(FieldId::keep_alive)) head.keep_alive_timeout_s = keep_alive_timeout(field->value());
+  head.keep_alive =
+      head.body != BodyKind::until_close && !framing.close && (head.version == Version::http_1_1 || framing.keep_alive);
+  if (const Field* field = head.fields.find(FieldId::keep_alive))
+    head.keep_alive_timeout_s = keep_alive_timeout(field->value());
   return {};
 }
 
@@ -170,7 +171,8 @@ Step ResponseDecoder::read_head(std::string_view input, ResponseHead& head, cons
 Step ResponseDecoder::next(std::string_view input, ResponseHead& head, http::FieldList& trailers,
                            const http::HeadLimits& limits) {
   switch (state_) {
-    case State::tunnel: break;
+    case State::tunnel:
+      break;
     case State::idle:
       if (!input.empty()) return error_step("bytes that nobody asked for");
       break;
@@ -188,7 +190,8 @@ Step ResponseDecoder::next(std::string_view input, ResponseHead& head, http::Fie
 }
 
 Step ResponseDecoder::finish() {
-  if (state_ != State::body) return {.event = Event::error, .error = DecodeError::truncated, .detail = "closed inside a message"};
+  if (state_ != State::body)
+    return {.event = Event::error, .error = DecodeError::truncated, .detail = "closed inside a message"};
   const Step step = body_.finish();
   if (step.event == Event::end) state_ = State::idle;
   return step;

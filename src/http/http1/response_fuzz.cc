@@ -45,7 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const test::Outcome outcome = test::decode_response(input, test::whole, method, true, limits);
     WEIR_CHECK(test::decode_response(input, test::random_cut(size), method, true, limits) == outcome);
     if (size <= 2048) WEIR_CHECK(test::decode_response(input, test::byte_by_byte, method, true, limits) == outcome);
-    WEIR_CHECK(outcome.error == DecodeError::none || outcome.error == DecodeError::bad_response || outcome.error == DecodeError::truncated);
+    WEIR_CHECK(outcome.error == DecodeError::none || outcome.error == DecodeError::bad_response ||
+               outcome.error == DecodeError::truncated);
   }
   round_trip(input);
   return 0;

@@ -10,7 +10,8 @@
 #include "base/arena.h"
 #include "http/http1/decoder.h"
 
-// What the tests, fuzz targets and benchmarks of the codec share: a whole input is decoded into a value that can be compared.
+// What the tests, fuzz targets and benchmarks of the codec share: a whole input is decoded into a value that can be
+// compared.
 namespace weir::http1::test {
 
 struct Message {
@@ -36,8 +37,12 @@ struct Outcome {
 // How many bytes of the input are known at the n-th look at it; called until it says all.
 using Cut = std::function<std::size_t(std::size_t known, std::size_t size)>;
 
-inline std::size_t whole(std::size_t, std::size_t size) { return size; }
-inline std::size_t byte_by_byte(std::size_t known, std::size_t) { return known + 1; }
+inline std::size_t whole(std::size_t, std::size_t size) {
+  return size;
+}
+inline std::size_t byte_by_byte(std::size_t known, std::size_t) {
+  return known + 1;
+}
 
 inline std::vector<std::pair<std::string, std::string>> copy_fields(const http::FieldList& fields, bool with_removed) {
   std::vector<std::pair<std::string, std::string>> result;
@@ -57,8 +62,8 @@ inline std::string facts_of(http::BodyKind body, std::uint64_t length, bool keep
 
 inline Message describe(const http::RequestHead& head) {
   Message message;
-  message.start = std::string(head.method_text) + " " + std::string(head.path) + " " + std::string(head.authority) + " " +
-                  std::string(to_string(head.version));
+  message.start = std::string(head.method_text) + " " + std::string(head.path) + " " + std::string(head.authority) +
+                  " " + std::string(to_string(head.version));
   message.facts = facts_of(head.body, head.content_length, head.keep_alive);
   if (head.expect_continue) message.facts += " continue";
   if (head.upgrade_websocket) message.facts += " websocket";
@@ -68,7 +73,8 @@ inline Message describe(const http::RequestHead& head) {
 
 inline Message describe(const http::ResponseHead& head) {
   Message message;
-  message.start = std::string(to_string(head.version)) + " " + std::to_string(head.status) + " " + std::string(head.reason);
+  message.start =
+      std::string(to_string(head.version)) + " " + std::to_string(head.status) + " " + std::string(head.reason);
   message.facts = facts_of(head.body, head.content_length, head.keep_alive);
   message.fields = copy_fields(head.fields, false);
   return message;
@@ -86,8 +92,12 @@ Outcome decode_with(std::string_view input, const Cut& cut, Head& head, http::Fi
     const Step step = next(std::string_view(piece));
     at += step.consumed;
     switch (step.event) {
-      case Event::head: outcome.messages.push_back(describe(head)); break;
-      case Event::body: outcome.messages.back().body += step.body; break;
+      case Event::head:
+        outcome.messages.push_back(describe(head));
+        break;
+      case Event::body:
+        outcome.messages.back().body += step.body;
+        break;
       case Event::end:
         outcome.messages.back().trailers = copy_fields(trailers, false);
         outcome.messages.back().complete = true;

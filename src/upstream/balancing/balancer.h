@@ -33,9 +33,10 @@ class Balancer {
  public:
   virtual ~Balancer() = default;
 
-  // Must be called before the first pick and after any change of the set, a weight or a backend's usability, not after a
-  // change of `active`. Costs O(n) to O(n log n), and allocates: where many backends change at once, call it once.
-  // Round robin keeps its position as a share of its cycle, so that a rebuild neither repeats nor skips turns by much.
+  // Must be called before the first pick and after any change of the set, a weight or a backend's usability, not
+  // after a change of `active`. Costs O(n) to O(n log n), and allocates: where many backends change at once, call it
+  // once. Round robin keeps its position as a share of its cycle, so that a rebuild neither repeats nor skips turns
+  // by much.
   virtual void rebuild(std::span<const BackendLoad> backends) = 0;
 
   // The backend for one attempt, or kNoBackend if none has a weight and is usable. Does not allocate.

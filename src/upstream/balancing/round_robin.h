@@ -11,9 +11,9 @@ namespace weir::balancing {
 
 // One turn cycle, written out. Used while the weights, divided by their greatest common divisor, sum to little.
 //
-// Turn k of a backend with weight w lies in the slots [floor(k*W/w), ceil((k+1)*W/w)) of the W slots; of the turns whose
-// window has begun the one whose window ends first goes first. So at no point is a backend a whole turn ahead of or
-// behind its share.
+// Turn k of a backend with weight w lies in the slots [floor(k*W/w), ceil((k+1)*W/w)) of the W slots; of the turns
+// whose window has begun the one whose window ends first goes first. So at no point is a backend a whole turn ahead
+// of or behind its share.
 class TurnTable {
  public:
   struct Entry {
@@ -36,9 +36,9 @@ class TurnTable {
   std::uint64_t rest_ = 0;  // what the phase says beyond next_, so that nothing is lost over many rebuilds
 };
 
-// The same for weights of any size: each backend's turns lie evenly on the circle, and a heap merges them. Backends of one
-// weight are spread evenly against each other. Turn k of a backend always lies at the same place, so any window of one
-// cycle has exactly the weights.
+// The same for weights of any size: each backend's turns lie evenly on the circle, and a heap merges them. Backends
+// of one weight are spread evenly against each other. Turn k of a backend always lies at the same place, so any
+// window of one cycle has exactly the weights.
 class TurnHeap {
  public:
   void build(std::span<const TurnTable::Entry> entries, std::uint64_t phase);
@@ -68,9 +68,10 @@ class TurnHeap {
   std::vector<Member> members_;
 };
 
-// Smooth weighted round robin. Any window of as many picks as the usable weights sum to has exactly the weights. A pick
-// that must avoid backends takes no turn: it is a draw among the others with the weights as chances. So the window holds
-// for all other picks, and the work of a failing backend spreads over the rest instead of falling on its successor.
+// Smooth weighted round robin. Any window of as many picks as the usable weights sum to has exactly the weights. A
+// pick that must avoid backends takes no turn: it is a draw among the others with the weights as chances. So the
+// window holds for all other picks, and the work of a failing backend spreads over the rest instead of falling on its
+// successor.
 class RoundRobin final : public Balancer {
  public:
   explicit RoundRobin(std::uint64_t seed);

@@ -17,8 +17,8 @@ class WeightedDraw {
   // kNoBackend if there is none. O(log n), or O(1) where all weights are equal.
   std::uint32_t draw(Rng& rng) const;
 
-  // The same among those not in `avoid`; kNoBackend if none is left. O(log n) for each that is avoided, O(n) where these
-  // are more than kAvoidMax. Does not allocate.
+  // The same among those not in `avoid`; kNoBackend if none is left. O(log n) for each that is avoided, O(n) where
+  // these are more than kAvoidMax. Does not allocate.
   std::uint32_t draw_other(Rng& rng, std::span<const std::uint32_t> avoid) const;
 
   std::size_t size() const { return backends_.size(); }

@@ -9,6 +9,12 @@ namespace weir {
 
 using http1::Event;
 
+namespace {
+
+constexpr std::size_t kHeadReadBytes = 4 * 1024;
+
+}  // namespace
+
 std::string_view to_string(UpstreamFailure failure) {
   switch (failure) {
     case UpstreamFailure::none: return "none";
@@ -161,7 +167,8 @@ void Http1Connection::resume() {
 bool Http1Connection::divert() {
   if (io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
   response_relay_ = handler_->splice_response(decoder_.body().remaining());
-  return response_relay_ != nullptr;
+  diverted_ = response_relay_ != nullptr;
+  return diverted_;
 }
 
 void Http1Connection::read() {
@@ -169,7 +176,9 @@ void Http1Connection::read() {
   if (paused_) return;
   if (tunnel_) return read_tunnel();
   if (!readable_ && !peer_gone_) return decode(io_.reread(*context_.scratch));
-  const Transport::Input input = io_.read(*context_.scratch);
+  // Where the last body was spliced, the next one will be too: what is read with its head would only be copied.
+  const std::size_t at_most = expect_large_ && !answered_ ? kHeadReadBytes : ReadScratch::kReadBytes;
+  const Transport::Input input = io_.read(*context_.scratch, at_most);
   if (input.fresh > 0) answered_ = true;
   readable_ = !input.drained;
   decode(input);
@@ -186,7 +195,7 @@ void Http1Connection::decode(Transport::Input input) {
   if (!leased()) return;
   if (response_done_) {
     // Bytes behind the response belong to no request: the connection is not to be trusted any more.
-    if (!bytes.empty() || input.status != IoStatus::ok) keep_alive_ = false;
+    if (!bytes.empty() || input.status == IoStatus::end || input.status == IoStatus::failed) keep_alive_ = false;
     return finish_response();
   }
   io_.keep(bytes);
@@ -195,6 +204,7 @@ void Http1Connection::decode(Transport::Input input) {
     return;
   }
   if (input.status == IoStatus::end || input.status == IoStatus::failed) return on_end_of_input();
+  if (readable_ && !tunnel_ && divert()) return response_relay_->source_ready();
   if (readable_ || peer_gone_ || tunnel_) io_.loop().mark_ready(*this);
 }
 
@@ -230,7 +240,8 @@ bool Http1Connection::deliver(const http1::Step& step) {
 void Http1Connection::on_end_of_input() {
   const http1::Step step = decoder_.finish();
   keep_alive_ = false;
-  if (step.event == Event::end) {
+  // Once a write has failed, the end of the input may as well be the reset, which is told only once.
+  if (step.event == Event::end && !write_broken_) {
     response_done_ = true;
     return finish_response();
   }
@@ -241,6 +252,8 @@ void Http1Connection::finish_response() {
   UpstreamHandler* handler = handler_;
   handler_ = nullptr;
   ++served_;
+  expect_large_ = diverted_;
+  diverted_ = false;
   const bool reusable = keep_alive_ && request_done_ && io_.unsent() == 0 && !write_broken_ && !peer_gone_;
   http::FieldList* trailers = trailers_.size() > 0 ? &trailers_ : nullptr;
   // The connection stays borrowed while the handler looks at the trailers, so that it is not lent out under its hands.

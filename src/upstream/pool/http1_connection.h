@@ -109,6 +109,8 @@ class Http1Connection final : public UpstreamStream,
   bool answered_ = false;      // of its response, at least one byte
   bool keep_alive_ = true;
   bool tunnel_ = false;
+  bool diverted_ = false;      // this response's body was spliced
+  bool expect_large_ = false;  // the last one's was
   bool above_high_ = false;
 };
 

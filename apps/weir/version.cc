@@ -1,0 +1,17 @@
+#include "weir/version.h"
+
+#include <fmt/format.h>
+
+#include "weir_version.h"
+
+namespace weir {
+
+server::BuildInfo build_info() { return {.version = WEIR_VERSION, .commit = WEIR_COMMIT, .compiler = WEIR_COMPILER}; }
+
+std::string version_text() {
+  const server::BuildInfo build = build_info();
+  return fmt::format("weir {}\ncommit: {}\ncompiler: {}\nTLS library: none (TLS is not supported yet)\n", build.version,
+                     build.commit, build.compiler);
+}
+
+}  // namespace weir
