@@ -1,0 +1,208 @@
+#include "weir-backend/backend_server.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/raw_peer_fixture.h"
+#include "net/sim_engine.h"
+#include "net/sim_world.h"
+
+namespace weir::backend {
+namespace {
+
+using testing::HasSubstr;
+
+struct Fate final : FaultPlan {
+  LinkPlan draw(const IpAddress&, const SocketAddress&, TimePoint, Rng&) override { return plan; }
+  LinkPlan plan;
+};
+
+std::string body_of(const std::string& answer) {
+  const std::size_t end = answer.find("\r\n\r\n");
+  return end == std::string::npos ? "" : answer.substr(end + 4);
+}
+
+class BackendServerTest : public testing::Test {
+ protected:
+  BackendServerTest() {
+    world.set_faults(&fate);
+    world.add_loop(loop);
+    world.add_loop(clients);
+    options.listen = *SocketAddress::parse("10.0.0.2:8001");
+  }
+  ~BackendServerTest() override {
+    peers.clear();
+    server.reset();
+    world.remove_loop(loop);
+    world.remove_loop(clients);
+    EXPECT_EQ(loop.buffers().outstanding(), 0u);
+    EXPECT_EQ(budget.open(), 0u);
+  }
+  RawPeer& connect() {
+    if (!server) {
+      server.emplace(loop, options);
+      EXPECT_TRUE(server->start());
+    }
+    peers.push_back(RawPeer::connect(client_engine, options.listen));
+    return *peers.back();
+  }
+  void run(Duration duration) { ASSERT_TRUE(world.run_until(world.now() + duration)); }
+  std::string exchange(std::string_view bytes) {
+    RawPeer& peer = connect();
+    peer.send(bytes);
+    run(1s);
+    const std::string answer = peer.received();
+    peer.close();
+    return answer;
+  }
+
+  SimWorld world{SimWorld::Options{}};
+  Fate fate;
+  DescriptorBudget budget{1000, 10};
+  DescriptorBudget client_budget{1000, 10};
+  SimEngine engine{world, budget, "backend", *IpAddress::parse("10.0.0.2")};
+  SimEngine client_engine{world, client_budget, "clients", *IpAddress::parse("10.0.0.1")};
+  EventLoop loop{engine, 1};
+  EventLoop clients{client_engine, 2};
+  Options options;
+  std::optional<BackendServer> server;
+  std::vector<std::unique_ptr<RawPeer>> peers;
+};
+
+TEST_F(BackendServerTest, EchoesItsNameWithoutABody) {
+  EXPECT_EQ(exchange("GET /echo HTTP/1.1\r\nhost: a\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            "x-backend-name: backend-8001\r\ncontent-length: 13\r\n\r\nbackend-8001\n");
+}
+
+TEST_F(BackendServerTest, EchoesBodiesByLengthAndInChunksWithTrailers) {
+  EXPECT_EQ(body_of(exchange("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello")), "hello");
+  const std::string chunked =
+      exchange("POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n");
+  EXPECT_THAT(chunked, HasSubstr("transfer-encoding: chunked\r\n"));
+  EXPECT_EQ(body_of(chunked), "5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n");
+  EXPECT_THAT(exchange("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\nexpect: 100-continue\r\n\r\nx"),
+              testing::StartsWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(BackendServerTest, PipelinedRequestsAreAnsweredInOrder) {
+  RawPeer& peer = connect();
+  peer.send(
+      "GET /health HTTP/1.1\r\nhost: a\r\n\r\nPOST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc"
+      "GET /bytes?size=100000 HTTP/1.1\r\nhost: a\r\n\r\nHEAD /bytes?size=99999 HTTP/1.1\r\nhost: a\r\n\r\n"
+      "GET /nix HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\nGET /health HTTP/1.1\r\nhost: a\r\n\r\n");
+  run(1s);
+  const std::string& all = peer.received();
+  const std::vector<std::string> marks = {"ok\n", "abc", "content-length: 100000", "content-length: 99999", "404 Not Found"};
+  std::size_t at = 0;
+  for (const std::string& mark : marks) {
+    const std::size_t found = all.find(mark, at);
+    ASSERT_NE(found, std::string::npos) << mark;
+    at = found;
+  }
+  EXPECT_THAT(all, testing::EndsWith("connection: close\r\n\r\nnot found\n"));
+  EXPECT_TRUE(peer.ended());
+  EXPECT_EQ(all.size(), all.find("content-length: 100000") + 26 + 100'000 + (all.size() - all.find("HTTP/1.1 200 OK", all.find("content-length: 100000"))));
+}
+
+TEST_F(BackendServerTest, BytesAreThePattern) {
+  for (const std::size_t size : {0u, 1u, 16384u, 16385u, 700'001u}) {
+    const std::string answer = exchange(fmt::format("GET /bytes?size={} HTTP/1.1\r\nhost: a\r\n\r\n", size));
+    EXPECT_TRUE(body_of(answer) == make_pattern(size)) << size;
+  }
+}
+
+TEST_F(BackendServerTest, TornTrafficGivesTheSame) {
+  for (DirectionPlan* plan : {&fate.plan.to_listener, &fate.plan.to_connector}) {
+    plan->short_reads = plan->short_writes = true;
+    plan->drip_bytes = 700;
+    plan->drip_interval = 10us;
+  }
+  EXPECT_TRUE(body_of(exchange("GET /bytes?size=200000 HTTP/1.1\r\nhost: a\r\n\r\n")) == make_pattern(200'000));
+  const std::string body = make_pattern(100'000);
+  EXPECT_TRUE(body_of(exchange("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n" + body)) == body);
+}
+
+TEST_F(BackendServerTest, ASlowReaderHoldsTheSenderBack) {
+  RawPeer& peer = connect();
+  peer.pause(true);
+  const std::string body = make_pattern(5'000'000);
+  peer.send("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5000000\r\n\r\n" + body);
+  run(1s);
+  EXPECT_GT(peer.unsent(), 4'000'000u);
+  EXPECT_LE(loop.buffers().outstanding() * kSliceBytes, 3 * BackendConnection::kOutputHigh / 2);
+  peer.pause(false);
+  run(10s);
+  EXPECT_EQ(peer.unsent(), 0u);
+  EXPECT_TRUE(body_of(peer.received()) == body);
+}
+
+TEST_F(BackendServerTest, DelaysComeBeforeTheHead) {
+  options.base_delay_ms = 200;
+  options.jitter_ms = 100;
+  RawPeer& peer = connect();
+  peer.send("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabcGET /health HTTP/1.1\r\nhost: a\r\n\r\n");
+  run(199ms);
+  EXPECT_EQ(peer.received(), "");
+  run(110ms);
+  EXPECT_EQ(body_of(peer.received()), "abc");
+  run(301ms);
+  EXPECT_THAT(peer.received(), testing::EndsWith("\r\n\r\nok\n"));
+}
+
+TEST_F(BackendServerTest, FailsAsOftenAsAsked) {
+  options.fail_percent = 25;
+  RawPeer& peer = connect();
+  for (int i = 0; i < 1000; ++i) peer.send("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx");
+  run(10s);
+  int failed = 0, good = 0;
+  for (std::size_t at = 0; (at = peer.received().find("HTTP/1.1 ", at)) != std::string::npos; ++at) {
+    ++(peer.received().compare(at + 9, 3, "500") == 0 ? failed : good);
+  }
+  EXPECT_EQ(failed + good, 1000);
+  EXPECT_NEAR(failed, 250, 60);
+}
+
+TEST_F(BackendServerTest, BadRequestsAreRefusedAndClosed) {
+  RawPeer& peer = connect();
+  peer.send("GET /health HTTP/1.1\r\nhost: a\r\n\r\nGET /ec ho HTTP/1.1\r\n\r\n");
+  run(1s);
+  EXPECT_THAT(peer.received(), HasSubstr("ok\nHTTP/1.1 400 Bad Request\r\n"));
+  EXPECT_TRUE(peer.ended());
+  EXPECT_THAT(exchange("GET /bytes?size=x HTTP/1.1\r\nhost: a\r\n\r\n"), HasSubstr("400 Bad Request"));
+}
+
+TEST_F(BackendServerTest, AHalfCloseBehindARequestIsAnswered) {
+  options.base_delay_ms = 50;
+  RawPeer& peer = connect();
+  peer.send("GET /health HTTP/1.1\r\nhost: a\r\n\r\n");
+  peer.shutdown_write();
+  run(1s);
+  EXPECT_THAT(peer.received(), testing::EndsWith("ok\n"));
+  EXPECT_TRUE(peer.ended());
+  EXPECT_EQ(server->connections(), 0u);
+}
+
+TEST_F(BackendServerTest, ClientsThatVanishLeaveNothing) {
+  for (int i = 0; i < 50; ++i) {
+    RawPeer& peer = connect();
+    peer.send("GET /bytes?size=900000000 HTTP/1.1\r\nhost: a\r\n\r\n");
+    run(1ms);
+    if (i % 2 == 0) {
+      peer.reset();
+    } else {
+      peer.close();
+    }
+  }
+  run(5s);
+  EXPECT_EQ(server->connections(), 0u);
+}
+
+}  // namespace
+}  // namespace weir::backend

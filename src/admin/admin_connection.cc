@@ -125,7 +125,7 @@ bool AdminConnection::decode() {
   bool finished = false;
   while (!finished) {
     const std::string_view input = std::string_view(input_).substr(used);
-    if (input.empty()) break;
+    if (input.empty() && !reading_) break;  // the end of a message without body needs no input
     if (!reading_) {
       reading_.emplace(loop_.buffers());
       request_ = Request{};

@@ -68,14 +68,18 @@ void AdminServer::admit(const Accepted& accepted) {
                                                            local.value_or(address_)));
   AdminConnection& connection = *connections_.back();
   if (!connection.start()) return;
-  if (connections_.size() > settings_.limits.connections) connection.turn_away(error_reply(503, "too many connections"));
+  if (open_connections() > settings_.limits.connections) connection.turn_away(error_reply(503, "too many connections"));
+}
+
+// Those that are closed already wait for the end of the turn.
+std::size_t AdminServer::open_connections() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      connections_, [](const auto& connection) { return connection->state() != AdminConnection::State::closed; }));
 }
 
 // At the limit the oldest connection without a request makes way, so that idle ones can't lock the operator out.
 void AdminServer::make_room() {
-  const auto open = std::ranges::count_if(
-      connections_, [](const auto& connection) { return connection->state() != AdminConnection::State::closed; });
-  if (static_cast<std::size_t>(open) < settings_.limits.connections) return;
+  if (open_connections() < settings_.limits.connections) return;
   const auto idle = std::ranges::find_if(
       connections_, [](const auto& connection) { return connection->state() == AdminConnection::State::idle; });
   if (idle != connections_.end()) (*idle)->close();

@@ -15,7 +15,7 @@ namespace weir::admin {
 
 struct AdminSettings {
   SocketAddress address;
-  std::optional<std::string> token;  // not empty; see guard.h
+  std::optional<std::string> token{};  // not empty; see guard.h
   AdminLimits limits{};
 };
 
@@ -44,6 +44,7 @@ class AdminServer final : private ReadinessHandler, private TimerHandler, privat
 
   void accept_all();
   void admit(const Accepted& accepted);
+  std::size_t open_connections() const;
   void make_room();
 
   EventLoop& loop_;

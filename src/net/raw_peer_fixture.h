@@ -30,8 +30,10 @@ class RawPeer final : public ReadinessHandler {
     unsent_ += bytes;
     write();
   }
+  // Once everything is sent.
   void shutdown_write() {
-    if (open_) engine_.shutdown_write(socket_);
+    shutting_down_ = true;
+    write();
   }
   void close() {
     if (std::exchange(open_, false)) engine_.close(socket_);
@@ -65,11 +67,15 @@ class RawPeer final : public ReadinessHandler {
 
  private:
   void write() {
-    if (!open_ || unsent_.empty()) return;
+    if (!open_) return;
+    if (unsent_.empty()) {
+      if (shutting_down_ && connected_) engine_.shutdown_write(socket_);
+      return;
+    }
     const iovec piece{unsent_.data(), unsent_.size()};
     const IoResult written = engine_.write(socket_, std::span(&piece, 1), false);
     if (written.status == IoStatus::ok) unsent_.erase(0, written.bytes);
-    if (written.status == IoStatus::ok && !unsent_.empty()) write();
+    if (written.status == IoStatus::ok) write();
   }
 
   void read() {
@@ -88,6 +94,7 @@ class RawPeer final : public ReadinessHandler {
   const SocketId socket_;
   bool open_ = false;
   bool paused_ = false;
+  bool shutting_down_ = false;
   bool ended_ = false;
   bool failed_ = false;
   bool connected_ = false;

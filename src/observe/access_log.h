@@ -10,7 +10,8 @@
 
 namespace weir::observe {
 
-// One worker's end of an access log. Belongs to that worker's thread; destroyed there, before the AccessLogs it came from.
+// One worker's end of an access log. Belongs to that worker's thread; destroyed there, before the AccessLogs it came
+// from.
 class AccessLogSink {
  public:
   virtual ~AccessLogSink() = default;
@@ -21,11 +22,11 @@ class AccessLogSink {
 struct AccessLogSpec {
   std::string path;  // "-" is stdout
   AccessLogFormat format = AccessLogFormat::kJson;
-  std::string listener;  // whose log it is, for the counter of lost lines
+  std::string listener{};  // whose log it is, for the counter of lost lines
 };
 
-// An opened access log. Any thread may hold it; the file closes some time after the last holder and the last sink have gone
-// and all of their lines are written.
+// An opened access log. Any thread may hold it; the file closes some time after the last holder and the last sink have
+// gone and all of their lines are written.
 class AccessLog {
  public:
   virtual ~AccessLog() = default;
@@ -39,8 +40,8 @@ class AccessLogs {
   virtual ~AccessLogs() = default;
   // Logs that name the same path share one file. The error says why the file cannot be opened.
   virtual Result<std::shared_ptr<AccessLog>> open(const AccessLogSpec& spec) = 0;
-  // USR1: opens every file anew by its path, soon. One that cannot be opened stays as it was, and the process log says so
-  // with `now` as its time.
+  // USR1: opens every file anew by its path, soon. One that cannot be opened stays as it was, and the process log says
+  // so with `now` as its time.
   virtual void reopen(WallTime now) = 0;
 };
 

@@ -39,8 +39,8 @@ class Gauge {
 
 inline constexpr std::size_t kBucketsMax = 16;
 
-// The upper bounds (inclusive, rising) of a histogram's buckets, in its integer unit, and a table that says for each number
-// of significant bits which bucket to look at first.
+// The upper bounds (inclusive, rising) of a histogram's buckets, in its integer unit, and a table that says for each
+// number of significant bits which bucket to look at first.
 class BucketLayout {
  public:
   constexpr explicit BucketLayout(std::span<const std::uint64_t> bounds) : size_(bounds.size()) {

@@ -130,7 +130,8 @@ class FamilyRenderer {
       bounds_[i] += "\"} ";
     }
     bounds_[family.buckets->size()] = "+Inf\"} ";
-    names_ = {std::string(family.name) + "_bucket{", std::string(family.name) + "_sum", std::string(family.name) + "_count"};
+    const std::string name(family.name);
+    names_ = {name + "_bucket{", name + "_sum", name + "_count"};
   }
 
   void render(std::vector<const Series*>& all) {
@@ -225,7 +226,7 @@ void render_process(const ProcessMetrics& process, Writer& writer) {
     head("process_max_fds", "File descriptors that may be open.", CellType::kGauge, Unit::kNone);
     writer.number(process.max_fds);
   }
-  head("process_start_time_seconds", "When the process started, since the epoch.", CellType::kGauge, Unit::kNanoseconds);
+  head("process_start_time_seconds", "When the process began, since the epoch.", CellType::kGauge, Unit::kNanoseconds);
   writer.real(process.start_time_seconds);
 }
 

@@ -44,7 +44,9 @@ BENCHMARK(observe_duration);
 void find_series(benchmark::State& state) {
   MetricStore store;
   fill(store, 1000);
-  for (auto _ : state) benchmark::DoNotOptimize(store.counter(Family::kBackendRequests, {"app", "10.0.1.7:8080", "200"}));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(store.counter(Family::kBackendRequests, {"app", "10.0.1.7:8080", "200"}));
+  }
 }
 BENCHMARK(find_series);
 

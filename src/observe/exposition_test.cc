@@ -279,7 +279,8 @@ TEST(Exposition, AFamilyOfWorkersAloneHasNoLabelWithoutThem) {
   MetricStore first("0"), second("1");
   first.counter(Family::kWorkerRequests)->add(1);
   second.counter(Family::kWorkerRequests)->add(2);
-  EXPECT_THAT(render_text({&first, &second}, {.per_worker = false}), testing::HasSubstr("\nlb_worker_requests_total 3\n"));
+  EXPECT_THAT(render_text({&first, &second}, {.per_worker = false}),
+              testing::HasSubstr("\nlb_worker_requests_total 3\n"));
 }
 
 TEST(Exposition, TheOrderDependsOnNothingButTheLabels) {
@@ -353,8 +354,8 @@ TEST(ChooseFormat, FollowsAccept) {
 
 TEST(ProcessMetrics, ReadsTheStatLine) {
   const auto metrics = parse_process_stat(
-      "42 (a) b) c) S 1 42 42 0 -1 4194304 100 0 0 0 250 150 0 0 20 0 3 0 1000 8192000 77 18446744073709551615 1 1", 1000,
-      100, 4096);
+      "42 (a) b) c) S 1 42 42 0 -1 4194304 100 0 0 0 250 150 0 0 20 0 3 0 1000 8192000 77 18446744073709551615 1 1",
+      1000, 100, 4096);
   ASSERT_TRUE(metrics);
   EXPECT_EQ(metrics->cpu_seconds, 4.0);
   EXPECT_EQ(metrics->start_time_seconds, 1010.0);

@@ -79,7 +79,9 @@ static_assert(complete());
 constexpr auto kStatusDigits = [] {
   std::array<std::array<char, 3>, 1000> digits{};
   for (unsigned i = 0; i < 1000; ++i) {
-    digits[i] = {static_cast<char>('0' + i / 100), static_cast<char>('0' + i / 10 % 10), static_cast<char>('0' + i % 10)};
+    digits[i][0] = static_cast<char>('0' + i / 100);
+    digits[i][1] = static_cast<char>('0' + i / 10 % 10);
+    digits[i][2] = static_cast<char>('0' + i % 10);
   }
   return digits;
 }();

@@ -14,8 +14,8 @@
 namespace weir::observe {
 
 // A file of lines that is written in large pieces and never waits for a reader: what a full pipe does not take stays
-// pending up to a bound. An error loses the lines at hand, never part of one: the rest of a line that was begun is written
-// before anything else. One thread (the log writer) after open().
+// pending up to a bound. An error loses the lines at hand, never part of one: the rest of a line that was begun is
+// written before anything else. One thread (the log writer) after open().
 class LogFile {
  public:
   static constexpr const char* kStandardError = "/dev/stderr";

@@ -37,7 +37,8 @@ class LogWriter::Sink final : public AccessLogSink {
     if (ring_ == nullptr) ring_ = writer_.ring_of(worker_);
     const bool taken = ring_ != nullptr && ring_->push(target_, record);
     if (!taken && lost_) lost_->add();
-    if (writer_.deep_sleep_.load(std::memory_order_relaxed) || (ring_ != nullptr && ring_->half_full())) writer_.nudge();
+    const bool urgent = ring_ != nullptr && ring_->half_full();
+    if (urgent || writer_.deep_sleep_.load(std::memory_order_relaxed)) writer_.nudge();
     return taken;
   }
 
@@ -311,8 +312,8 @@ void LogWriter::count_lost(void* owner) {
   target.lost->add();
 }
 
-// Frees the logs that nobody could write to any more before the rings were drained, unless lines of theirs still wait for
-// room in the file, and closes the files that nobody names.
+// Frees the logs that nobody could write to any more before the rings were drained, unless lines of theirs still wait
+// for room in the file, and closes the files that nobody names.
 void LogWriter::close_unused(const Request& request) {
   const std::lock_guard lock(mutex_);
   for (Target* released : request.released) {
@@ -328,14 +329,15 @@ void LogWriter::close_unused(const Request& request) {
   });
 }
 
-// The last turn took everything; only what a pipe did not take is left.
+// The last turn took everything; only what a pipe did not take is left. The control thread waits in stop(), so the files
+// are the writer's alone.
 void LogWriter::finish(const Request& request) {
   Duration left = request.stop_timeout;
-  const auto pending = [](LogFile* file) { return file->pending_bytes() > 0; };
-  for (; left > 0s && std::ranges::any_of(request.files, pending); left -= kPause) {
+  const auto pending = [](const auto& file) { return file->pending_bytes() > 0; };
+  for (; left > 0s && std::ranges::any_of(files_, pending); left -= kPause) {
     signal_.store(0, std::memory_order_seq_cst);
     wait(std::min(kPause, left));
-    for (LogFile* file : request.files) file->flush(on_lost_);
+    for (const auto& file : files_) file->flush(on_lost_);
   }
   const std::lock_guard lock(mutex_);
   for (const auto& file : files_) file->discard(on_lost_);

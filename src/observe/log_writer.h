@@ -25,9 +25,9 @@ struct LogWriterOptions {
   LogFormat log_format = LogFormat::kText;
 };
 
-// The thread that writes all logs of the process. Workers put raw access records into a ring of their own, which costs a
-// copy: no formatting, no allocation, and a system call only when a ring is half full or the writer sleeps deeply. Nothing
-// that happens to a file reaches them: lines that cannot be kept are lost and counted.
+// The thread that writes all logs of the process. Workers put raw access records into a ring of their own, which costs
+// a copy: no formatting, no allocation, and a system call only when a ring is half full or the writer sleeps deeply.
+// Nothing that happens to a file reaches them: lines that cannot be kept are lost and counted.
 //
 // Order of the end: the workers' sinks go, then stop() or the destructor.
 class LogWriter final : public AccessLogs {
@@ -47,7 +47,8 @@ class LogWriter final : public AccessLogs {
   Result<std::shared_ptr<AccessLog>> open(const AccessLogSpec& spec) override;
   void reopen(WallTime now) override;
 
-  // Control thread. Waits until everything that was logged before is written, or counted as lost; false after `timeout`.
+  // Control thread. Waits until everything that was logged before is written, or counted as lost; false after
+  // `timeout`.
   bool flush(Duration timeout);
   // Control thread. Writes what is there and ends the thread; what a full pipe does not take within `timeout` is lost.
   void stop(Duration timeout);

@@ -20,7 +20,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 AccessRecord record_of(std::string_view path) {
-  return {.listener = "web", .client = "192.0.2.1", .method = "GET", .path = path, .protocol = "HTTP/1.1", .status = 200};
+  return {.listener = "web", .client = "192.0.2.1", .method = "GET", .path = path, .protocol = "HTTP/1.1",
+          .status = 200};
 }
 
 std::uint64_t lost_of(const MetricStore& store, Family family) {
@@ -303,7 +304,8 @@ TEST_F(LogWriterTest, TheProcessLogTakesLinesOfAllThreads) {
   EXPECT_EQ(found.size(), 60u);
   for (const auto& line : found) {
     int thread = -1, number = -1;
-    ASSERT_EQ(std::sscanf(line.c_str(), "1970-01-01T00:00:00.000000Z info line thread=%d number=%d", &thread, &number), 2);
+    constexpr const char* kForm = "1970-01-01T00:00:00.000000Z info line thread=%d number=%d";
+    ASSERT_EQ(std::sscanf(line.c_str(), kForm, &thread, &number), 2);
     EXPECT_EQ(next[thread]++, number);
   }
 }

@@ -77,8 +77,8 @@ class Logger {
 void format_log_line(LogFormat format, WallTime now, LogLevel level, std::string_view message, LogFields fields,
                      std::string& out);
 
-// Keeps hostile bytes from flooding the log: one object per place that logs, at most `lines_per_second` lines in a second,
-// and with the next line after it one that says how many were left out. One thread.
+// Keeps hostile bytes from flooding the log: one object per place that logs, at most `lines_per_second` lines in a
+// second, and with the next line after it one that says how many were left out. One thread.
 class RateLimited {
  public:
   explicit RateLimited(std::uint32_t lines_per_second) : lines_per_second_(lines_per_second) {}

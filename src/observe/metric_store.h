@@ -22,8 +22,8 @@ namespace weir::observe {
 
 class MetricStore;
 
-// One cell with its label values, in one piece of memory: this header, the cell, the text of the labels. The labels lie one
-// after the other, each followed by a NUL that is not part of it.
+// One cell with its label values, in one piece of memory: this header, the cell, the text of the labels. The labels lie
+// one after the other, each followed by a NUL that is not part of it.
 class Series {
  public:
   Series(const Series&) = delete;
@@ -66,9 +66,9 @@ class Series {
   std::array<std::uint32_t, kLabelsMax> label_ends_{};
 };
 
-// A counted reference to a cell. While one exists the cell can be written, even after its series was removed from the store
-// (nobody sees it then). Belongs to the thread that owns the store and must not outlive the store. Dropping the last one
-// does not remove the series: only remove_if() does.
+// A counted reference to a cell. While one exists the cell can be written, even after its series was removed from the
+// store (nobody sees it then). Belongs to the thread that owns the store and must not outlive the store. Dropping the
+// last one does not remove the series: only remove_if() does.
 template <typename Cell>
 class CellRef {
  public:
@@ -100,8 +100,8 @@ using GaugeRef = CellRef<Gauge>;
 using HistogramRef = CellRef<Histogram>;
 
 // The cells of one thread (a worker, the control thread, the log writer). That thread, the owner, creates, writes and
-// removes; it never waits and takes no lock that it could wait for. Any other thread may read at the same time through a
-// Reading. A series costs nothing until its first use.
+// removes; it never waits and takes no lock that it could wait for. Any other thread may read at the same time through
+// a Reading. A series costs nothing until its first use.
 class MetricStore {
  public:
   // `worker` is the value of the worker label of all families that have one.
@@ -113,8 +113,8 @@ class MetricStore {
 
   using Labels = std::initializer_list<std::string_view>;
 
-  // Owner thread. Finds the series of these label values, in the order of the family's table without the worker, or makes
-  // it. Finding does not allocate; making does. The text is copied. Keep the handle where it is used often.
+  // Owner thread. Finds the series of these label values, in the order of the family's table without the worker, or
+  // makes it. Finding does not allocate; making does. The text is copied. Keep the handle where it is used often.
   CounterRef counter(Family family, Labels labels = {}) {
     WEIR_ASSERT(describe(family).type == CellType::kCounter);
     return CounterRef(find_or_create(family, labels));
@@ -128,13 +128,14 @@ class MetricStore {
     return HistogramRef(find_or_create(family, labels));
   }
 
-  // Owner thread. Removes every series for which matches(const Series&) holds: it is no longer shown, and asking for the same
-  // labels again starts from 0. Looks at all series: meant for reloads, with one call for all that goes. Returns how many.
+  // Owner thread. Removes every series for which matches(const Series&) holds: it is no longer shown, and asking for
+  // the same labels again starts from 0. Looks at all series: meant for reloads, with one call for all that goes.
+  // Returns how many.
   template <std::predicate<const Series&> Matches>
   std::size_t remove_if(Matches&& matches);
 
-  // Any thread. Frees what was removed, unless a Reading is open (which frees it when it closes). Never waits. Also done by
-  // removing itself.
+  // Any thread. Frees what was removed, unless a Reading is open (which frees it when it closes). Never waits. Also
+  // done by removing itself.
   void collect_garbage();
 
   // Series that are shown; owner thread.
@@ -142,8 +143,8 @@ class MetricStore {
   // Removed series whose memory has not been freed yet, because of a Reading or a handle; for tests, any thread.
   std::size_t retained_count() const { return retained_.load(std::memory_order_relaxed); }
 
-  // Any thread but the owner's path: while it exists the series that for_each gave out stay in memory. Readings of one store
-  // exclude each other.
+  // Any thread but the owner's path: while it exists the series that for_each gave out stay in memory. Readings of one
+  // store exclude each other.
   class Reading {
    public:
     explicit Reading(const MetricStore& store) : store_(&store), lock_(store.readers_) {}

@@ -21,8 +21,8 @@ struct ProcessMetrics {
 // Reads /proc/self. Takes some microseconds and more with many descriptors open: not for a worker.
 Result<ProcessMetrics> read_process_metrics();
 
-// The part of it that comes from the text of /proc/PID/stat: `boot_time_seconds` since the epoch, from /proc/stat. Nothing if
-// the text is not of that form.
+// The part of it that comes from the text of /proc/PID/stat: `boot_time_seconds` since the epoch, from /proc/stat.
+// Nothing if the text is not of that form.
 std::optional<ProcessMetrics> parse_process_stat(std::string_view stat, std::uint64_t boot_time_seconds,
                                                  std::uint64_t ticks_per_second, std::uint64_t page_bytes);
 

@@ -22,8 +22,8 @@ constexpr std::array<Text, 13> kTexts = {
 
 }  // namespace
 
-// What lies in the ring before a record's texts. A size of 0 says: go on at the beginning of the ring; then the rest of the
-// header need not be there.
+// What lies in the ring before a record's texts. A size of 0 says: go on at the beginning of the ring; then the rest of
+// the header need not be there.
 struct RecordRing::Header {
   std::uint64_t size;  // of all of it, a multiple of 8
   void* tag;
@@ -35,7 +35,8 @@ struct RecordRing::Header {
 
 Result<std::unique_ptr<RecordRing>> RecordRing::create(std::size_t capacity_bytes) {
   WEIR_CHECK(std::has_single_bit(capacity_bytes) && capacity_bytes >= 4096);
-  void* memory = ::mmap(nullptr, capacity_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* memory = ::mmap(nullptr, capacity_bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
   if (memory == MAP_FAILED) return fail("no memory for the access log", errno);
   return std::unique_ptr<RecordRing>(new RecordRing(static_cast<char*>(memory), capacity_bytes));
 }

@@ -10,9 +10,9 @@
 
 namespace weir::observe {
 
-// Access records on their way from one worker (the producer) to the log writer (the consumer), as bytes in a ring. Neither
-// waits nor allocates. Memory becomes resident only where it was used, and the producer starts over at the beginning
-// whenever the ring is empty, so a quiet log stays within the first kRewindBytes.
+// Access records on their way from one worker (the producer) to the log writer (the consumer), as bytes in a ring.
+// Neither waits nor allocates. Memory becomes resident only where it was used, and the producer starts over at the
+// beginning whenever the ring is empty, so a quiet log stays within the first kRewindBytes.
 class RecordRing {
  public:
   static constexpr std::size_t kRewindBytes = 64 * 1024;

@@ -65,7 +65,8 @@ RC_GTEST_PROP(RecordRing, AgreesWithAQueue, ()) {
       });
       RC_ASSERT(queue.empty());
     }
-    const std::string path(static_cast<std::size_t>(size % 2 == 0 ? size : size % 300), static_cast<char>('a' + number % 26));
+    const auto length = static_cast<std::size_t>(size % 2 == 0 ? size : size % 300);
+    const std::string path(length, static_cast<char>('a' + number % 26));
     if (ring->push(nullptr, record_of(++number, path))) queue.emplace_back(number, path);
   }
 }

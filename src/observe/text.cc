@@ -13,20 +13,19 @@ struct Calendar {
 
 Calendar calendar_of(WallTime time) {
   using namespace std::chrono;
-  constexpr std::int64_t kFirst = -62'167'219'200, kLast = 253'402'300'799;  // years 0000 and 9999, in seconds
-  const auto since = time.time_since_epoch();
-  const std::int64_t exact = floor<seconds>(since).count();
-  const std::int64_t second = std::clamp(exact, kFirst, kLast);
-  const auto day = floor<days>(sys_seconds(seconds(second)));
+  const std::int64_t nanoseconds = time.time_since_epoch().count();  // reaches from 1677 to 2262
+  const std::int64_t in_second = (nanoseconds % 1'000'000'000 + 1'000'000'000) % 1'000'000'000;
+  const sys_seconds second(seconds(nanoseconds / 1'000'000'000 - (nanoseconds % 1'000'000'000 < 0 ? 1 : 0)));
+  const auto day = floor<days>(second);
   const year_month_day date(day);
-  const auto in_day = static_cast<unsigned>((sys_seconds(seconds(second)) - day).count());
+  const auto in_day = static_cast<unsigned>((second - day).count());
   return {.year = static_cast<unsigned>(static_cast<int>(date.year())),
           .month = static_cast<unsigned>(date.month()),
           .day = static_cast<unsigned>(date.day()),
           .hour = in_day / 3600,
           .minute = in_day / 60 % 60,
           .second = in_day % 60,
-          .microsecond = static_cast<unsigned>((since - seconds(exact)).count() / 1000)};
+          .microsecond = static_cast<unsigned>(in_second / 1000)};
 }
 
 void put(char* target, unsigned number, std::size_t digits) {

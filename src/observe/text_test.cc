@@ -44,8 +44,8 @@ TEST(Text, Times) {
   EXPECT_EQ(rfc3339(WallTime(951'782'399s)), "2000-02-28T23:59:59.000000Z");
   EXPECT_EQ(rfc3339(WallTime(951'782'400s)), "2000-02-29T00:00:00.000000Z");
   EXPECT_EQ(rfc3339(WallTime(-1ns)), "1969-12-31T23:59:59.999999Z");
-  EXPECT_EQ(rfc3339(WallTime::max()).size(), 27u);
-  EXPECT_EQ(rfc3339(WallTime::min()).size(), 27u);
+  EXPECT_EQ(rfc3339(WallTime::max()), "2262-04-11T23:47:16.854775Z");
+  EXPECT_EQ(rfc3339(WallTime::min()), "1677-09-21T00:12:43.145224Z");
   std::string clf;
   append_clf_time(clf, WallTime(1'795'251'600s));
   EXPECT_EQ(clf, "21/Nov/2026:09:00:00 +0000");

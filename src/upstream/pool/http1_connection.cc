@@ -11,7 +11,7 @@ using http1::Event;
 
 namespace {
 
-constexpr std::size_t kHeadReadBytes = 4 * 1024;
+constexpr std::size_t kHeadReadBytes = 1024;
 
 }  // namespace
 
