@@ -335,7 +335,8 @@ void Http1Downstream::next_request() {
 void Http1Downstream::resume_request() {
   paused_ = false;
   if (phase_ == Phase::body) arm_body_timer();
-  if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
+  // Also with nothing left to read: the end of the message may be all that is still to be told.
+  context_.loop.mark_ready(*this);
 }
 
 void Http1Downstream::start_tunnel() {

@@ -74,7 +74,8 @@ void Stream::send_request() {
   if (request_phase_ == RequestPhase::done) {
     upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
   }
-  if (request_paused_ && upstream_->unsent() <= UpstreamStream::kLowWatermark) on_request_writable();
+  // Above the high watermark the stream tells when it has gone down.
+  if (request_paused_ && upstream_->unsent() <= UpstreamStream::kHighWatermark) on_request_writable();
 }
 
 void Stream::on_lease(UpstreamStream& stream) {
