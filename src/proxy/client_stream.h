@@ -35,8 +35,10 @@ class ClientStream {
   virtual void resume_request() = 0;
   virtual void start_tunnel() = 0;
 
-  // For splicing, a socket of its own whose body bytes go through as they are; else kNoSocket.
-  virtual SocketId splice_socket() const = 0;
+  // For splicing: the client's own socket, if the request's body comes from it, or the response's body goes to it, as it is;
+  // else kNoSocket.
+  virtual SocketId splice_source() const = 0;
+  virtual SocketId splice_sink() const = 0;
   virtual Flushable& flusher() = 0;
   // The response's body comes from `relay`, pumped when the output is written. Null ends it.
   virtual void pump_response_from(SpliceRelay* relay) = 0;

@@ -346,10 +346,12 @@ void Http1Downstream::start_tunnel() {
   if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
 }
 
-SocketId Http1Downstream::splice_socket() const {
-  // As a sink only where the body needs no framing of its own; as a source the decoder decides.
-  const bool framed = response_body_ == BodyKind::chunked && phase_ != Phase::body;
-  return phase_ == Phase::closed || phase_ == Phase::tunnel || framed ? kNoSocket : io_.socket();
+// Asked by divert(), which knows that a body of known length comes next.
+SocketId Http1Downstream::splice_source() const { return phase_ == Phase::body ? io_.socket() : kNoSocket; }
+
+SocketId Http1Downstream::splice_sink() const {
+  const bool as_it_is = response_body_ == BodyKind::length || response_body_ == BodyKind::until_close;
+  return as_it_is && phase_ != Phase::closed && phase_ != Phase::tunnel ? io_.socket() : kNoSocket;
 }
 
 void Http1Downstream::pump_response_from(SpliceRelay* relay) {

@@ -48,7 +48,8 @@ class Http1Downstream final : public ClientStream,
   void pause_request() override { paused_ = true; }
   void resume_request() override;
   void start_tunnel() override;
-  SocketId splice_socket() const override;
+  SocketId splice_source() const override;
+  SocketId splice_sink() const override;
   Flushable& flusher() override { return *this; }
   void pump_response_from(SpliceRelay* relay) override;
   void end_diversion(std::uint64_t taken) override;

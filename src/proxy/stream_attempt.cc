@@ -208,8 +208,8 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
   if (request_.body != BodyKind::length || (keep_replay_ && replay_complete_ && request_bytes_ < kReplayBytes)) {
     return nullptr;
   }
-  if (client_->splice_socket() == kNoSocket || upstream_->splice_socket() == kNoSocket) return nullptr;
-  if (!request_relay_.start(client_->splice_socket(), upstream_->splice_socket(), upstream_->flusher(), remaining)) {
+  if (client_->splice_source() == kNoSocket || upstream_->splice_socket() == kNoSocket) return nullptr;
+  if (!request_relay_.start(client_->splice_source(), upstream_->splice_socket(), upstream_->flusher(), remaining)) {
     return nullptr;
   }
   replay_complete_ = false;
