@@ -1,4 +1,4 @@
-#include "weir/commands.h"
+#include "commands.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 
 #include "config/load.h"
 #include "server/process.h"
-#include "weir/version.h"
+#include "version.h"
 
 namespace weir {
 namespace {

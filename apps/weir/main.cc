@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <string>
 
-#include "weir/commands.h"
+#include "commands.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "weir/version.h"
+#include "version.h"
 
 #include <fmt/format.h>
 
