@@ -76,6 +76,11 @@ int check_command(const std::string& config_path) {
   return kFailed;
 }
 
+int keys_command() {
+  for (const std::string& key : config::accepted_leaf_keys()) fmt::print("{}\n", key);
+  return kDone;
+}
+
 int version_command() {
   fmt::print("{}", version_text());
   return kDone;

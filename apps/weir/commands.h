@@ -14,6 +14,7 @@ inline constexpr int kWrongUsage = 2;
 int run_command(const std::string& config_path);
 int proxy_command(const config::ProxyArguments& arguments);
 int check_command(const std::string& config_path);
+int keys_command();  // every key of the configuration that has a value of its own
 int version_command();
 int unsupported_command(const std::string& name);
 

@@ -51,7 +51,13 @@ int main(int argc, char** argv) {
       ->type_name("ADDRESS");
 
   CLI::App* check = app.add_subcommand("check", "Say what is wrong with a configuration file; silent if nothing is");
-  check->add_option("-f,--file", config_path, "The configuration file")->required()->type_name("CONFIG");
+  CLI::Option* file = check->add_option("-f,--file", config_path, "The configuration file")->type_name("CONFIG");
+  bool print_keys = false;
+  check->add_flag("--keys", print_keys, "Print every key that has a value of its own, and check nothing")
+      ->excludes(file);
+  check->callback([&] {
+    if (file->empty() && !print_keys) throw CLI::RequiredError(file->get_name());
+  });
 
   CLI::App* version = app.add_subcommand("version", "Print version, commit, compiler and TLS library");
   CLI::App* explain = app.add_subcommand("explain", "Not supported yet: say which route a request takes, and why");
@@ -67,7 +73,7 @@ int main(int argc, char** argv) {
   }
   if (run->parsed()) return weir::run_command(config_path);
   if (proxy->parsed()) return weir::proxy_command(proxy_arguments);
-  if (check->parsed()) return weir::check_command(config_path);
+  if (check->parsed()) return print_keys ? weir::keys_command() : weir::check_command(config_path);
   if (version->parsed()) return weir::version_command();
   return weir::unsupported_command(explain->parsed() ? "explain" : "top");
 }
