@@ -1,4 +1,4 @@
-#include "weir-backend/answer.h"
+#include "answer.h"
 
 #include <fmt/format.h>
 #include <openssl/sha.h>

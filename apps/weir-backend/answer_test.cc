@@ -1,4 +1,4 @@
-#include "weir-backend/answer.h"
+#include "answer.h"
 
 #include <gtest/gtest.h>
 
@@ -13,8 +13,10 @@ TEST(Answer, KnowsItsPaths) {
   EXPECT_EQ(parse_wish("/hash?input=").input, "");
   EXPECT_EQ(parse_wish("/hash?x=1&input=a%20b+c%zz").input, "a b c%zz");
   EXPECT_EQ(parse_wish("/bytes?size=5000000000").size, 5'000'000'000u);
-  for (const char* target : {"/", "/echo/", "/bytes/x", "*", "/healthy"}) EXPECT_EQ(parse_wish(target).action, Action::not_found);
-  for (const char* target : {"/bytes", "/bytes?size=", "/bytes?size=1k", "/bytes?size=-1", "/bytes?size=99999999999999999999"}) {
+  for (const char* target : {"/", "/echo/", "/bytes/x", "*", "/healthy"})
+    EXPECT_EQ(parse_wish(target).action, Action::not_found);
+  for (const char* target :
+       {"/bytes", "/bytes?size=", "/bytes?size=1k", "/bytes?size=-1", "/bytes?size=99999999999999999999"}) {
     EXPECT_EQ(parse_wish(target).action, Action::bad_size) << target;
   }
 }

@@ -1,4 +1,4 @@
-#include "weir-backend/backend_connection.h"
+#include "backend_connection.h"
 
 #include <fmt/format.h>
 
@@ -25,18 +25,29 @@ constexpr std::string_view kText = "text/plain; charset=utf-8";
 
 int status_of(http1::DecodeError error) {
   switch (error) {
-    case http1::DecodeError::uri_too_long: return 414;
-    case http1::DecodeError::headers_too_large: return 431;
-    case http1::DecodeError::version_unsupported: return 505;
-    default: return 400;
+    case http1::DecodeError::uri_too_long:
+      return 414;
+    case http1::DecodeError::headers_too_large:
+      return 431;
+    case http1::DecodeError::version_unsupported:
+      return 505;
+    default:
+      return 400;
   }
 }
 
 }  // namespace
 
 BackendConnection::BackendConnection(Shared& shared, ConnectionOwner& owner, SocketId socket)
-    : shared_(shared), owner_(owner), loop_(shared.loop), socket_(socket), arena_(loop_.buffers()), head_(arena_),
-      trailers_(arena_), output_(loop_.buffers()), timer_(*this) {}
+    : shared_(shared),
+      owner_(owner),
+      loop_(shared.loop),
+      socket_(socket),
+      arena_(loop_.buffers()),
+      head_(arena_),
+      trailers_(arena_),
+      output_(loop_.buffers()),
+      timer_(*this) {}
 
 BackendConnection::~BackendConnection() {
   if (socket_ != kNoSocket) loop_.engine().close(socket_);
@@ -54,7 +65,9 @@ void BackendConnection::close() {
   loop_.retire(*this);
 }
 
-void BackendConnection::destroy() { owner_.destroyed(*this); }
+void BackendConnection::destroy() {
+  owner_.destroyed(*this);
+}
 
 void BackendConnection::on_ready(Readiness readiness) {
   if (state_ == State::closed) return;
@@ -64,7 +77,8 @@ void BackendConnection::on_ready(Readiness readiness) {
     if (state_ == State::lingering) return discard();
     process();
   }
-  if (state_ != State::closed && readiness.can_write() && (!output_.empty() || bytes_left_ > 0)) loop_.mark_dirty(*this);
+  if (state_ != State::closed && readiness.can_write() && (!output_.empty() || bytes_left_ > 0))
+    loop_.mark_dirty(*this);
 }
 
 void BackendConnection::resume() {
@@ -72,7 +86,8 @@ void BackendConnection::resume() {
   if (state_ != State::closed) process();
 }
 
-// Decodes what is left over, then reads on, until nothing comes, an answer is in the way, or the share of the turn is used.
+// Decodes what is left over, then reads on, until nothing comes, an answer is in the way, or the share of the turn is
+// used.
 void BackendConnection::process() {
   paused_ = false;
   if (!input_.empty() && !blocked()) {
@@ -124,10 +139,17 @@ std::size_t BackendConnection::decode_some(std::string_view input) {
     const http1::Step step = decoder_.next(input.substr(used), head_, trailers_, kHeadLimits);
     used += step.consumed;
     switch (step.event) {
-      case http1::Event::need_more: return used;
-      case http1::Event::head: on_head(); break;
-      case http1::Event::body: on_body(step.body); break;
-      case http1::Event::end: on_end(); break;
+      case http1::Event::need_more:
+        return used;
+      case http1::Event::head:
+        on_head();
+        break;
+      case http1::Event::body:
+        on_body(step.body);
+        break;
+      case http1::Event::end:
+        on_end();
+        break;
       case http1::Event::error:
         if (echoing_) {
           close();  // the answer is under way: it must not look complete
@@ -149,7 +171,8 @@ void BackendConnection::on_head() {
   http_1_0_ = head_.version == http::Version::http_1_0;
   head_only_ = head_.method == http::Method::head;
   at_end_ = false;
-  const bool has_body = head_.body == http::BodyKind::chunked || (head_.body == http::BodyKind::length && head_.content_length > 0);
+  const bool has_body =
+      head_.body == http::BodyKind::chunked || (head_.body == http::BodyKind::length && head_.content_length > 0);
   fails_ = shared_.options.fail_percent > 0 && loop_.rng().below(100) < shared_.options.fail_percent;
   echoing_ = wish_.action == Action::echo && has_body && !fails_;
   echo_chunked_ = head_.body == http::BodyKind::chunked;
@@ -186,7 +209,8 @@ void BackendConnection::on_end() {
 // True if the answer has to wait; after_delay() goes on.
 bool BackendConnection::delay() {
   const Options& options = shared_.options;
-  const std::uint64_t wait_ms = options.base_delay_ms + (options.jitter_ms > 0 ? loop_.rng().between(0, options.jitter_ms) : 0);
+  const std::uint64_t wait_ms =
+      options.base_delay_ms + (options.jitter_ms > 0 ? loop_.rng().between(0, options.jitter_ms) : 0);
   if (wait_ms == 0) return false;
   state_ = State::delaying;
   loop_.timers().arm(timer_, loop_.now() + std::chrono::milliseconds(wait_ms));
@@ -208,7 +232,9 @@ void BackendConnection::after_delay() {
   if (state_ == State::reading && paused_) loop_.mark_ready(*this);
 }
 
-void BackendConnection::begin_echo() { write_head(200, "application/octet-stream", echo_length_, echo_chunked_); }
+void BackendConnection::begin_echo() {
+  write_head(200, "application/octet-stream", echo_length_, echo_chunked_);
+}
 
 void BackendConnection::answer() {
   if (fails_) {
@@ -216,11 +242,21 @@ void BackendConnection::answer() {
     return message_done();
   }
   switch (wish_.action) {
-    case Action::echo: reply(200, kText, shared_.name + "\n"); break;
-    case Action::health: reply(200, kText, "ok\n"); break;
-    case Action::hash: reply(200, "application/json", hash_json(wish_.input, loop_.wall_now())); break;
-    case Action::bad_size: reply(400, kText, "size must be a number of bytes\n"); break;
-    case Action::not_found: reply(404, kText, "not found\n"); break;
+    case Action::echo:
+      reply(200, kText, shared_.name + "\n");
+      break;
+    case Action::health:
+      reply(200, kText, "ok\n");
+      break;
+    case Action::hash:
+      reply(200, "application/json", hash_json(wish_.input, loop_.wall_now()));
+      break;
+    case Action::bad_size:
+      reply(400, kText, "size must be a number of bytes\n");
+      break;
+    case Action::not_found:
+      reply(404, kText, "not found\n");
+      break;
     case Action::bytes:
       if (wish_.size <= kSmallBytes) {
         reply(200, "application/octet-stream", std::string_view(shared_.pattern).substr(0, wish_.size));
@@ -240,14 +276,17 @@ void BackendConnection::write_head(int status, std::string_view content_type, st
   fmt::memory_buffer head;
   auto out = std::back_inserter(head);
   fmt::format_to(out, "HTTP/1.1 {} {}\r\ndate: {}\r\ncontent-type: {}\r\nx-backend-name: {}\r\n", status,
-                 http1::reason_phrase(static_cast<std::uint16_t>(status)), shared_.date.at(loop_.wall_now()), content_type,
-                 shared_.name);
+                 http1::reason_phrase(static_cast<std::uint16_t>(status)), shared_.date.at(loop_.wall_now()),
+                 content_type, shared_.name);
   if (chunked) {
     fmt::format_to(out, "transfer-encoding: chunked\r\n");
   } else {
     fmt::format_to(out, "content-length: {}\r\n", length);
   }
-  fmt::format_to(out, "{}", !keep_alive_ ? "connection: close\r\n\r\n" : http_1_0_ ? "connection: keep-alive\r\n\r\n" : "\r\n");
+  fmt::format_to(out, "{}",
+                 !keep_alive_ ? "connection: close\r\n\r\n"
+                 : http_1_0_  ? "connection: keep-alive\r\n\r\n"
+                              : "\r\n");
   output_.append({head.data(), head.size()});
   loop_.mark_dirty(*this);
 }

@@ -5,13 +5,13 @@
 #include <string_view>
 #include <vector>
 
+#include "answer.h"
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "http/date.h"
 #include "http/http1/decoder.h"
 #include "net/event_loop.h"
-#include "weir-backend/answer.h"
-#include "weir-backend/options.h"
+#include "options.h"
 
 namespace weir::backend {
 
@@ -36,8 +36,8 @@ class ConnectionOwner {
   ~ConnectionOwner() = default;
 };
 
-// One client. Requests are answered in order; several that came together leave in one write. Reading stops while more than
-// kOutputHigh bytes wait to be sent. Idle, it holds no buffer. One thread.
+// One client. Requests are answered in order; several that came together leave in one write. Reading stops while more
+// than kOutputHigh bytes wait to be sent. Idle, it holds no buffer. One thread.
 class BackendConnection final : private ReadinessHandler,
                                 private Flushable,
                                 private Resumable,
@@ -100,10 +100,10 @@ class BackendConnection final : private ReadinessHandler,
   bool keep_alive_ = true;
   bool http_1_0_ = false;
   bool head_only_ = false;
-  bool echoing_ = false;       // the body is being sent back
+  bool echoing_ = false;  // the body is being sent back
   bool echo_chunked_ = false;
-  bool fails_ = false;         // drawn: this one answers 500
-  bool at_end_ = false;        // the request's end has been read
+  bool fails_ = false;   // drawn: this one answers 500
+  bool at_end_ = false;  // the request's end has been read
   std::uint64_t echo_length_ = 0;
   std::uint64_t bytes_left_ = 0;  // of the pattern
   std::uint64_t bytes_sent_ = 0;

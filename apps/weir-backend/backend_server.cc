@@ -1,4 +1,4 @@
-#include "weir-backend/backend_server.h"
+#include "backend_server.h"
 
 #include <utility>
 
@@ -34,9 +34,13 @@ Result<void> BackendServer::start() {
   return loop_.engine().watch(listener_, *this);
 }
 
-void BackendServer::on_ready(Readiness) { accept_all(); }
+void BackendServer::on_ready(Readiness) {
+  accept_all();
+}
 
-void BackendServer::on_timer(Timer&) { accept_all(); }
+void BackendServer::on_timer(Timer&) {
+  accept_all();
+}
 
 void BackendServer::accept_all() {
   for (;;) {
@@ -55,6 +59,8 @@ void BackendServer::accept_all() {
   }
 }
 
-void BackendServer::destroyed(BackendConnection& connection) { connections_.erase(&connection); }
+void BackendServer::destroyed(BackendConnection& connection) {
+  connections_.erase(&connection);
+}
 
 }  // namespace weir::backend

@@ -4,10 +4,10 @@
 #include <memory>
 #include <unordered_map>
 
+#include "backend_connection.h"
 #include "base/result.h"
 #include "net/event_loop.h"
-#include "weir-backend/backend_connection.h"
-#include "weir-backend/options.h"
+#include "options.h"
 
 namespace weir::backend {
 

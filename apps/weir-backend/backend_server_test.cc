@@ -1,4 +1,4 @@
-#include "weir-backend/backend_server.h"
+#include "backend_server.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -83,8 +83,8 @@ TEST_F(BackendServerTest, EchoesItsNameWithoutABody) {
 
 TEST_F(BackendServerTest, EchoesBodiesByLengthAndInChunksWithTrailers) {
   EXPECT_EQ(body_of(exchange("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello")), "hello");
-  const std::string chunked =
-      exchange("POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n");
+  const std::string chunked = exchange(
+      "POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n");
   EXPECT_THAT(chunked, HasSubstr("transfer-encoding: chunked\r\n"));
   EXPECT_EQ(body_of(chunked), "5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n");
   EXPECT_THAT(exchange("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\nexpect: 100-continue\r\n\r\nx"),
@@ -99,7 +99,8 @@ TEST_F(BackendServerTest, PipelinedRequestsAreAnsweredInOrder) {
       "GET /nix HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\nGET /health HTTP/1.1\r\nhost: a\r\n\r\n");
   run(1s);
   const std::string& all = peer.received();
-  const std::vector<std::string> marks = {"ok\n", "abc", "content-length: 100000", "content-length: 99999", "404 Not Found"};
+  const std::vector<std::string> marks = {"ok\n", "abc", "content-length: 100000", "content-length: 99999",
+                                          "404 Not Found"};
   std::size_t at = 0;
   for (const std::string& mark : marks) {
     const std::size_t found = all.find(mark, at);
@@ -108,7 +109,8 @@ TEST_F(BackendServerTest, PipelinedRequestsAreAnsweredInOrder) {
   }
   EXPECT_THAT(all, testing::EndsWith("connection: close\r\n\r\nnot found\n"));
   EXPECT_TRUE(peer.ended());
-  EXPECT_EQ(all.size(), all.find("content-length: 100000") + 26 + 100'000 + (all.size() - all.find("HTTP/1.1 200 OK", all.find("content-length: 100000"))));
+  EXPECT_EQ(all.size(), all.find("content-length: 100000") + 26 + 100'000 +
+                            (all.size() - all.find("HTTP/1.1 200 OK", all.find("content-length: 100000"))));
 }
 
 TEST_F(BackendServerTest, BytesAreThePattern) {

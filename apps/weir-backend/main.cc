@@ -11,10 +11,10 @@
 #include <cstring>
 #include <string>
 
+#include "backend_server.h"
 #include "net/epoll_engine.h"
 #include "net/event_loop.h"
-#include "weir-backend/backend_server.h"
-#include "weir-backend/options.h"
+#include "options.h"
 
 namespace weir::backend {
 namespace {
@@ -85,7 +85,8 @@ int run(int argc, char** argv) {
   std::string listen;
   std::string protocol = "auto";
   Options options;
-  app.add_option("--listen", listen, "Where to listen: 127.0.0.1:8001, [::1]:8001 or unix:/path; port 0 picks one")->required();
+  app.add_option("--listen", listen, "Where to listen: 127.0.0.1:8001, [::1]:8001 or unix:/path; port 0 picks one")
+      ->required();
   app.add_option("--name", options.name, "Its name; default: $BACKEND_NAME, or backend-PORT");
   app.add_option("--protocol", protocol, "auto, http1 or http2")->check(CLI::IsMember({"auto", "http1", "http2"}));
   try {
@@ -95,9 +96,11 @@ int run(int argc, char** argv) {
   }
   if (protocol == "http2") return complain(kWrongUsage, "--protocol http2 is not supported yet");
   const auto address = SocketAddress::parse(listen);
-  if (!address) return complain(kWrongUsage, fmt::format("--listen {}: not host:port, [v6]:port or unix:/path", listen));
+  if (!address)
+    return complain(kWrongUsage, fmt::format("--listen {}: not host:port, [v6]:port or unix:/path", listen));
   options.listen = *address;
-  if (const auto read = read_environment(options, [](const char* name) -> const char* { return std::getenv(name); }); !read) {
+  if (const auto read = read_environment(options, [](const char* name) -> const char* { return std::getenv(name); });
+      !read) {
     return complain(kWrongUsage, read.error().message);
   }
   if (!http::is_field_value(options.name)) return complain(kWrongUsage, "the name can't stand in a header field");
@@ -107,4 +110,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace weir::backend
 
-int main(int argc, char** argv) { return weir::backend::run(argc, argv); }
+int main(int argc, char** argv) {
+  return weir::backend::run(argc, argv);
+}

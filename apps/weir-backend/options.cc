@@ -1,4 +1,4 @@
-#include "weir-backend/options.h"
+#include "options.h"
 
 #include <fmt/format.h>
 
@@ -24,7 +24,8 @@ Result<void> read_environment(Options& options, Environment environment) {
   if (options.name.empty()) {
     if (const char* name = environment("BACKEND_NAME")) options.name = name;
   }
-  if (auto read = read_number("BASE_DELAY_MS", environment("BASE_DELAY_MS"), kDelayMost, options.base_delay_ms); !read) return read;
+  if (auto read = read_number("BASE_DELAY_MS", environment("BASE_DELAY_MS"), kDelayMost, options.base_delay_ms); !read)
+    return read;
   if (auto read = read_number("JITTER_MS", environment("JITTER_MS"), kDelayMost, options.jitter_ms); !read) return read;
   return read_number("FAIL_PCT", environment("FAIL_PCT"), 100, options.fail_percent);
 }

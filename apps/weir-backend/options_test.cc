@@ -1,4 +1,4 @@
-#include "weir-backend/options.h"
+#include "options.h"
 
 #include <gtest/gtest.h>
 
@@ -33,10 +33,12 @@ TEST(Options, NameOnTheCommandLineWins) {
 
 TEST(Options, WrongNumbersAreNamed) {
   Options options;
-  const auto read = read_environment(options, [](const char* name) { return std::string_view(name) == "FAIL_PCT" ? "101" : ""; });
+  const auto read =
+      read_environment(options, [](const char* name) { return std::string_view(name) == "FAIL_PCT" ? "101" : ""; });
   ASSERT_FALSE(read);
   EXPECT_NE(read.error().message.find("FAIL_PCT"), std::string::npos);
-  EXPECT_FALSE(read_environment(options, [](const char* name) { return std::string_view(name) == "JITTER_MS" ? "1s" : ""; }));
+  EXPECT_FALSE(
+      read_environment(options, [](const char* name) { return std::string_view(name) == "JITTER_MS" ? "1s" : ""; }));
 }
 
 TEST(Options, NameFollowsThePort) {

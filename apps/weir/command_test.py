@@ -142,6 +142,28 @@ class Running(WithFile):
         self.assertEqual(done.returncode, 1)
         self.assertIn("in use", done.stderr)
 
+    def test_inherited_sockets_are_taken_by_address(self):
+        with socket.create_server(("127.0.0.1", 0)) as given:
+            port = given.getsockname()[1]
+            path = str(self.write(GOOD.format(port=port, body="one")))
+
+            command = f'exec env LISTEN_PID=$$ LISTEN_FDS=1 "{WEIR}" run -f "{path}" 3<&{given.fileno()}'
+            process = subprocess.Popen(["bash", "-c", command], stderr=subprocess.PIPE, text=True,
+                                       pass_fds=[given.fileno()])
+            self.addCleanup(self.end, process)
+            self.assertIn("listening", process.stderr.readline())
+        self.assertEqual(self.get(port), "one")
+
+    def test_the_admin_port_answers(self):
+        process, line = self.start("proxy", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:1", "--admin", "127.0.0.1:0")
+        port = int(line.split("admin on 127.0.0.1:")[1].split(",")[0])
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        self.assertIn("lb_config_generation 1\n", text)
+        self.assertIn('lb_worker_requests_total{worker="0"}', text)
+        self.assertIn("process_resident_memory_bytes", text)
+        self.assertEqual(process.poll(), None)
+
     def test_systemd_hears_of_readiness_reload_and_stopping(self):
         address = str(pathlib.Path(self.folder.name) / "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

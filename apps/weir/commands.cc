@@ -1,4 +1,4 @@
-#include "weir/commands.h"
+#include "commands.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 
 #include "config/load.h"
 #include "server/process.h"
-#include "weir/version.h"
+#include "version.h"
 
 namespace weir {
 namespace {
@@ -55,9 +55,8 @@ std::uint64_t random_seed() {
 }  // namespace
 
 int run_command(const std::string& config_path) {
-  return server::run_process({.load = [config_path] { return load(config_path); },
-                              .build = build_info(),
-                              .seed = random_seed()});
+  return server::run_process(
+      {.load = [config_path] { return load(config_path); }, .build = build_info(), .seed = random_seed()});
 }
 
 int proxy_command(const config::ProxyArguments& arguments) {
@@ -66,9 +65,8 @@ int proxy_command(const config::ProxyArguments& arguments) {
     for (const std::string& error : spec.error()) fmt::print(stderr, "weir proxy: error: {}\n", error);
     return kWrongUsage;
   }
-  return server::run_process({.load = [spec = *spec]() -> server::LoadedSpec { return spec; },
-                              .build = build_info(),
-                              .seed = random_seed()});
+  return server::run_process(
+      {.load = [spec = *spec]() -> server::LoadedSpec { return spec; }, .build = build_info(), .seed = random_seed()});
 }
 
 int check_command(const std::string& config_path) {
@@ -76,6 +74,11 @@ int check_command(const std::string& config_path) {
   if (spec) return kDone;
   fmt::print(stderr, "{}", spec.error());
   return kFailed;
+}
+
+int keys_command() {
+  for (const std::string& key : config::accepted_leaf_keys()) fmt::print("{}\n", key);
+  return kDone;
 }
 
 int version_command() {

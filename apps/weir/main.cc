@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <string>
 
-#include "weir/commands.h"
+#include "commands.h"
 
 namespace {
 
@@ -20,8 +20,9 @@ int complain(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Weir, an HTTP load balancer and reverse proxy.\nExit codes: 0 done, 1 the configuration or the run failed, "
-               "2 wrong usage.");
+  CLI::App app(
+      "Weir, an HTTP load balancer and reverse proxy.\nExit codes: 0 done, 1 the configuration or the run failed, "
+      "2 wrong usage.");
   app.name("weir");
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Print this help");
@@ -40,8 +41,9 @@ int main(int argc, char** argv) {
       ->required()
       ->allow_extra_args(false)
       ->type_name("URL");
-  proxy->add_option("--balance", proxy_arguments.balance,
-                    "round_robin (default), random, least_connections or power_of_two")
+  proxy
+      ->add_option("--balance", proxy_arguments.balance,
+                   "round_robin (default), random, least_connections or power_of_two")
       ->type_name("POLICY");
   proxy->add_option("--workers", proxy_arguments.workers, "How many worker threads: a number, or auto (default)")
       ->type_name("N");
@@ -49,7 +51,13 @@ int main(int argc, char** argv) {
       ->type_name("ADDRESS");
 
   CLI::App* check = app.add_subcommand("check", "Say what is wrong with a configuration file; silent if nothing is");
-  check->add_option("-f,--file", config_path, "The configuration file")->required()->type_name("CONFIG");
+  CLI::Option* file = check->add_option("-f,--file", config_path, "The configuration file")->type_name("CONFIG");
+  bool print_keys = false;
+  check->add_flag("--keys", print_keys, "Print every key that has a value of its own, and check nothing")
+      ->excludes(file);
+  check->callback([&] {
+    if (file->empty() && !print_keys) throw CLI::RequiredError(file->get_name());
+  });
 
   CLI::App* version = app.add_subcommand("version", "Print version, commit, compiler and TLS library");
   CLI::App* explain = app.add_subcommand("explain", "Not supported yet: say which route a request takes, and why");
@@ -65,7 +73,7 @@ int main(int argc, char** argv) {
   }
   if (run->parsed()) return weir::run_command(config_path);
   if (proxy->parsed()) return weir::proxy_command(proxy_arguments);
-  if (check->parsed()) return weir::check_command(config_path);
+  if (check->parsed()) return print_keys ? weir::keys_command() : weir::check_command(config_path);
   if (version->parsed()) return weir::version_command();
   return weir::unsupported_command(explain->parsed() ? "explain" : "top");
 }

@@ -10,10 +10,14 @@ namespace {
 
 Reply refusal(const ChangeError& error) {
   switch (error.kind) {
-    case ChangeError::Kind::not_found: return error_reply(404, error.message);
-    case ChangeError::Kind::conflict: return error_reply(409, error.message);
-    case ChangeError::Kind::invalid: return error_reply(422, error.message);
-    case ChangeError::Kind::unavailable: return error_reply(503, error.message);
+    case ChangeError::Kind::not_found:
+      return error_reply(404, error.message);
+    case ChangeError::Kind::conflict:
+      return error_reply(409, error.message);
+    case ChangeError::Kind::invalid:
+      return error_reply(422, error.message);
+    case ChangeError::Kind::unavailable:
+      return error_reply(503, error.message);
   }
   return error_reply(500, error.message);
 }
@@ -51,7 +55,8 @@ void AdminApi::handle(Request request, SendReply send) {
 
 void AdminApi::read(Endpoint endpoint, const Request& request, SendReply send) {
   switch (endpoint) {
-    case Endpoint::livez: return send(text_reply(200, "ok\n"));
+    case Endpoint::livez:
+      return send(text_reply(200, "ok\n"));
     case Endpoint::readyz: {
       const ReadyView view = control_.ready();
       return send(view.ready ? text_reply(200, "ready\n") : text_reply(503, view.reason + "\n"));
@@ -64,11 +69,16 @@ void AdminApi::read(Endpoint endpoint, const Request& request, SendReply send) {
       return control_.clusters([send = std::move(send)](std::vector<ClusterView> clusters) mutable {
         send(json_reply(200, clusters_json(clusters)));
       });
-    case Endpoint::config: return send(json_reply(200, config_json(control_.config())));
-    case Endpoint::routes: return send(json_reply(200, routes_json(*control_.routes_json())));
-    case Endpoint::dashboard: return send(error_reply(404, "the dashboard is not supported yet"));
-    case Endpoint::explain: return send(error_reply(501, "not supported yet"));
-    default: return send(error_reply(404, "no such path"));
+    case Endpoint::config:
+      return send(json_reply(200, config_json(control_.config())));
+    case Endpoint::routes:
+      return send(json_reply(200, routes_json(*control_.routes_json())));
+    case Endpoint::dashboard:
+      return send(error_reply(404, "the dashboard is not supported yet"));
+    case Endpoint::explain:
+      return send(error_reply(501, "not supported yet"));
+    default:
+      return send(error_reply(404, "no such path"));
   }
 }
 
@@ -93,9 +103,10 @@ void AdminApi::reload(const Request& request, SendReply send) {
 void AdminApi::add(const Target& target, const Request& request, SendReply send) {
   auto parsed = parse_new_backend(request.body);
   if (!parsed) return send_error(send, parsed);
-  control_.add_backend(target.cluster, std::move(*parsed), [send = std::move(send)](Change<BackendView> result) mutable {
-    send(result ? json_reply(201, backend_json(*result)) : refusal(result.error()));
-  });
+  control_.add_backend(target.cluster, std::move(*parsed),
+                       [send = std::move(send)](Change<BackendView> result) mutable {
+                         send(result ? json_reply(201, backend_json(*result)) : refusal(result.error()));
+                       });
 }
 
 void AdminApi::patch(const Target& target, const Request& request, SendReply send) {

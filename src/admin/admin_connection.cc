@@ -15,10 +15,14 @@ struct Refusal {
 
 Refusal refusal_of(http1::DecodeError error) {
   switch (error) {
-    case http1::DecodeError::uri_too_long: return {414, "uri too long"};
-    case http1::DecodeError::headers_too_large: return {431, "headers too large"};
-    case http1::DecodeError::version_unsupported: return {505, "http version unsupported"};
-    default: return {400, "bad request"};
+    case http1::DecodeError::uri_too_long:
+      return {414, "uri too long"};
+    case http1::DecodeError::headers_too_large:
+      return {431, "headers too large"};
+    case http1::DecodeError::version_unsupported:
+      return {505, "http version unsupported"};
+    default:
+      return {400, "bad request"};
   }
 }
 
@@ -48,7 +52,13 @@ void take_fields(const http::FieldList& fields, Request& request) {
 
 AdminConnection::AdminConnection(EventLoop& loop, ConnectionOwner& owner, const AdminLimits& limits, SocketId socket,
                                  IpAddress peer, SocketAddress local)
-    : loop_(loop), owner_(owner), limits_(limits), socket_(socket), peer_(peer), local_(std::move(local)), timer_(*this) {}
+    : loop_(loop),
+      owner_(owner),
+      limits_(limits),
+      socket_(socket),
+      peer_(peer),
+      local_(std::move(local)),
+      timer_(*this) {}
 
 AdminConnection::~AdminConnection() {
   if (ticket_) ticket_->connection = nullptr;
@@ -78,9 +88,13 @@ void AdminConnection::close() {
   loop_.retire(*this);
 }
 
-void AdminConnection::destroy() { owner_.destroyed(*this); }
+void AdminConnection::destroy() {
+  owner_.destroyed(*this);
+}
 
-void AdminConnection::set_timer(Duration timeout) { loop_.timers().arm(timer_, deadline_after(loop_.now(), timeout)); }
+void AdminConnection::set_timer(Duration timeout) {
+  loop_.timers().arm(timer_, deadline_after(loop_.now(), timeout));
+}
 
 void AdminConnection::on_ready(Readiness readiness) {
   if (state_ == State::closed) return;
@@ -109,10 +123,14 @@ bool AdminConnection::fill() {
   std::array<char, kReadBytes> scratch;  // not initialised: only what was read is looked at
   const IoResult read = loop_.engine().read(socket_, scratch);
   switch (read.status) {
-    case IoStatus::would_block: return false;
-    case IoStatus::ok: input_.append(scratch.data(), read.bytes); return true;
+    case IoStatus::would_block:
+      return false;
+    case IoStatus::ok:
+      input_.append(scratch.data(), read.bytes);
+      return true;
     case IoStatus::end:
-    case IoStatus::failed: break;
+    case IoStatus::failed:
+      break;
   }
   // Between requests this is the usual end; inside one the client has given up on it.
   close();
@@ -176,7 +194,8 @@ void AdminConnection::on_head() {
   request_.local = local_;
   take_fields(head.fields, request_);
   keep_alive_ = head.keep_alive;
-  if (head.body == http::BodyKind::length && head.content_length > limits_.body_bytes) return refuse(413, "body too large");
+  if (head.body == http::BodyKind::length && head.content_length > limits_.body_bytes)
+    return refuse(413, "body too large");
   state_ = State::body;
   set_timer(limits_.body_timeout);
   if (head.expect_continue && head.body != http::BodyKind::none) {
@@ -226,7 +245,8 @@ void AdminConnection::flush() {
       pieces[count++] = {output_head_.data() + written_, output_head_.size() - written_};
     }
     const std::size_t body_done = written_ > output_head_.size() ? written_ - output_head_.size() : 0;
-    if (body_done < output_body_.size()) pieces[count++] = {output_body_.data() + body_done, output_body_.size() - body_done};
+    if (body_done < output_body_.size())
+      pieces[count++] = {output_body_.data() + body_done, output_body_.size() - body_done};
     const IoResult result = loop_.engine().write(socket_, std::span(pieces.data(), count), false);
     if (result.status == IoStatus::would_block) return;
     if (result.status != IoStatus::ok) return close();
@@ -268,12 +288,16 @@ void AdminConnection::discard() {
 void AdminConnection::on_timer(Timer&) {
   switch (state_) {
     case State::head:
-    case State::body: return refuse(408, "request timeout");
-    case State::answering: return send(error_reply(503, "no answer in time"));
+    case State::body:
+      return refuse(408, "request timeout");
+    case State::answering:
+      return send(error_reply(503, "no answer in time"));
     case State::idle:
     case State::writing:
-    case State::lingering: return close();
-    case State::closed: return;
+    case State::lingering:
+      return close();
+    case State::closed:
+      return;
   }
 }
 

@@ -36,21 +36,29 @@ Result<void> AdminServer::start(std::optional<SocketId> inherited) {
   return loop_.engine().watch(listener_, *this);
 }
 
-void AdminServer::on_ready(Readiness) { accept_all(); }
+void AdminServer::on_ready(Readiness) {
+  accept_all();
+}
 
-void AdminServer::on_timer(Timer&) { accept_all(); }
+void AdminServer::on_timer(Timer&) {
+  accept_all();
+}
 
 void AdminServer::accept_all() {
   for (;;) {
     const Accepted accepted = loop_.engine().accept(listener_);
     switch (accepted.status) {
-      case Accepted::Status::ok: admit(accepted); break;
-      case Accepted::Status::would_block: return;
+      case Accepted::Status::ok:
+        admit(accepted);
+        break;
+      case Accepted::Status::would_block:
+        return;
       // The edge won't come again for what waits already.
       case Accepted::Status::out_of_descriptors:
         loop_.timers().arm(accept_again_, loop_.now() + kAcceptPause);
         return;
-      case Accepted::Status::failed: break;
+      case Accepted::Status::failed:
+        break;
     }
     if (accepted.status == Accepted::Status::failed) {
       loop_.timers().arm(accept_again_, loop_.now() + kAcceptPause);
@@ -60,12 +68,13 @@ void AdminServer::accept_all() {
 }
 
 void AdminServer::admit(const Accepted& accepted) {
-  if (connections_.size() >= settings_.limits.connections + kTurnedAwayMax) return loop_.engine().close(accepted.socket);
+  if (connections_.size() >= settings_.limits.connections + kTurnedAwayMax)
+    return loop_.engine().close(accepted.socket);
   make_room();
   const auto local = loop_.engine().local_address(accepted.socket);
   ConnectionOwner& owner = *this;
-  connections_.push_back(std::make_unique<AdminConnection>(loop_, owner, settings_.limits, accepted.socket, accepted.peer,
-                                                           local.value_or(address_)));
+  connections_.push_back(std::make_unique<AdminConnection>(loop_, owner, settings_.limits, accepted.socket,
+                                                           accepted.peer, local.value_or(address_)));
   AdminConnection& connection = *connections_.back();
   if (!connection.start()) return;
   if (open_connections() > settings_.limits.connections) connection.turn_away(error_reply(503, "too many connections"));
@@ -85,7 +94,9 @@ void AdminServer::make_room() {
   if (idle != connections_.end()) (*idle)->close();
 }
 
-void AdminServer::handle(Request request, SendReply send) { api_->handle(std::move(request), std::move(send)); }
+void AdminServer::handle(Request request, SendReply send) {
+  api_->handle(std::move(request), std::move(send));
+}
 
 void AdminServer::destroyed(AdminConnection& connection) {
   std::erase_if(connections_, [&connection](const auto& owned) { return owned.get() == &connection; });

@@ -19,8 +19,8 @@ struct AdminSettings {
   AdminLimits limits{};
 };
 
-// The admin port: HTTP/1.1 on the control loop. Its requests are neither counted nor logged. One thread. Destroying it closes
-// everything at once.
+// The admin port: HTTP/1.1 on the control loop. Its requests are neither counted nor logged. One thread. Destroying it
+// closes everything at once.
 class AdminServer final : private ReadinessHandler, private TimerHandler, private ConnectionOwner {
  public:
   // `loop` and `control` outlive it.

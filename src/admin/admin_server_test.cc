@@ -75,9 +75,11 @@ class AdminServerTest : public testing::Test {
   std::string get(std::string_view path, std::string_view fields = "") {
     return exchange(fmt::format("GET {} HTTP/1.1\r\nhost: 127.0.0.1:9090\r\n{}\r\n", path, fields));
   }
-  std::string change(std::string_view method, std::string_view path, std::string_view body = "", std::string_view fields = "") {
-    return exchange(fmt::format("{} {} HTTP/1.1\r\nhost: 127.0.0.1:9090\r\ncontent-length: {}\r\n{}{}\r\n{}", method, path,
-                                body.size(), body.empty() ? "" : "content-type: application/json\r\n", fields, body));
+  std::string change(std::string_view method, std::string_view path, std::string_view body = "",
+                     std::string_view fields = "") {
+    return exchange(fmt::format("{} {} HTTP/1.1\r\nhost: 127.0.0.1:9090\r\ncontent-length: {}\r\n{}{}\r\n{}", method,
+                                path, body.size(), body.empty() ? "" : "content-type: application/json\r\n", fields,
+                                body));
   }
 
   SimWorld world{SimWorld::Options{}};
@@ -171,7 +173,8 @@ TEST_F(AdminServerTest, ReloadSaysTheGenerationOrTheErrors) {
 
 TEST_F(AdminServerTest, BackendsCanBeAdded) {
   start();
-  const std::string answer = change("POST", "/api/v1/clusters/app/backends", R"({"name":"b2","url":"http://h:1","weight":3})");
+  const std::string answer =
+      change("POST", "/api/v1/clusters/app/backends", R"({"name":"b2","url":"http://h:1","weight":3})");
   EXPECT_EQ(status_of(answer), 201);
   EXPECT_THAT(body_of(answer), StartsWith(R"({"name":"b2","url":"http://h:1","weight":3,"state":"active")"));
   EXPECT_THAT(control.log, testing::ElementsAre("add b2 http://h:1 3"));
@@ -184,7 +187,8 @@ TEST_F(AdminServerTest, BackendsCanBeAdded) {
 
 TEST_F(AdminServerTest, BackendsCanBeChangedAndRemoved) {
   start();
-  const std::string patched = change("PATCH", "/api/v1/clusters/app/backends/b%31", R"({"weight":7,"state":"draining"})");
+  const std::string patched =
+      change("PATCH", "/api/v1/clusters/app/backends/b%31", R"({"weight":7,"state":"draining"})");
   EXPECT_EQ(status_of(patched), 200);
   EXPECT_THAT(body_of(patched), HasSubstr(R"("weight":7,"state":"draining")"));
   EXPECT_EQ(status_of(change("PATCH", "/api/v1/clusters/app/backends/b9", R"({"weight":7})")), 404);
@@ -201,14 +205,17 @@ TEST_F(AdminServerTest, ChangesMustBeJson) {
   start();
   for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "application/jsonx"}) {
     const std::string answer = exchange(fmt::format(
-        "POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ncontent-type: {}\r\ncontent-length: 2\r\n\r\n{{}}", type));
+        "POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ncontent-type: {}\r\ncontent-length: 2\r\n\r\n{{}}",
+        type));
     EXPECT_EQ(status_of(answer), 415) << type;
   }
-  EXPECT_EQ(status_of(exchange("POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ncontent-length: 2\r\n\r\n{}")), 415);
+  EXPECT_EQ(status_of(exchange("POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ncontent-length: 2\r\n\r\n{}")),
+            415);
   EXPECT_EQ(control.reloads, 0);
-  EXPECT_EQ(status_of(exchange("POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ncontent-type: Application/JSON ; "
-                               "charset=utf-8\r\ncontent-length: 2\r\n\r\n{}")),
-            200);
+  EXPECT_EQ(
+      status_of(exchange("POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ncontent-type: Application/JSON ; "
+                         "charset=utf-8\r\ncontent-length: 2\r\n\r\n{}")),
+      200);
 }
 
 TEST_F(AdminServerTest, ChangesFromElsewhereAreRefused) {
@@ -247,7 +254,9 @@ TEST_F(AdminServerTest, ConnectionsAreKeptAndPipelinedRequestsAnsweredInOrder) {
   start();
   control.keep_back = true;
   RawPeer& peer = connect();
-  peer.send("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\nGET /livez HTTP/1.1\r\nhost: a\r\n\r\nGET /nix HTTP/1.1\r\nhost: a\r\n\r\n");
+  peer.send(
+      "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\nGET /livez HTTP/1.1\r\nhost: a\r\n\r\nGET /nix HTTP/1.1\r\nhost: "
+      "a\r\n\r\n");
   run(1s);
   EXPECT_EQ(peer.received(), "") << "the first has not answered";
   control.release();
@@ -344,9 +353,10 @@ TEST_F(AdminServerTest, BigBodiesAreRefusedAndTheRefusalIsRead) {
   EXPECT_EQ(status_of(peer.received()), 413);
   EXPECT_TRUE(peer.ended());
   EXPECT_FALSE(peer.failed());
-  const std::string chunked = exchange(fmt::format(
-      "POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ntransfer-encoding: chunked\r\n\r\n20000\r\n{}\r\n0\r\n\r\n",
-      std::string(0x20000, ' ')));
+  const std::string chunked =
+      exchange(fmt::format("POST /api/v1/reload HTTP/1.1\r\nhost: localhost:9090\r\ntransfer-encoding: "
+                           "chunked\r\n\r\n20000\r\n{}\r\n0\r\n\r\n",
+                           std::string(0x20000, ' ')));
   EXPECT_EQ(status_of(chunked), 413);
   EXPECT_EQ(control.reloads, 0);
 }
@@ -452,7 +462,8 @@ TEST_F(AdminServerTest, IdleConnectionsMakeWayForNewOnes) {
 TEST_F(AdminServerTest, BeyondTheLimitOfBusyConnectionsNewOnesAreTurnedAway) {
   start();
   control.keep_back = true;
-  for (std::size_t i = 0; i < settings.limits.connections; ++i) connect().send("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n");
+  for (std::size_t i = 0; i < settings.limits.connections; ++i)
+    connect().send("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n");
   run(1s);
   EXPECT_EQ(control.kept(), settings.limits.connections);
   EXPECT_EQ(status_of(get("/livez")), 503);
@@ -489,8 +500,9 @@ TEST(AdminServerReal, ServesOverLoopback) {
   control.metrics = std::string(5'000'000, 'm');
   auto peer = RawPeer::connect(**engine, server.address());
   ASSERT_NE(peer, nullptr);
-  peer->send(fmt::format("POST /api/v1/reload HTTP/1.1\r\nhost: {}\r\n\r\nGET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-                         server.address().to_string()));
+  peer->send(fmt::format(
+      "POST /api/v1/reload HTTP/1.1\r\nhost: {}\r\n\r\nGET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+      server.address().to_string()));
   const TimePoint deadline = loop.now() + 10s;
   while (!peer->over() && loop.now() < deadline) loop.run_turn(false);
   EXPECT_TRUE(peer->ended());

@@ -4,9 +4,12 @@ namespace weir::admin {
 
 std::string_view to_string(BackendState state) {
   switch (state) {
-    case BackendState::active: return "active";
-    case BackendState::draining: return "draining";
-    case BackendState::disabled: return "disabled";
+    case BackendState::active:
+      return "active";
+    case BackendState::draining:
+      return "draining";
+    case BackendState::disabled:
+      return "disabled";
   }
   return "";
 }

@@ -76,10 +76,10 @@ struct MetricsText {
   std::string content_type;
 };
 
-// What the admin server sees of the control plane, and how it changes it. Implemented by the control plane, which outlives
-// the server. Every call is made on the control loop, and every `done` is called on it exactly once or destroyed without a
-// call at shutdown; it may be called before the function that took it returns. What an asker does not wait for any more is
-// ignored by the asker: `done` stays callable.
+// What the admin server sees of the control plane, and how it changes it. Implemented by the control plane, which
+// outlives the server. Every call is made on the control loop, and every `done` is called on it exactly once or
+// destroyed without a call at shutdown; it may be called before the function that took it returns. What an asker does
+// not wait for any more is ignored by the asker: `done` stays callable.
 class ControlView {
  public:
   template <typename T>
@@ -90,17 +90,20 @@ class ControlView {
   // In the order of the configuration. Asynchronous, since the workers' figures come by mail.
   virtual void clusters(Done<std::vector<ClusterView>> done) = 0;
 
-  // The value of "routes" in /api/v1/routes: a JSON array of objects {"name","match":{...},"cluster"...}, in order. Not null.
+  // The value of "routes" in /api/v1/routes: a JSON array of objects {"name","match":{...},"cluster"...}, in order. Not
+  // null.
   virtual std::shared_ptr<const std::string> routes_json() = 0;
   virtual ConfigView config() = 0;
 
   // Reads the configuration file again. The new generation, or `invalid` with what `weir check` says of it.
   virtual void reload(Done<Change<std::uint64_t>> done) = 0;
 
-  // Renders all metrics on the helper thread, in the format that the Accept field value asks for ("" if there was none).
+  // Renders all metrics on the helper thread, in the format that the Accept field value asks for ("" if there was
+  // none).
   virtual void render_metrics(std::string accept, Done<MetricsText> done) = 0;
 
-  // Changes of the running configuration that last until the next reload. The result is the backend as it is afterwards.
+  // Changes of the running configuration that last until the next reload. The result is the backend as it is
+  // afterwards.
   virtual void add_backend(const std::string& cluster, NewBackend backend, Done<Change<BackendView>> done) = 0;
   virtual void patch_backend(const std::string& cluster, const std::string& backend, BackendPatch patch,
                              Done<Change<BackendView>> done) = 0;

@@ -10,8 +10,8 @@
 
 namespace weir::admin {
 
-// A control plane with one cluster "app" and one backend "b1", for tests. Answers at once, or keeps the answers back until
-// release().
+// A control plane with one cluster "app" and one backend "b1", for tests. Answers at once, or keeps the answers back
+// until release().
 class FakeControl final : public ControlView {
  public:
   ReadyView ready() override { return ready_view; }
@@ -49,7 +49,8 @@ class FakeControl final : public ControlView {
                      Done<Change<BackendView>> done) override {
     if (cluster != "app" || backend != "b1") return done(refuse(ChangeError::Kind::not_found, "no backend " + backend));
     log.push_back("patch " + backend);
-    done(BackendView{backend, "http://127.0.0.1:8001", patch.weight.value_or(2), patch.state.value_or(BackendState::active)});
+    done(BackendView{backend, "http://127.0.0.1:8001", patch.weight.value_or(2),
+                     patch.state.value_or(BackendState::active)});
   }
   void remove_backend(const std::string& cluster, const std::string& backend, Done<Change<void>> done) override {
     if (cluster != "app" || backend != "b1") return done(refuse(ChangeError::Kind::not_found, "no backend " + backend));

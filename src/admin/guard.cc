@@ -13,7 +13,8 @@ constexpr IpAddress kLoopback4{IpAddress::Family::ipv4, {127, 0, 0, 1}};
 constexpr IpAddress kLoopback6{IpAddress::Family::ipv6, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
 bool is_wildcard(const IpAddress& address) {
-  return address.family != IpAddress::Family::none && std::ranges::all_of(address.bytes, [](auto byte) { return byte == 0; });
+  return address.family != IpAddress::Family::none &&
+         std::ranges::all_of(address.bytes, [](auto byte) { return byte == 0; });
 }
 
 struct HostPort {
@@ -82,7 +83,8 @@ std::optional<Reply> refuse_change(const Request& request, const GuardSettings& 
   if (request.origin) {
     constexpr std::string_view kScheme = "http://";
     const std::string_view origin = *request.origin;
-    if (!origin.starts_with(kScheme) || !names_admin_port(origin.substr(kScheme.size()), settings.address, request.local)) {
+    if (!origin.starts_with(kScheme) ||
+        !names_admin_port(origin.substr(kScheme.size()), settings.address, request.local)) {
       return error_reply(403, "Origin is not the admin address");
     }
   }

@@ -5,7 +5,9 @@
 namespace weir::admin {
 namespace {
 
-SocketAddress at(std::string_view text) { return SocketAddress::parse(text).value(); }
+SocketAddress at(std::string_view text) {
+  return SocketAddress::parse(text).value();
+}
 
 const SocketAddress kBound = at("127.0.0.1:9090");
 
@@ -18,15 +20,17 @@ Request request_to(std::string host, std::string_view peer = "127.0.0.1") {
   return request;
 }
 
-int status_of(const std::optional<Reply>& refused) { return refused ? refused->status : 0; }
+int status_of(const std::optional<Reply>& refused) {
+  return refused ? refused->status : 0;
+}
 
 TEST(Guard, LoopbackPortIsKnownByItsLoopbackNames) {
   for (const char* host : {"127.0.0.1:9090", "localhost:9090", "LocalHost:9090", "[::1]:9090"}) {
     EXPECT_TRUE(names_admin_port(host, kBound, kBound)) << host;
   }
-  for (const char* host : {"", "127.0.0.1", "127.0.0.1:9091", "localhost", "evil.example:9090", "localhost.evil.example:9090",
-                           "127.0.0.2:9090", "10.0.0.1:9090", "127.0.0.1:9090x", "127.0.0.1:", "[::1:9090", "[::1]9090",
-                           "127.0.0.1:99999999"}) {
+  for (const char* host : {"", "127.0.0.1", "127.0.0.1:9091", "localhost", "evil.example:9090",
+                           "localhost.evil.example:9090", "127.0.0.2:9090", "10.0.0.1:9090", "127.0.0.1:9090x",
+                           "127.0.0.1:", "[::1:9090", "[::1]9090", "127.0.0.1:99999999"}) {
     EXPECT_FALSE(names_admin_port(host, kBound, kBound)) << host;
   }
 }
@@ -59,7 +63,8 @@ TEST(Guard, UnixSocketIsLocalhost) {
 
 TEST(Guard, SecretsAreComparedWhole) {
   EXPECT_TRUE(same_secret("s3cret", "s3cret"));
-  for (const char* wrong : {"", "s", "s3cre", "s3cretx", "s3creT", "s3crets3cret"}) EXPECT_FALSE(same_secret(wrong, "s3cret")) << wrong;
+  for (const char* wrong : {"", "s", "s3cre", "s3cretx", "s3creT", "s3crets3cret"})
+    EXPECT_FALSE(same_secret(wrong, "s3cret")) << wrong;
   EXPECT_FALSE(same_secret("", ""));
 }
 
@@ -81,7 +86,8 @@ TEST(Guard, OriginMustBeTheAdminPortItself) {
     request.origin = good;
     EXPECT_EQ(status_of(refuse_change(request, settings)), 0) << good;
   }
-  for (const char* bad : {"null", "", "http://evil.example", "https://localhost:9090", "http://localhost:9091", "localhost:9090"}) {
+  for (const char* bad :
+       {"null", "", "http://evil.example", "https://localhost:9090", "http://localhost:9091", "localhost:9090"}) {
     request.origin = bad;
     EXPECT_EQ(status_of(refuse_change(request, settings)), 403) << bad;
   }

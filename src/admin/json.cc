@@ -16,7 +16,9 @@ namespace {
 
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
 
-void put(Writer& writer, std::string_view text) { writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size())); }
+void put(Writer& writer, std::string_view text) {
+  writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
 
 void put(Writer& writer, std::string_view key, std::string_view text) {
   writer.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
@@ -42,9 +44,13 @@ void put(Writer& writer, const BackendView& backend) {
   writer.EndObject();
 }
 
-std::string text_of(const rapidjson::StringBuffer& buffer) { return {buffer.GetString(), buffer.GetSize()}; }
+std::string text_of(const rapidjson::StringBuffer& buffer) {
+  return {buffer.GetString(), buffer.GetSize()};
+}
 
-std::unexpected<BodyError> misfit(std::string message) { return std::unexpected(BodyError{422, std::move(message)}); }
+std::unexpected<BodyError> misfit(std::string message) {
+  return std::unexpected(BodyError{422, std::move(message)});
+}
 
 // What stands behind a key. Everything that no key of this API takes is Other.
 struct Other {};
@@ -54,8 +60,8 @@ struct Member {
   Value value;
 };
 
-// Takes one flat object apart. What is nested is read (it has to be JSON) but not kept, so that depth costs nothing here;
-// the reader is iterative and its stack bounded by the body's limit.
+// Takes one flat object apart. What is nested is read (it has to be JSON) but not kept, so that depth costs nothing
+// here; the reader is iterative and its stack bounded by the body's limit.
 class FlatObject : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, FlatObject> {
  public:
   bool is_object() const { return is_object_; }
@@ -97,14 +103,16 @@ Parsed<FlatObject> parse_object(std::string_view body, std::initializer_list<std
   rapidjson::MemoryStream stream(body.data(), body.size());
   constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
   if (const auto result = reader.Parse<kFlags>(stream, object); result.IsError()) {
-    return std::unexpected(BodyError{400, fmt::format("broken JSON at byte {}: {}", result.Offset(),
-                                                      rapidjson::GetParseError_En(result.Code()))});
+    return std::unexpected(BodyError{
+        400, fmt::format("broken JSON at byte {}: {}", result.Offset(), rapidjson::GetParseError_En(result.Code()))});
   }
   if (!object.is_object()) return misfit("a JSON object is expected");
   std::vector<std::string_view> seen;
   for (const Member& member : object.members()) {
-    if (std::ranges::find(known, member.key) == known.end()) return misfit(fmt::format("unknown key \"{}\"", member.key));
-    if (std::ranges::find(seen, member.key) != seen.end()) return misfit(fmt::format("\"{}\" stands there twice", member.key));
+    if (std::ranges::find(known, member.key) == known.end())
+      return misfit(fmt::format("unknown key \"{}\"", member.key));
+    if (std::ranges::find(seen, member.key) != seen.end())
+      return misfit(fmt::format("\"{}\" stands there twice", member.key));
     seen.push_back(member.key);
   }
   return object;
@@ -178,9 +186,13 @@ std::string config_json(const ConfigView& config) {
   return fmt::format(R"({{"generation":{},"config":{}}})", config.generation, *config.json);
 }
 
-std::string routes_json(std::string_view routes) { return fmt::format(R"({{"routes":{}}})", routes); }
+std::string routes_json(std::string_view routes) {
+  return fmt::format(R"({{"routes":{}}})", routes);
+}
 
-std::string generation_json(std::uint64_t generation) { return fmt::format(R"({{"generation":{}}})", generation); }
+std::string generation_json(std::uint64_t generation) {
+  return fmt::format(R"({{"generation":{}}})", generation);
+}
 
 Parsed<NewBackend> parse_new_backend(std::string_view body) {
   const auto object = parse_object(body, {"name", "url", "weight", "max_connections"});

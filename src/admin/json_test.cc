@@ -14,8 +14,8 @@ int status_of(const Parsed<T>& parsed) {
 TEST(Json, WritesWhatTheInterfaceSays) {
   const BackendView backend{"b\"1", "http://127.0.0.1:8001", 2, BackendState::draining, false, "http1", 3, 4};
   const std::string json =
-      R"({"name":"b\"1","url":"http://127.0.0.1:8001","weight":2,"state":"draining","healthy":false,"protocol":"http1",)"
-      R"("active_connections":3,"requests_total":4})";
+      R"({"name":"b\"1","url":"http://127.0.0.1:8001","weight":2,"state":"draining","healthy":false,)"
+      R"("protocol":"http1","active_connections":3,"requests_total":4})";
   EXPECT_EQ(backend_json(backend), json);
   EXPECT_EQ(clusters_json({{"app", "round_robin", {backend}}, {"none", "random", {}}}),
             R"({"clusters":[{"name":"app","balance":"round_robin","backends":[)" + json +
@@ -42,7 +42,8 @@ TEST(Json, ReadsANewBackend) {
 }
 
 TEST(Json, RefusesWhatIsNotJson) {
-  for (std::string_view body : {"", "{", "{\"url\":}", "{\"url\":\"a\"} x", "{'url':1}", "{\"url\":\"\xff\"}", "\xef\xbb"}) {
+  for (std::string_view body :
+       {"", "{", "{\"url\":}", "{\"url\":\"a\"} x", "{'url':1}", "{\"url\":\"\xff\"}", "\xef\xbb"}) {
     EXPECT_EQ(status_of(parse_new_backend(body)), 400) << body;
   }
   EXPECT_EQ(status_of(parse_new_backend(std::string_view("{\"url\":\"a\"}\0{", 14))), 400);
@@ -52,8 +53,9 @@ TEST(Json, RefusesWhatDoesNotFit) {
   for (const char* body :
        {"[]", "1", "\"x\"", "null", "{}", R"([{"url":"a"}])", R"({"url":1})", R"({"url":""})", R"({"url":["a"]})",
         R"({"url":"a","weight":-1})", R"({"url":"a","weight":1.5})", R"({"url":"a","weight":"1"})",
-        R"({"url":"a","weight":99999999999})", R"({"url":"a","max_connections":0})", R"({"url":"a","max_connections":null})",
-        R"({"url":"a","url":"b"})", R"({"url":"a","color":"red"})", R"({"url":"a","weight":{"weight":1}})"}) {
+        R"({"url":"a","weight":99999999999})", R"({"url":"a","max_connections":0})",
+        R"({"url":"a","max_connections":null})", R"({"url":"a","url":"b"})", R"({"url":"a","color":"red"})",
+        R"({"url":"a","weight":{"weight":1}})"}) {
     EXPECT_EQ(status_of(parse_new_backend(body)), 422) << body;
   }
   EXPECT_EQ(parse_new_backend(R"({"url":"a","color":1})").error().message, "unknown key \"color\"");

@@ -12,7 +12,9 @@ Reply json_reply(std::uint16_t status, std::string json) {
   return Reply{.status = status, .body = std::move(json)};
 }
 
-Reply error_reply(std::uint16_t status, std::string_view message) { return json_reply(status, error_json(message)); }
+Reply error_reply(std::uint16_t status, std::string_view message) {
+  return json_reply(status, error_json(message));
+}
 
 Reply text_reply(std::uint16_t status, std::string text) {
   return Reply{.status = status, .content_type = "text/plain; charset=utf-8", .body = std::move(text)};
@@ -20,8 +22,9 @@ Reply text_reply(std::uint16_t status, std::string text) {
 
 std::string render_head(const Reply& reply, WallTime now, bool keep_alive) {
   http::DateCache date;
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\ndate: {}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n",
-                                 reply.status, http1::reason_phrase(reply.status), date.at(now));
+  std::string head =
+      fmt::format("HTTP/1.1 {} {}\r\ndate: {}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n",
+                  reply.status, http1::reason_phrase(reply.status), date.at(now));
   if (reply.status != 204) {
     const std::string_view type = reply.own_content_type.empty() ? reply.content_type : reply.own_content_type;
     head += fmt::format("content-type: {}\r\ncontent-length: {}\r\n", type, reply.body.size());

@@ -21,8 +21,8 @@ struct Request {
   bool ambiguous = false;  // one of these came more than once
   bool head_only = false;
   std::string body;
-  IpAddress peer;              // none on a unix socket
-  SocketAddress local;         // the admin port's end of the connection
+  IpAddress peer;       // none on a unix socket
+  SocketAddress local;  // the admin port's end of the connection
 };
 
 struct Reply {
@@ -31,7 +31,7 @@ struct Reply {
   std::string body{};
   std::string allow{};             // for 405
   std::string own_content_type{};  // if not empty, instead of content_type
-  bool challenge = false;       // 401: asks for a bearer token
+  bool challenge = false;          // 401: asks for a bearer token
 };
 using SendReply = std::move_only_function<void(Reply)>;
 

@@ -69,18 +69,24 @@ std::optional<Target> parse_target(std::string_view path) {
 std::string_view allowed_methods(Endpoint endpoint) {
   switch (endpoint) {
     case Endpoint::reload:
-    case Endpoint::backends: return "POST";
-    case Endpoint::backend: return "PATCH, DELETE";
-    default: return "GET, HEAD";
+    case Endpoint::backends:
+      return "POST";
+    case Endpoint::backend:
+      return "PATCH, DELETE";
+    default:
+      return "GET, HEAD";
   }
 }
 
 bool allows(Endpoint endpoint, http::Method method) {
   switch (endpoint) {
     case Endpoint::reload:
-    case Endpoint::backends: return method == http::Method::post;
-    case Endpoint::backend: return method == http::Method::patch || method == http::Method::delete_;
-    default: return method == http::Method::get;
+    case Endpoint::backends:
+      return method == http::Method::post;
+    case Endpoint::backend:
+      return method == http::Method::patch || method == http::Method::delete_;
+    default:
+      return method == http::Method::get;
   }
 }
 

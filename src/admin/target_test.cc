@@ -28,17 +28,17 @@ TEST(Target, DecodesNames) {
 }
 
 TEST(Target, RefusesBrokenEncoding) {
-  for (const char* path : {"/api/v1/clusters/a%/backends", "/api/v1/clusters/a%2/backends", "/api/v1/clusters/a%zz/backends/b",
-                           "/api/v1/clusters/a/backends/%"}) {
+  for (const char* path : {"/api/v1/clusters/a%/backends", "/api/v1/clusters/a%2/backends",
+                           "/api/v1/clusters/a%zz/backends/b", "/api/v1/clusters/a/backends/%"}) {
     EXPECT_FALSE(parse_target(path)) << path;
   }
 }
 
 TEST(Target, EverythingElseIsUnknown) {
   for (const char* path :
-       {"", "*", "/metrics/", "/METRICS", "/api/v1", "/api/v1/clusters/", "/api/v1/clusters/app", "/api/v1/clusters/app/",
-        "/api/v1/clusters//backends", "/api/v1/clusters/app/backends/", "/api/v1/clusters/app/backends/b/c",
-        "/api/v1/clusters/app/backendsx", "/api/v1/clusters/app/x/backends"}) {
+       {"", "*", "/metrics/", "/METRICS", "/api/v1", "/api/v1/clusters/", "/api/v1/clusters/app",
+        "/api/v1/clusters/app/", "/api/v1/clusters//backends", "/api/v1/clusters/app/backends/",
+        "/api/v1/clusters/app/backends/b/c", "/api/v1/clusters/app/backendsx", "/api/v1/clusters/app/x/backends"}) {
     ASSERT_TRUE(parse_target(path)) << path;
     EXPECT_EQ(parse_target(path)->endpoint, Endpoint::unknown) << path;
   }

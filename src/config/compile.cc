@@ -52,10 +52,14 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
 
 balancing::Policy to_policy(Balance balance) {
   switch (balance) {
-    case Balance::kRoundRobin: return balancing::Policy::round_robin;
-    case Balance::kRandom: return balancing::Policy::random;
-    case Balance::kLeastConnections: return balancing::Policy::least_connections;
-    case Balance::kPowerOfTwo: return balancing::Policy::power_of_two;
+    case Balance::kRoundRobin:
+      return balancing::Policy::round_robin;
+    case Balance::kRandom:
+      return balancing::Policy::random;
+    case Balance::kLeastConnections:
+      return balancing::Policy::least_connections;
+    case Balance::kPowerOfTwo:
+      return balancing::Policy::power_of_two;
   }
   return balancing::Policy::round_robin;
 }

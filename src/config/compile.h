@@ -16,8 +16,8 @@ struct CompiledCluster {
   std::shared_ptr<const health::HealthCheckSettings> health_check;  // null: nothing is probed
 };
 
-// A configuration in the form that workers and health checks read. Immutable; shared by all threads. Who is in the clusters
-// is not part of it: that is for the control thread to say (DNS, health, admin changes).
+// A configuration in the form that workers and health checks read. Immutable; shared by all threads. Who is in the
+// clusters is not part of it: that is for the control thread to say (DNS, health, admin changes).
 struct Compiled {
   std::shared_ptr<const Spec> spec;
   std::vector<std::shared_ptr<const proxy::ListenerSettings>> listeners;  // in the order of spec->listeners
@@ -26,9 +26,9 @@ struct Compiled {
   std::vector<CompiledCluster> clusters;  // in the order of spec->clusters
 };
 
-// Compiles a spec that config::parse() has let through. What compares equal to a part of the same name in `previous` (may be
-// null) is that same object. Linear in the size of the spec. Fails only where an address can't be one for the kernel (a
-// unix path that is too long). Any thread.
+// Compiles a spec that config::parse() has let through. What compares equal to a part of the same name in `previous`
+// (may be null) is that same object. Linear in the size of the spec. Fails only where an address can't be one for the
+// kernel (a unix path that is too long). Any thread.
 Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec, const Compiled* previous);
 
 // The socket address of a listener or of a backend whose host is an IP address; nothing for a name.

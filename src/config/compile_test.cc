@@ -145,7 +145,8 @@ clusters: []
 routes:
   - {name: two, match: {path: /2}, respond: {status: 200}}
   - {name: one, match: {path: /1}, respond: {status: 200}}
-)", first.get());
+)",
+                               first.get());
   EXPECT_EQ(first->routes[0], second->routes[1]);
   EXPECT_EQ(first->routes[1], second->routes[0]);
   EXPECT_NE(first->route_table, second->route_table);

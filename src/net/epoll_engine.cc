@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +19,16 @@
 
 namespace weir {
 namespace {
+
+// libc's recv() and send() are points where a thread can be cancelled, and pay for it with two locked instructions each time
+// in a process with threads. Nobody cancels threads here.
+ssize_t raw_recv(int socket, void* into, std::size_t size) {
+  return ::syscall(SYS_recvfrom, socket, into, size, 0, nullptr, nullptr);
+}
+
+ssize_t raw_send(int socket, const void* from, std::size_t size, int flags) {
+  return ::syscall(SYS_sendto, socket, from, size, flags, nullptr, 0);
+}
 
 constexpr std::uint64_t kWakeEvent = UINT64_MAX;
 
@@ -182,13 +193,13 @@ int EpollEngine::connect_error(SocketId socket) {
 }
 
 IoResult EpollEngine::read(SocketId socket, std::span<char> into) {
-  return read_result(retry([&] { return ::recv(socket, into.data(), into.size(), 0); }));
+  return read_result(retry([&] { return raw_recv(socket, into.data(), into.size()); }));
 }
 
 IoResult EpollEngine::write(SocketId socket, std::span<const iovec> from, bool more) {
   const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
   if (from.size() == 1) {
-    return write_result(retry([&] { return ::send(socket, from[0].iov_base, from[0].iov_len, flags); }));
+    return write_result(retry([&] { return raw_send(socket, from[0].iov_base, from[0].iov_len, flags); }));
   }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(from.data());

@@ -15,7 +15,9 @@ namespace weir {
 // One end of a connection, for tests that say byte for byte what the peer does. Reads all that comes, unless paused.
 class RawPeer final : public ReadinessHandler {
  public:
-  RawPeer(Engine& engine, SocketId socket) : engine_(engine), socket_(socket) { open_ = engine_.watch(socket_, *this).has_value(); }
+  RawPeer(Engine& engine, SocketId socket) : engine_(engine), socket_(socket) {
+    open_ = engine_.watch(socket_, *this).has_value();
+  }
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;
   ~RawPeer() { close(); }

@@ -1,16 +1,27 @@
 #include "proxy/acceptor.h"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <span>
 #include <string_view>
 
 namespace weir::proxy {
 
 namespace {
 
-// What a connection over the limit is told. No date and no request id: this must cost next to nothing.
-constexpr std::string_view kOverloaded =
-    "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 11\r\nconnection: close\r\n\r\n"
-    "overloaded\n";
+// What a connection over the limit is told: made on the stack, written once.
+std::string_view overloaded_reply(WorkerContext& context, std::span<char> room) {
+  std::array<char, RequestIds::kSize> id;
+  context.request_ids.write(id.data());
+  const auto end = fmt::format_to_n(room.data(), static_cast<std::ptrdiff_t>(room.size()),
+                                    "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\n"
+                                    "content-length: 15\r\ndate: {}\r\nx-request-id: {}\r\nconnection: close\r\n\r\n"
+                                    "503 overloaded\n",
+                                    context.date.at(context.loop.wall_now()),
+                                    std::string_view(id.data(), id.size()));
+  return {room.data(), end.out};
+}
 
 }  // namespace
 
@@ -153,7 +164,8 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     settings.shared.connections().fetch_sub(1, std::memory_order_relaxed);
     context.environment.board->remove(context.environment.index);
     listener->refused("overloaded").add(1);
-    return refused.add(socket, kOverloaded);
+    std::array<char, 256> reply;
+    return refused.add(socket, overloaded_reply(context, reply));
   }
   const bool draining = context.draining || listener->draining;
   Http1Downstream* connection = context.connections.make(context, std::move(listener), peer);

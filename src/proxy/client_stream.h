@@ -35,15 +35,17 @@ class ClientStream {
   virtual void resume_request() = 0;
   virtual void start_tunnel() = 0;
 
-  // For splicing, a socket of its own whose body bytes go through as they are; else kNoSocket.
-  virtual SocketId splice_socket() const = 0;
+  // For splicing: the client's own socket, if the request's body comes from it, or the response's body goes to it, as it is;
+  // else kNoSocket.
+  virtual SocketId splice_source() const = 0;
+  virtual SocketId splice_sink() const = 0;
   virtual Flushable& flusher() = 0;
   // The response's body comes from `relay`, pumped when the output is written. Null ends it.
   virtual void pump_response_from(SpliceRelay* relay) = 0;
   // The relay that the stream gave for the request's body has taken `taken` bytes and reads no more.
   virtual void end_diversion(std::uint64_t taken) = 0;
-  // Body bytes of the request were moved by the relay: progress, as reading is.
-  virtual void request_moved(std::size_t bytes) = 0;
+  // Body bytes of the request were moved by the relay: progress, as reading is. `held_back`: the rest waits for the backend.
+  virtual void request_moved(std::size_t bytes, bool held_back) = 0;
 
  protected:
   ~ClientStream() = default;

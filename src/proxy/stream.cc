@@ -99,7 +99,7 @@ void Stream::on_request_body(std::string_view data) {
     return break_off(ReplyReason::body_too_large);
   }
   touch();
-  if (response_ == ResponsePhase::done) return;
+  if (response_ == ResponsePhase::done && !tunnel_) return;
   if (keep_replay_ && replay_complete_ && response_ == ResponsePhase::waiting &&
       replay_.size() + data.size() <= kReplayBytes) {
     replay_.append(data);
@@ -122,8 +122,8 @@ void Stream::on_request_body(std::string_view data) {
 void Stream::on_request_end() {
   request_phase_ = RequestPhase::done;
   if (finished_) return;
+  if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
   if (upstream_ != nullptr) {
-    if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
     upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
   }
   if (tunnel_) {

@@ -74,7 +74,8 @@ void Stream::send_request() {
   if (request_phase_ == RequestPhase::done) {
     upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
   }
-  if (request_paused_ && upstream_->unsent() <= UpstreamStream::kLowWatermark) on_request_writable();
+  // Above the high watermark the stream tells when it has gone down.
+  if (request_paused_ && upstream_->unsent() <= UpstreamStream::kHighWatermark) on_request_writable();
 }
 
 void Stream::on_lease(UpstreamStream& stream) {
@@ -207,8 +208,8 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
   if (request_.body != BodyKind::length || (keep_replay_ && replay_complete_ && request_bytes_ < kReplayBytes)) {
     return nullptr;
   }
-  if (client_->splice_socket() == kNoSocket || upstream_->splice_socket() == kNoSocket) return nullptr;
-  if (!request_relay_.start(client_->splice_socket(), upstream_->splice_socket(), upstream_->flusher(), remaining)) {
+  if (client_->splice_source() == kNoSocket || upstream_->splice_socket() == kNoSocket) return nullptr;
+  if (!request_relay_.start(client_->splice_source(), upstream_->splice_socket(), upstream_->flusher(), remaining)) {
     return nullptr;
   }
   replay_complete_ = false;
@@ -218,10 +219,8 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
 
 void Stream::on_request_pumped(SpliceRelay::Pumped pumped) {
   request_bytes_ += pumped.bytes;
-  if (pumped.bytes > 0) {
-    client_->request_moved(pumped.bytes);
-    touch();
-  }
+  client_->request_moved(pumped.bytes, request_held_back());
+  if (pumped.bytes > 0) touch();
   using Outcome = SpliceRelay::Outcome;
   if (pumped.outcome == Outcome::waiting || pumped.outcome == Outcome::unfinished) return;
   if (upstream_ != nullptr) upstream_->pump_request_from(nullptr);

@@ -80,9 +80,9 @@ void Stream::on_response_writable() {
 }
 
 SpliceRelay* Stream::splice_response(std::uint64_t remaining) {
-  if (tunnel_ || response_ != ResponsePhase::body || client_->splice_socket() == kNoSocket) return nullptr;
+  if (tunnel_ || response_ != ResponsePhase::body || client_->splice_sink() == kNoSocket) return nullptr;
   if (route_->route->filters.wants(filters::Step::response_body)) return nullptr;
-  if (!response_relay_.start(upstream_->splice_socket(), client_->splice_socket(), client_->flusher(), remaining)) {
+  if (!response_relay_.start(upstream_->splice_socket(), client_->splice_sink(), client_->flusher(), remaining)) {
     return nullptr;
   }
   client_->pump_response_from(&response_relay_);
@@ -113,16 +113,15 @@ void Stream::reply(ReplyReason reason) {
     client_->close_after();
   }
   const std::string_view text = to_string(reason);
-  char* body = arena_.allocate(text.size() + 1);
-  std::copy(text.begin(), text.end(), body);
-  body[text.size()] = '\n';
+  char* body = arena_.allocate(text.size() + 5);
+  const char* end = fmt::format_to(body, "{} {}\n", status_of(reason), text);
   http::ResponseHead head(arena_);
   head.status = status_of(reason);
   head.fields.add("content-type", "text/plain", FieldId::content_type);
   if (reason == ReplyReason::connect_not_allowed) {
     head.fields.add("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH", FieldId::other);
   }
-  reply_with(head, {body, text.size() + 1});
+  reply_with(head, {body, static_cast<std::size_t>(end - body)});
 }
 
 void Stream::redirect_or_respond() {

@@ -58,6 +58,7 @@ struct Worker::Parts final : private TimerHandler {
         removal_timer(static_cast<TimerHandler&>(*this)) {}
 
   void on_timer(Timer& timer) override;
+  void take_sockets(const std::vector<ListenerSocket>& sockets);
   void drain_removed_listeners(Duration drain_timeout);
   template <typename Which>
   void cut(Which&& which);
@@ -102,13 +103,42 @@ void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<Listene
     const auto& log = i < snapshot->access_logs.size() ? snapshot->access_logs[i] : nullptr;
     listener->set_access_log(log, static_cast<std::uint32_t>(context.environment.index));
   }
-  for (const ListenerSocket& given : sockets) {
-    auto* acceptor =
-        new Acceptor(context, parts_->refused, context.routes.listener(given.listener), given.socket);
-    parts_->acceptors.push_back(acceptor);
-    if (!acceptor->start()) acceptor->close();
-  }
+  parts_->take_sockets(sockets);
   parts_->drain_removed_listeners(drain_timeout);
+}
+
+void Worker::Parts::take_sockets(const std::vector<ListenerSocket>& sockets) {
+  // All are found before any gets its new name: two listeners may change places.
+  std::vector<Acceptor*> moved(sockets.size(), nullptr);
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    if (sockets[i].moved_from.empty()) continue;
+    const auto found = std::find_if(acceptors.begin(), acceptors.end(), [&](Acceptor* acceptor) {
+      return acceptor->listener().settings->name == sockets[i].moved_from;
+    });
+    if (found == acceptors.end()) continue;
+    moved[i] = *found;
+    acceptors.erase(found);
+  }
+  // A listener that has another address now: the old one has served its time.
+  std::erase_if(acceptors, [&](Acceptor* acceptor) {
+    const std::string& name = acceptor->listener().settings->name;
+    const bool replaced = std::any_of(sockets.begin(), sockets.end(),
+                                      [&](const ListenerSocket& given) { return given.listener == name; });
+    if (!replaced) return false;
+    acceptor->finish();
+    acceptor->release();
+    return true;
+  });
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    LocalRef<ListenerRuntime> listener = context.routes.listener(sockets[i].listener);
+    if (moved[i] != nullptr) {
+      moved[i]->set_listener(std::move(listener));
+      acceptors.push_back(moved[i]);
+    } else if (sockets[i].socket != kNoSocket) {
+      acceptors.push_back(new Acceptor(context, refused, std::move(listener), sockets[i].socket));
+      if (!acceptors.back()->start()) acceptors.back()->close();
+    }
+  }
 }
 
 void Worker::Parts::drain_removed_listeners(Duration drain_timeout) {

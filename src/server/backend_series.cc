@@ -25,8 +25,11 @@ void BackendSeriesTable::sweep() {
         key = key_of(std::string(series.label(0)), std::string(series.label(1)));
         break;
       case Family::kHealthyBackends:
-      case Family::kTotalBackends: key = key_of(std::string(series.label(0)), {}); break;
-      default: return false;
+      case Family::kTotalBackends:
+        key = key_of(std::string(series.label(0)), {});
+        break;
+      default:
+        return false;
     }
     const auto found = holders_.find(key);
     return found == holders_.end() || found->second == 0;
@@ -43,7 +46,9 @@ BackendSeries::BackendSeries(BackendSeriesTable& table, const std::string& clust
   set_healthy(healthy);
 }
 
-BackendSeries::~BackendSeries() { table_.drop(key_); }
+BackendSeries::~BackendSeries() {
+  table_.drop(key_);
+}
 
 ClusterSeries::ClusterSeries(BackendSeriesTable& table, const std::string& cluster)
     : table_(table),
@@ -53,7 +58,9 @@ ClusterSeries::ClusterSeries(BackendSeriesTable& table, const std::string& clust
   table_.hold(key_);
 }
 
-ClusterSeries::~ClusterSeries() { table_.drop(key_); }
+ClusterSeries::~ClusterSeries() {
+  table_.drop(key_);
+}
 
 void ClusterSeries::set(std::size_t healthy, std::size_t total) {
   healthy_->set(static_cast<std::int64_t>(healthy));

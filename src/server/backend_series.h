@@ -9,9 +9,9 @@ namespace weir::server {
 
 class BackendSeries;
 
-// The control thread's series that come and go with backends. One whose last holder has gone is removed at the next sweep(),
-// so that a rename or a reload that keeps a name keeps its series. Control thread; outlived by the store, outlives its
-// holders.
+// The control thread's series that come and go with backends. One whose last holder has gone is removed at the next
+// sweep(), so that a rename or a reload that keeps a name keeps its series. Control thread; outlived by the store,
+// outlives its holders.
 class BackendSeriesTable {
  public:
   explicit BackendSeriesTable(observe::MetricStore& store) : store_(store) {}

@@ -43,7 +43,8 @@ Result<void> ControlPlane::start(CompiledPtr initial, std::vector<WorkerHandle> 
     admin::AdminSettings settings{.address = address.value_or(SocketAddress{}), .token = std::nullopt};
     if (!admin->token.empty()) settings.token = admin->token;
     admin_ = std::make_unique<admin::AdminServer>(loop_, view(), std::move(settings));
-    const auto inherited = environment_.take_inherited && address ? environment_.take_inherited(*address) : std::nullopt;
+    const auto inherited =
+        environment_.take_inherited && address ? environment_.take_inherited(*address) : std::nullopt;
     if (auto started = admin_->start(inherited); !started) {
       admin_.reset();
       listeners_.abandon(*plan);
@@ -74,7 +75,9 @@ void ControlPlane::terminate() {
   lifecycle_.terminate(current_->spec->drain_delay, current_->spec->drain_timeout);
 }
 
-void ControlPlane::interrupt() { lifecycle_.interrupt(); }
+void ControlPlane::interrupt() {
+  lifecycle_.interrupt();
+}
 
 void ControlPlane::reopen_logs() {
   logger_.info(loop_.wall_now(), "logs are opened anew", {{"reason", "USR1"}});
@@ -82,7 +85,8 @@ void ControlPlane::reopen_logs() {
 }
 
 void ControlPlane::upgrade() {
-  logger_.warn(loop_.wall_now(), "ignored: the binary can't be upgraded while it runs", {{"reason", "USR2: not supported yet"}});
+  logger_.warn(loop_.wall_now(), "ignored: the binary can't be upgraded while it runs",
+               {{"reason", "USR2: not supported yet"}});
 }
 
 std::optional<SocketAddress> ControlPlane::admin_address() const {

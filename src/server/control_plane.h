@@ -57,8 +57,9 @@ struct ControlEnvironment {
   BuildInfo build;
 };
 
-// The brain of the control thread: brings configurations into force, knows the clusters, serves the admin port, and ends the
-// process. Without threads of its own, so that all of it runs in simulation. Everything is called on the control loop.
+// The brain of the control thread: brings configurations into force, knows the clusters, serves the admin port, and
+// ends the process. Without threads of its own, so that all of it runs in simulation. Everything is called on the
+// control loop.
 class ControlPlane final : private admin::ControlView, private DirectoryObserver, private WorkerReports {
  public:
   explicit ControlPlane(ControlEnvironment environment);
@@ -74,11 +75,11 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
   Result<void> start(std::shared_ptr<const config::Compiled> initial, std::vector<WorkerHandle> workers);
 
   // What the signals ask for.
-  void hang_up();     // HUP: reload
-  void terminate();   // TERM
-  void interrupt();   // INT
+  void hang_up();      // HUP: reload
+  void terminate();    // TERM
+  void interrupt();    // INT
   void reopen_logs();  // USR1
-  void upgrade();     // USR2
+  void upgrade();      // USR2
 
   // Read-only views; also for tests.
   admin::ControlView& view() { return *this; }
@@ -104,8 +105,7 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
                    Done<admin::Change<admin::BackendView>> done) override;
   void patch_backend(const std::string& cluster, const std::string& backend, admin::BackendPatch patch,
                      Done<admin::Change<admin::BackendView>> done) override;
-  void remove_backend(const std::string& cluster, const std::string& backend,
-                      Done<admin::Change<void>> done) override;
+  void remove_backend(const std::string& cluster, const std::string& backend, Done<admin::Change<void>> done) override;
 
   // DirectoryObserver
   void on_members_changed(const std::string& cluster, std::shared_ptr<const Membership> members) override;

@@ -80,8 +80,7 @@ std::string ControlPlane::why_not(const config::Spec& next) const {
   return {};
 }
 
-void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan,
-                                    AccessLogList logs) {
+void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, AccessLogList logs) {
   const bool first = starting();
   if (environment_.configure_log && !first && current_->spec->log != compiled->spec->log) {
     environment_.configure_log(compiled->spec->log);

@@ -83,7 +83,9 @@ void add_activity(std::vector<admin::ClusterView>& views, const std::vector<Acti
   }
 }
 
-Activity activity_of(proxy::Worker& worker) { return worker.activity(); }
+Activity activity_of(proxy::Worker& worker) {
+  return worker.activity();
+}
 
 }  // namespace
 
@@ -110,11 +112,11 @@ admin::ReadyView ControlPlane::ready() {
 }
 
 void ControlPlane::clusters(Done<std::vector<admin::ClusterView>> done) {
-  workers_.ask_all(activity_of, [views = directory_.views(), done = std::move(done)](
-                                    const std::vector<Activity>& answers) mutable {
-    add_activity(views, answers);
-    done(std::move(views));
-  });
+  workers_.ask_all(activity_of,
+                   [views = directory_.views(), done = std::move(done)](const std::vector<Activity>& answers) mutable {
+                     add_activity(views, answers);
+                     done(std::move(views));
+                   });
 }
 
 std::shared_ptr<const std::string> ControlPlane::routes_json() {
@@ -160,8 +162,8 @@ void ControlPlane::patch_backend(const std::string& cluster, const std::string& 
   if (auto error = unchangeable()) return done(std::unexpected(std::move(*error)));
   auto changed = directory_.patch_backend(cluster, backend, patch);
   if (!changed) return done(std::move(changed));
-  workers_.ask_all(activity_of, [cluster, view = std::move(*changed), done = std::move(done)](
-                                    const std::vector<Activity>& answers) mutable {
+  workers_.ask_all(activity_of, [cluster, view = std::move(*changed),
+                                 done = std::move(done)](const std::vector<Activity>& answers) mutable {
     std::vector<admin::ClusterView> views{{.name = cluster, .balance = {}, .backends = {std::move(view)}}};
     add_activity(views, answers);
     done(std::move(views.front().backends.front()));

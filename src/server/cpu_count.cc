@@ -107,7 +107,8 @@ std::optional<std::size_t> cgroup_cores(const ReadFile& read) {
     if (controllers.empty()) {
       lower(least, least_up_to_root("/sys/fs/cgroup", path, [&](const std::string& at) { return read_v2(read, at); }));
     } else if (names_cpu(controllers)) {
-      lower(least, least_up_to_root("/sys/fs/cgroup/cpu", path, [&](const std::string& at) { return read_v1(read, at); }));
+      lower(least,
+            least_up_to_root("/sys/fs/cgroup/cpu", path, [&](const std::string& at) { return read_v1(read, at); }));
     }
   }
   return least;

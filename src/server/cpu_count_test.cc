@@ -15,7 +15,9 @@ ReadFile files(std::map<std::string, std::string> contents) {
   };
 }
 
-TEST(CpuCount, NoGroupMeansNoLimit) { EXPECT_EQ(cgroup_cores(files({})), std::nullopt); }
+TEST(CpuCount, NoGroupMeansNoLimit) {
+  EXPECT_EQ(cgroup_cores(files({})), std::nullopt);
+}
 
 TEST(CpuCount, Version2TakesTheLowestOnTheWayUp) {
   EXPECT_EQ(cgroup_cores(files({{"/proc/self/cgroup", "0::/a/b\n"},
@@ -55,7 +57,9 @@ TEST(CpuCount, AutomaticIsTheSmallerAndAtLeastOne) {
   EXPECT_EQ(automatic_workers(0, std::nullopt), 1);
 }
 
-TEST(CpuCount, ThisProcessRunsSomewhere) { EXPECT_FALSE(allowed_cores().empty()); }
+TEST(CpuCount, ThisProcessRunsSomewhere) {
+  EXPECT_FALSE(allowed_cores().empty());
+}
 
 }  // namespace
 }  // namespace weir::server

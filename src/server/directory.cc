@@ -10,14 +10,18 @@ namespace {
 // Beyond so many changes of one turn the whole membership is told: the workers then rebuild once.
 constexpr std::size_t kSingleChangesMax = 8;
 
-std::string identity_of(const std::string& name, const std::string& url) { return name + '\0' + url; }
+std::string identity_of(const std::string& name, const std::string& url) {
+  return name + '\0' + url;
+}
 
 }  // namespace
 
 ClusterDirectory::ClusterDirectory(const Environment& environment)
     : environment_(environment), series_(environment.metrics), publish_timer_(*this) {}
 
-ClusterDirectory::~ClusterDirectory() { clusters_.clear(); }
+ClusterDirectory::~ClusterDirectory() {
+  clusters_.clear();
+}
 
 void ClusterDirectory::apply(const config::Compiled& compiled) {
   applying_ = true;
@@ -65,20 +69,19 @@ void ClusterDirectory::update_backends(Cluster& cluster, const config::ClusterSp
 }
 
 std::unique_ptr<BackendEntry> ClusterDirectory::make_entry(Cluster& cluster, const config::BackendSpec& spec) {
-  return std::make_unique<BackendEntry>(
-      BackendEntry::Environment{.loop = environment_.loop,
-                                .resolver = environment_.resolver,
-                                .logger = environment_.logger,
-                                .series = series_,
-                                .owner = *this,
-                                .cluster = cluster.name},
-      spec, cluster.dns);
+  return std::make_unique<BackendEntry>(BackendEntry::Environment{.loop = environment_.loop,
+                                                                  .resolver = environment_.resolver,
+                                                                  .logger = environment_.logger,
+                                                                  .series = series_,
+                                                                  .owner = *this,
+                                                                  .cluster = cluster.name},
+                                        spec, cluster.dns);
 }
 
 void ClusterDirectory::start_checks(Cluster& cluster) {
-  const Duration spread =
-      cluster.health_check ? health::first_probe_spread(cluster.backends.size(), cluster.health_check->interval)
-                           : Duration::zero();
+  const Duration spread = cluster.health_check
+                              ? health::first_probe_spread(cluster.backends.size(), cluster.health_check->interval)
+                              : Duration::zero();
   for (auto& entry : cluster.backends) entry->check_with(cluster.health_check, spread);
 }
 

@@ -31,8 +31,8 @@ class DirectoryObserver {
   ~DirectoryObserver() = default;
 };
 
-// Who is in the clusters: configuration, name look-ups, health checks and admin changes together. Changes of one turn are
-// gathered and told at its end. Control thread.
+// Who is in the clusters: configuration, name look-ups, health checks and admin changes together. Changes of one turn
+// are gathered and told at its end. Control thread.
 class ClusterDirectory final : private EntryOwner, private TimerHandler {
  public:
   // All of these outlive the directory.
@@ -48,8 +48,8 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
   ~ClusterDirectory();
 
   // Brings a configuration into force. Whatever it has in common with the one before stays: Backend objects, health,
-  // addresses of names. Changes made by the admin API are forgotten. Nothing of it is told to the observer: memberships()
-  // has it.
+  // addresses of names. Changes made by the admin API are forgotten. Nothing of it is told to the observer:
+  // memberships() has it.
   void apply(const config::Compiled& compiled);
 
   // In the order of the configuration.

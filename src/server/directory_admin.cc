@@ -45,8 +45,8 @@ std::vector<admin::ClusterView> ClusterDirectory::views() const {
   std::vector<admin::ClusterView> result;
   result.reserve(clusters_.size());
   for (const auto& cluster : clusters_) {
-    admin::ClusterView view{.name = cluster->name, .balance = std::string(config::to_string(cluster->balance)),
-                            .backends = {}};
+    admin::ClusterView view{
+        .name = cluster->name, .balance = std::string(config::to_string(cluster->balance)), .backends = {}};
     for (const auto& entry : cluster->backends) {
       if (entry->addresses().empty()) view.backends.push_back(entry->view(nullptr));
       for (const auto& address : entry->addresses()) view.backends.push_back(entry->view(address.get()));

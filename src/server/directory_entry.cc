@@ -14,7 +14,9 @@ BackendAddress::BackendAddress(BackendEntry& entry, std::shared_ptr<Backend> bac
   series_ = std::make_unique<BackendSeries>(around.series, around.cluster, backend_->name(), true);
 }
 
-BackendAddress::~BackendAddress() { entry_.environment().owner.on_address_gone(*this); }
+BackendAddress::~BackendAddress() {
+  entry_.environment().owner.on_address_gone(*this);
+}
 
 void BackendAddress::rename(const std::string& name) {
   if (name == backend_->name()) return;
@@ -54,7 +56,9 @@ void BackendAddress::on_health_changed(health::HealthCheck&, bool healthy, std::
   around.owner.on_entry_health(entry_, *this);
 }
 
-void BackendAddress::on_answered_once(health::HealthCheck&) { entry_.environment().owner.on_entry_answered(entry_); }
+void BackendAddress::on_answered_once(health::HealthCheck&) {
+  entry_.environment().owner.on_entry_answered(entry_);
+}
 
 BackendEntry::BackendEntry(const Environment& environment, const config::BackendSpec& spec, const config::DnsSpec& dns)
     : environment_(environment), spec_(spec), url_(config::url_of(spec)), weight_(spec.weight) {
@@ -173,15 +177,15 @@ void BackendEntry::set_addresses(const std::vector<SocketAddress>& wanted) {
   unresolved_.reset();
 }
 
-void BackendEntry::on_lookup_answered() { environment_.owner.on_entry_answered(*this); }
+void BackendEntry::on_lookup_answered() {
+  environment_.owner.on_entry_answered(*this);
+}
 
 void BackendEntry::on_lookup_failed(std::string_view reason) {
-  environment_.logger.warn(environment_.loop.wall_now(),
-                           addresses_.empty() ? "name has no address yet" : "look-up failed, the last addresses stay",
-                           {{"cluster", environment_.cluster},
-                            {"backend", spec_.name},
-                            {"name", spec_.address.host},
-                            {"reason", reason}});
+  environment_.logger.warn(
+      environment_.loop.wall_now(),
+      addresses_.empty() ? "name has no address yet" : "look-up failed, the last addresses stay",
+      {{"cluster", environment_.cluster}, {"backend", spec_.name}, {"name", spec_.address.host}, {"reason", reason}});
 }
 
 }  // namespace weir::server

@@ -14,8 +14,8 @@ class Executor {
   using Job = std::move_only_function<void()>;
 
   virtual ~Executor() = default;
-  // Runs `job` elsewhere, then `done` in the control thread by mail. What has not begun when the executor is destroyed is
-  // destroyed without being run.
+  // Runs `job` elsewhere, then `done` in the control thread by mail. What has not begun when the executor is destroyed
+  // is destroyed without being run.
   virtual void submit(Job job, Job done) = 0;
 };
 

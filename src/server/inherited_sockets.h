@@ -12,8 +12,8 @@ namespace weir::server {
 // thread.
 class InheritedSockets {
  public:
-  // `pid` and `count` are LISTEN_PID and LISTEN_FDS, empty if not set. Sockets that are not meant for this process, or that
-  // can't be used, are left alone.
+  // `pid` and `count` are LISTEN_PID and LISTEN_FDS, empty if not set. Sockets that are not meant for this process, or
+  // that can't be used, are left alone.
   InheritedSockets(EpollEngine& engine, const std::string& pid, const std::string& count);
 
   // Each socket once.

@@ -14,8 +14,9 @@
 
 namespace weir::server {
 
-// Binds the listeners' addresses for the workers: one socket per worker on a TCP address (SO_REUSEPORT), one in all on a unix
-// path (worker 0 hands its connections out). The sockets belong to the workers once commit() was told. Control thread.
+// Binds the listeners' addresses for the workers: one socket per worker on a TCP address (SO_REUSEPORT), one in all on
+// a unix path (worker 0 hands its connections out). The sockets belong to the workers once commit() was told. Control
+// thread.
 class ListenerSet {
  public:
   using Settings = std::shared_ptr<const proxy::ListenerSettings>;
@@ -35,8 +36,8 @@ class ListenerSet {
     std::vector<Bound> bound;
   };
 
-  // Binds what is not bound yet. All or nothing: on an error nothing new stays bound. An address that stays keeps its socket,
-  // also under another listener's name.
+  // Binds what is not bound yet. All or nothing: on an error nothing new stays bound. An address that stays keeps its
+  // socket, also under another listener's name.
   Result<Plan> prepare(std::span<const Settings> listeners);
   // Gives up a plan that was prepared and is not wanted any more.
   void abandon(Plan& plan);

@@ -8,15 +8,20 @@ namespace {
 
 AddressFamily family_of(config::DnsFamily family) {
   switch (family) {
-    case config::DnsFamily::kIpv4: return AddressFamily::ipv4;
-    case config::DnsFamily::kIpv6: return AddressFamily::ipv6;
+    case config::DnsFamily::kIpv4:
+      return AddressFamily::ipv4;
+    case config::DnsFamily::kIpv6:
+      return AddressFamily::ipv6;
     case config::DnsFamily::kAuto:
-    case config::DnsFamily::kAll: break;
+    case config::DnsFamily::kAll:
+      break;
   }
   return AddressFamily::any;
 }
 
-bool is_ipv4(const IpAddress& address) { return address.family == IpAddress::Family::ipv4; }
+bool is_ipv4(const IpAddress& address) {
+  return address.family == IpAddress::Family::ipv4;
+}
 
 // `auto`: the IPv4 addresses where there are any.
 std::vector<IpAddress> chosen(std::vector<IpAddress> found, config::DnsFamily family) {
@@ -32,7 +37,13 @@ std::vector<IpAddress> chosen(std::vector<IpAddress> found, config::DnsFamily fa
 
 NameLookup::NameLookup(EventLoop& loop, Resolver& resolver, std::string name, const config::DnsSpec& settings,
                        NameListener& listener)
-    : loop_(loop), resolver_(resolver), name_(std::move(name)), settings_(settings), listener_(listener), timer_(*this), resolution_(*this) {
+    : loop_(loop),
+      resolver_(resolver),
+      name_(std::move(name)),
+      settings_(settings),
+      listener_(listener),
+      timer_(*this),
+      resolution_(*this) {
   // Not from the constructor: the owner is not complete yet.
   loop_.timers().arm(timer_, loop_.now());
 }
@@ -50,7 +61,9 @@ void NameLookup::update(const config::DnsSpec& settings) {
   if (next < timer_.deadline()) loop_.timers().arm(timer_, next);
 }
 
-void NameLookup::on_timer(Timer&) { resolver_.resolve(resolution_, name_, family_of(settings_.family)); }
+void NameLookup::on_timer(Timer&) {
+  resolver_.resolve(resolution_, name_, family_of(settings_.family));
+}
 
 void NameLookup::on_resolved(Resolution&, Result<ResolvedAddresses> result) {
   if (std::exchange(again_, false)) {

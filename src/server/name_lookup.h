@@ -23,8 +23,8 @@ class NameListener {
   ~NameListener() = default;
 };
 
-// Looks a backend's host name up, at once and then every `refresh`. A failed or empty answer changes nothing. Destroying it
-// cancels what is under way. Control thread.
+// Looks a backend's host name up, at once and then every `refresh`. A failed or empty answer changes nothing.
+// Destroying it cancels what is under way. Control thread.
 class NameLookup final : private TimerHandler, private ResolveHandler {
  public:
   // All outlive it. `name` is in lower case.

@@ -45,10 +45,14 @@ std::string log_path(const config::LogSpec& log) {
 
 observe::LogLevel log_level(const config::LogSpec& log) {
   switch (log.level) {
-    case config::LogLevel::kDebug: return observe::LogLevel::kDebug;
-    case config::LogLevel::kInfo: return observe::LogLevel::kInfo;
-    case config::LogLevel::kWarn: return observe::LogLevel::kWarn;
-    case config::LogLevel::kError: return observe::LogLevel::kError;
+    case config::LogLevel::kDebug:
+      return observe::LogLevel::kDebug;
+    case config::LogLevel::kInfo:
+      return observe::LogLevel::kInfo;
+    case config::LogLevel::kWarn:
+      return observe::LogLevel::kWarn;
+    case config::LogLevel::kError:
+      return observe::LogLevel::kError;
   }
   return observe::LogLevel::kInfo;
 }
@@ -136,10 +140,10 @@ Result<void> Process::open_around() {
 
 Result<void> Process::start() {
   cores_ = allowed_cores();
-  workers_count_ = spec_->workers != 0 ? spec_->workers
-                                       : automatic_workers(cores_.size(), cgroup_cores([](const std::string& path) {
-                                           return read_file(path);
-                                         }));
+  workers_count_ =
+      spec_->workers != 0
+          ? spec_->workers
+          : automatic_workers(cores_.size(), cgroup_cores([](const std::string& path) { return read_file(path); }));
   if (auto opened = open_around(); !opened) return opened;
   auto compiled = config::compile(spec_, nullptr);
   if (!compiled) return std::unexpected(std::move(compiled.error()));
@@ -203,12 +207,18 @@ void Process::configure_log(const config::LogSpec& log) {
 void Process::on_signal(int signal) {
   if (!control_) return;
   switch (signal) {
-    case SIGTERM: return control_->terminate();
-    case SIGINT: return control_->interrupt();
-    case SIGHUP: return control_->hang_up();
-    case SIGUSR1: return control_->reopen_logs();
-    case SIGUSR2: return control_->upgrade();
-    default: return;
+    case SIGTERM:
+      return control_->terminate();
+    case SIGINT:
+      return control_->interrupt();
+    case SIGHUP:
+      return control_->hang_up();
+    case SIGUSR1:
+      return control_->reopen_logs();
+    case SIGUSR2:
+      return control_->upgrade();
+    default:
+      return;
   }
 }
 

@@ -8,8 +8,8 @@
 
 namespace weir::server {
 
-// Tells the service manager (systemd's sd_notify protocol) what state the process is in. Costs nothing when nobody asked for
-// it. Control thread.
+// Tells the service manager (systemd's sd_notify protocol) what state the process is in. Costs nothing when nobody
+// asked for it. Control thread.
 class ServiceManager {
  public:
   using Send = std::function<void(std::string_view message)>;

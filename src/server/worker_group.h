@@ -41,9 +41,9 @@ class WorkerGroup {
     for (std::size_t i = 0; i < workers_.size(); ++i) tell(i, do_it);
   }
 
-  // Calls question(proxy::Worker&) -> Answer in the thread of each worker but `except`, and done(std::vector<Answer>) on the
-  // control loop when all have answered, in the order of the workers. With nobody to ask, done() is called before this
-  // returns.
+  // Calls question(proxy::Worker&) -> Answer in the thread of each worker but `except`, and done(std::vector<Answer>)
+  // on the control loop when all have answered, in the order of the workers. With nobody to ask, done() is called
+  // before this returns.
   template <typename Question, typename Done>
   void ask_all(const Question& question, Done done, std::optional<std::size_t> except = std::nullopt) {
     using Answer = std::invoke_result_t<const Question&, proxy::Worker&>;

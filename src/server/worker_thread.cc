@@ -33,9 +33,8 @@ proxy::WorkerEnvironment WorkerThread::environment() {
   environment.hand_over = [this](std::size_t to, const std::string& listener, SocketId socket, IpAddress peer,
                                  std::uint16_t port) {
     const WorkerHandle& other = shared_.handles[to];
-    other.loop->post([worker = other.worker, listener, socket, peer, port] {
-      worker->take_over(listener, socket, peer, port);
-    });
+    other.loop->post(
+        [worker = other.worker, listener, socket, peer, port] { worker->take_over(listener, socket, peer, port); });
   };
   environment.accept_paused = [this](const std::string& listener) {
     shared_.logger.warn(loop_->wall_now(), "accepting pauses",

@@ -30,7 +30,8 @@ struct WorkersShared {
   std::latch gone;                    // each has destroyed its Worker: nobody writes to another's loop any more
 };
 
-// A real worker: a pinned thread with its engine, loop and Worker, all made in that thread so that their memory is near it.
+// A real worker: a pinned thread with its engine, loop and Worker, all made in that thread so that their memory is near
+// it.
 class WorkerThread {
  public:
   // Starts the thread and waits until the worker is there. `events` outlives it.

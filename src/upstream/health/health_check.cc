@@ -8,21 +8,26 @@ namespace weir::health {
 namespace {
 
 constexpr std::size_t kFirstProbesPerS = 2000;
-// After a refusal the backend is probed about every second this often, then at its interval: a restart is noticed at once,
-// and thousands of dead backends don't keep the control thread busy.
+// After a refusal the backend is probed about every second this often, then at its interval: a restart is noticed at
+// once, and thousands of dead backends don't keep the control thread busy.
 constexpr std::uint32_t kQuickProbes = 15;
 
 }  // namespace
 
 Duration first_probe_spread(std::size_t backends, Duration interval) {
-  const Duration spread = std::chrono::nanoseconds(backends * (std::chrono::nanoseconds(1s).count() / kFirstProbesPerS));
+  const Duration spread =
+      std::chrono::nanoseconds(backends * (std::chrono::nanoseconds(1s).count() / kFirstProbesPerS));
   return std::min(spread, interval);
 }
 
 HealthCheck::HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings, SocketAddress address,
                          std::string own_host, HealthListener& listener)
-    : loop_(loop), settings_(std::move(settings)), address_(std::move(address)), own_host_(std::move(own_host)),
-      listener_(listener), timer_(*this) {}
+    : loop_(loop),
+      settings_(std::move(settings)),
+      address_(std::move(address)),
+      own_host_(std::move(own_host)),
+      listener_(listener),
+      timer_(*this) {}
 
 void HealthCheck::start(Duration spread) {
   const auto span = static_cast<std::uint64_t>(std::max<Duration::rep>(spread.count(), 0));
@@ -50,7 +55,8 @@ void HealthCheck::update_settings(std::shared_ptr<const HealthCheckSettings> set
     return;
   }
   settings_ = std::move(settings);
-  if (interval_changed) loop_.timers().arm(timer_, std::min(timer_.deadline(), loop_.now() + jittered(settings_->interval)));
+  if (interval_changed)
+    loop_.timers().arm(timer_, std::min(timer_.deadline(), loop_.now() + jittered(settings_->interval)));
 }
 
 void HealthCheck::on_ready(Readiness readiness) {
@@ -101,6 +107,8 @@ Duration HealthCheck::jittered(Duration interval) {
   return interval - interval / 10 + Duration(loop_.rng().between(0, 2 * tenth));
 }
 
-Duration HealthCheck::soon() { return Duration(loop_.rng().between(400'000'000, 900'000'000)); }
+Duration HealthCheck::soon() {
+  return Duration(loop_.rng().between(400'000'000, 900'000'000));
+}
 
 }  // namespace weir::health

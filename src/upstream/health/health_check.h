@@ -27,16 +27,16 @@ class HealthListener {
   ~HealthListener() = default;
 };
 
-// How much time the first probes of `backends` checks are spread over: at once for a few, at most 2,000 a second for many,
-// but never more than the interval.
+// How much time the first probes of `backends` checks are spread over: at once for a few, at most 2,000 a second for
+// many, but never more than the interval.
 Duration first_probe_spread(std::size_t backends, Duration interval);
 
-// The active check of one backend, on the control loop. Waiting costs one timer and no descriptor or buffer. Destroying it
-// cancels what runs. One thread.
+// The active check of one backend, on the control loop. Waiting costs one timer and no descriptor or buffer. Destroying
+// it cancels what runs. One thread.
 class HealthCheck final : private ReadinessHandler, private TimerHandler {
  public:
-  // `listener` and `loop` outlive the check. `own_host` is the backend's host:port as its url has it, for the Host field;
-  // "localhost" for a unix socket.
+  // `listener` and `loop` outlive the check. `own_host` is the backend's host:port as its url has it, for the Host
+  // field; "localhost" for a unix socket.
   HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings, SocketAddress address,
               std::string own_host, HealthListener& listener);
   HealthCheck(const HealthCheck&) = delete;

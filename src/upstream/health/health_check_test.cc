@@ -188,8 +188,10 @@ INSTANTIATE_TEST_SUITE_P(
                     BadAnswer{"silence", "", false, "timeout: waiting for the answer"},
                     BadAnswer{"close", "", true, "closed before it answered"},
                     BadAnswer{"half_a_head", "HTTP/1.1 200 OK\r\ncont", true, "closed before it answered"},
-                    BadAnswer{"half_a_body", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab", true, "closed inside its answer"},
-                    BadAnswer{"stalled_body", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab", false, "timeout: waiting for the end"},
+                    BadAnswer{"half_a_body", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab", true,
+                              "closed inside its answer"},
+                    BadAnswer{"stalled_body", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab", false,
+                              "timeout: waiting for the end"},
                     BadAnswer{"upgrade", "HTTP/1.1 101 Switching Protocols\r\n\r\n", false, ""},
                     BadAnswer{"endless_head", "HTTP/1.1 200 OK\r\nx: " + std::string(100'000, 'x'), false, ""}),
     [](const auto& info) { return info.param.name; });
@@ -209,12 +211,13 @@ TEST_P(HealthCheckGoodAnswer, CountsAsASuccess) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, HealthCheckGoodAnswer,
-    testing::Values(BadAnswer{"interim", "HTTP/1.1 103 Early Hints\r\n\r\n" + std::string(kGood), false, ""},
-                    BadAnswer{"http_1_0_until_close", "HTTP/1.0 200 OK\r\n\r\nfine", true, ""},
-                    BadAnswer{"chunked", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, ""},
-                    BadAnswer{"no_content", "HTTP/1.1 204 No Content\r\n\r\n", false, ""},
-                    BadAnswer{"a_body_over_the_bound",
-                              "HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n" + std::string(200'000, 'x'), false, ""}),
+    testing::Values(
+        BadAnswer{"interim", "HTTP/1.1 103 Early Hints\r\n\r\n" + std::string(kGood), false, ""},
+        BadAnswer{"http_1_0_until_close", "HTTP/1.0 200 OK\r\n\r\nfine", true, ""},
+        BadAnswer{"chunked", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, ""},
+        BadAnswer{"no_content", "HTTP/1.1 204 No Content\r\n\r\n", false, ""},
+        BadAnswer{"a_body_over_the_bound",
+                  "HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n" + std::string(200'000, 'x'), false, ""}),
     [](const auto& info) { return info.param.name; });
 
 TEST_F(HealthCheckTest, ARefusedProbeCountsAtOnceAndOneSuccessRestores) {

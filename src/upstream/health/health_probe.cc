@@ -31,7 +31,12 @@ ProbeResult connect_failure(int error) {
 
 HealthProbe::HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address,
                          std::string_view host)
-    : loop_(loop), settings_(settings), address_(address), host_(host), arena_(loop.buffers()), head_(arena_),
+    : loop_(loop),
+      settings_(settings),
+      address_(address),
+      host_(host),
+      arena_(loop.buffers()),
+      head_(arena_),
       trailers_(arena_) {}
 
 HealthProbe::~HealthProbe() {
@@ -50,7 +55,9 @@ std::optional<ProbeResult> HealthProbe::start(ReadinessHandler& handler) {
 }
 
 std::string_view HealthProbe::waiting_for() const {
-  return phase_ == Phase::connecting ? "connecting" : head_read_ ? "waiting for the end of the answer" : "waiting for the answer";
+  return phase_ == Phase::connecting ? "connecting"
+         : head_read_                ? "waiting for the end of the answer"
+                                     : "waiting for the answer";
 }
 
 std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
@@ -69,8 +76,9 @@ std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
 
 std::optional<ProbeResult> HealthProbe::connected() {
   if (settings_.type == CheckType::tcp) return ProbeResult{Outcome::success, "connected"};
-  unsent_ = fmt::format("GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n",
-                        settings_.path, host_);
+  unsent_ = fmt::format(
+      "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n",
+      settings_.path, host_);
   decoder_.expect(http::Method::get);
   phase_ = Phase::sending;
   return std::nullopt;
@@ -79,7 +87,8 @@ std::optional<ProbeResult> HealthProbe::connected() {
 std::optional<ProbeResult> HealthProbe::send() {
   const iovec piece{unsent_.data(), unsent_.size()};
   const IoResult written = loop_.engine().write(socket_, std::span(&piece, 1), false);
-  if (written.status == IoStatus::failed) return ProbeResult{Outcome::failure, fmt::format("write: {}", std::strerror(written.error))};
+  if (written.status == IoStatus::failed)
+    return ProbeResult{Outcome::failure, fmt::format("write: {}", std::strerror(written.error))};
   unsent_.erase(0, written.bytes);
   if (unsent_.empty()) phase_ = Phase::receiving;
   return std::nullopt;
@@ -100,9 +109,12 @@ std::optional<ProbeResult> HealthProbe::receive() {
           input_ = nullptr;
         }
         return std::nullopt;
-      case IoStatus::failed: return ProbeResult{Outcome::failure, fmt::format("read: {}", std::strerror(read.error))};
-      case IoStatus::end: return ended();
-      case IoStatus::ok: break;
+      case IoStatus::failed:
+        return ProbeResult{Outcome::failure, fmt::format("read: {}", std::strerror(read.error))};
+      case IoStatus::end:
+        return ended();
+      case IoStatus::ok:
+        break;
     }
     input_->end += static_cast<std::uint32_t>(read.bytes);
     if (auto result = decode()) return result;
@@ -134,8 +146,10 @@ std::optional<ProbeResult> HealthProbe::decode() {
         body_bytes_ += step.body.size();
         if (body_bytes_ > kBodyBytesMax) return verdict();
         break;
-      case http1::Event::end: return verdict();
-      case http1::Event::error: return ProbeResult{Outcome::failure, fmt::format("bad answer: {}", step.detail)};
+      case http1::Event::end:
+        return verdict();
+      case http1::Event::error:
+        return ProbeResult{Outcome::failure, fmt::format("bad answer: {}", step.detail)};
     }
   }
 }

@@ -17,12 +17,13 @@ struct ProbeResult {
 };
 
 // One try at one backend: connect and, for HTTP, ask and read the answer. The owner hands in readiness and keeps the
-// deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory for the answer
-// is taken when it comes, not while waiting. One thread.
+// deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory for the
+// answer is taken when it comes, not while waiting. One thread.
 class HealthProbe {
  public:
   // `settings`, `address` and `host` must outlive the probe.
-  HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address, std::string_view host);
+  HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address,
+              std::string_view host);
   HealthProbe(const HealthProbe&) = delete;
   HealthProbe& operator=(const HealthProbe&) = delete;
   ~HealthProbe();

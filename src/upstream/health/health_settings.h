@@ -21,10 +21,10 @@ struct StatusRange {
 // What the configuration says of a cluster's active checks. Immutable; shared by the checks of all its backends.
 struct HealthCheckSettings {
   CheckType type = CheckType::http;
-  std::string path = "/";  // with query; http only
-  std::string host;        // of the Host field; empty: the backend's own host:port
-  Duration interval = 5s;  // from the start of one probe to the start of the next, +-10 %
-  Duration timeout = 2s;   // of one probe, connecting included
+  std::string path = "/";             // with query; http only
+  std::string host;                   // of the Host field; empty: the backend's own host:port
+  Duration interval = 5s;             // from the start of one probe to the start of the next, +-10 %
+  Duration timeout = 2s;              // of one probe, connecting included
   std::uint32_t unhealthy_after = 3;  // failures in a row; at least 1
   std::uint32_t healthy_after = 2;    // successes in a row; at least 1
   std::vector<StatusRange> expect = {StatusRange{}};

@@ -4,10 +4,14 @@ namespace weir::health {
 
 std::string_view to_string(Outcome outcome) {
   switch (outcome) {
-    case Outcome::success: return "success";
-    case Outcome::failure: return "failure";
-    case Outcome::refused: return "refused";
-    case Outcome::inconclusive: return "inconclusive";
+    case Outcome::success:
+      return "success";
+    case Outcome::failure:
+      return "failure";
+    case Outcome::refused:
+      return "refused";
+    case Outcome::inconclusive:
+      return "inconclusive";
   }
   return "";
 }

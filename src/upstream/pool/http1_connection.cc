@@ -11,7 +11,7 @@ using http1::Event;
 
 namespace {
 
-constexpr std::size_t kHeadReadBytes = 4 * 1024;
+constexpr std::size_t kHeadReadBytes = 1024;
 
 }  // namespace
 
@@ -99,7 +99,8 @@ void Http1Connection::send_end(const http::FieldList* trailers) {
 
 void Http1Connection::resume_response() {
   paused_ = false;
-  if (readable_ || peer_gone_ || io_.kept() > 0) io_.loop().mark_ready(*this);
+  // Also with nothing left to read: the end of the message may be all that is still to be told.
+  io_.loop().mark_ready(*this);
 }
 
 void Http1Connection::start_tunnel() {
@@ -203,7 +204,8 @@ void Http1Connection::decode(Transport::Input input) {
     if (input.status != IoStatus::ok && input.status != IoStatus::would_block) peer_gone_ = true;
     return;
   }
-  if (input.status == IoStatus::end || input.status == IoStatus::failed) return on_end_of_input();
+  if (input.status == IoStatus::failed) return fail(UpstreamFailure::reset);
+  if (input.status == IoStatus::end) return on_end_of_input();
   if (readable_ && !tunnel_ && divert()) return response_relay_->source_ready();
   if (readable_ || peer_gone_ || tunnel_) io_.loop().mark_ready(*this);
 }

@@ -1,0 +1,279 @@
+#include "server/control_plane.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/control_fixture.h"
+
+namespace weir::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+using ControlPlaneTest = ControlFixture;
+
+std::string respond(std::string_view address, std::string_view body, std::string_view more = "") {
+  return fmt::format(
+      "listeners: [{{name: web, address: \"{}\"}}]\nadmin: none\nclusters: []\n"
+      "routes: [{{respond: {{status: 200, body: {}}}}}]\n{}",
+      address, body, more);
+}
+
+std::string proxy(std::string_view backends, std::string_view more = "") {
+  return fmt::format(
+      "listeners: [{{name: web, address: \"10.0.0.1:80\"}}]\nadmin: none\n"
+      "clusters: [{{name: app, backends: [{}], retry: {{attempts: 1}}{}}}]\nroutes: [{{cluster: app}}]\n",
+      backends, more);
+}
+
+constexpr std::string_view kTwo = R"({name: a, url: "http://10.1.0.1:80"}, {name: b, url: "http://10.1.0.2:80"})";
+constexpr std::string_view kChecked = ", health_check: {interval: 1s, timeout: 500ms}";
+
+TEST_F(ControlPlaneTest, ServesAfterTheStartAndSaysWhatListensWhere) {
+  ASSERT_TRUE(start(respond("10.0.0.1:0", "one")));
+  EXPECT_EQ(ready(), "ready");
+  ASSERT_EQ(control_->listeners().size(), 1);
+  const SocketAddress address = control_->listeners()[0].actual;
+  EXPECT_NE(address.port, 0);
+  EXPECT_TRUE(logged(fmt::format("listening: web on {}, 2 workers", address.to_string())));
+  EXPECT_THAT(get(address.to_string()), HasSubstr("one"));
+  EXPECT_THAT(told_, ElementsAre("READY=1"));
+  EXPECT_THAT(metrics(), HasSubstr("lb_config_generation 1\n"));
+}
+
+TEST_F(ControlPlaneTest, AnAddressThatIsTakenIsRefusedAtTheStart) {
+  const auto taken = outside_.listen(at("10.0.0.1:80"), {});
+  ASSERT_TRUE(taken.has_value());
+  const auto started = start(respond("10.0.0.1:80", "one"));
+  ASSERT_FALSE(started.has_value());
+  EXPECT_THAT(started.error().message, HasSubstr("listener web: cannot listen on 10.0.0.1:80: Address already in use"));
+}
+
+TEST_F(ControlPlaneTest, ReloadBringsListenersAndRoutesIntoForce) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  EXPECT_EQ(reload(respond("10.0.0.1:81", "two")), 2);
+  EXPECT_THAT(get("10.0.0.1:81"), HasSubstr("two"));
+  EXPECT_EQ(get("10.0.0.1:80"), "");
+  EXPECT_THAT(metrics(), HasSubstr("lb_config_generation 2\n"));
+  // And back, though the workers have only just closed it.
+  EXPECT_EQ(reload(respond("10.0.0.1:80", "three")), 3);
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("three"));
+}
+
+TEST_F(ControlPlaneTest, ABadFileChangesNothingAndSaysWhy) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  const auto result = reload("listeners: [{adress: x}]");
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().kind, admin::ChangeError::Kind::invalid);
+  EXPECT_THAT(result.error().message, HasSubstr("test.yaml:1:14: error: "));
+  EXPECT_THAT(logger_.lines(), testing::Contains(HasSubstr("configuration not reloaded, what runs stays generation=1 "
+                                                           "reason=\"test.yaml:1:1: error: missing key 'clusters'")));
+  EXPECT_EQ(control_->generation(), 1);
+  EXPECT_THAT(metrics(), HasSubstr("lb_config_last_reload_success 0\n"));
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
+  EXPECT_EQ(reload(respond("10.0.0.1:80", "two")), 2);
+  EXPECT_THAT(metrics(), HasSubstr("lb_config_last_reload_success 1\n"));
+}
+
+TEST_F(ControlPlaneTest, AListenerThatCannotBeBoundKeepsEverythingAsItWas) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  const auto taken = outside_.listen(at("10.0.0.1:82"), {});
+  ASSERT_TRUE(taken.has_value());
+  const auto result = reload(
+      "listeners: [{name: new, address: \"10.0.0.1:81\"}, {name: busy, address: \"10.0.0.1:82\"}]\nadmin: none\n"
+      "clusters: []\nroutes: [{respond: {status: 200, body: two}}]\n");
+  ASSERT_FALSE(result.has_value());
+  EXPECT_THAT(result.error().message, HasSubstr("listener busy: cannot listen on 10.0.0.1:82"));
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
+  EXPECT_EQ(get("10.0.0.1:81"), "");
+  // Nothing of the refused one stayed bound.
+  EXPECT_TRUE(outside_.listen(at("10.0.0.1:81"), {}).has_value());
+}
+
+TEST_F(ControlPlaneTest, WorkersAndAdminNeedARestart) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  const auto workers = reload(respond("10.0.0.1:80", "two", "workers: 7\n"));
+  ASSERT_FALSE(workers.has_value());
+  EXPECT_THAT(workers.error().message, HasSubstr("'workers'"));
+  const auto admin =
+      reload("listeners: [{name: web, address: \"10.0.0.1:80\"}]\nclusters: []\nroutes: [{respond: {status: 200}}]\n");
+  ASSERT_FALSE(admin.has_value());
+  EXPECT_THAT(admin.error().message, HasSubstr("'admin'"));
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
+}
+
+TEST_F(ControlPlaneTest, SeveralHangUpsBecomeTwoReloadsAtMost) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  const int before = loads_;
+  for (int i = 0; i < 10; ++i) control_->hang_up();
+  settle();
+  EXPECT_EQ(loads_ - before, 2);
+  EXPECT_EQ(control_->generation(), 3);
+}
+
+TEST_F(ControlPlaneTest, ARenamedListenerKeepsItsSocket) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  std::string renamed = respond("10.0.0.1:80", "two");
+  renamed.replace(renamed.find("name: web"), 9, "name: www");
+  EXPECT_EQ(reload(renamed), 2);
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("two"));
+}
+
+TEST_F(ControlPlaneTest, ReadinessWaitsForEachFirstCheckWhateverItSays) {
+  SimBackend well(outside_, at("10.1.0.1:80"), "a");
+  SimBackend mute(outside_, at("10.1.0.2:80"), "b");
+  mute.set_silent(true);
+  ASSERT_TRUE(start(proxy(kTwo, kChecked)));
+  EXPECT_EQ(ready(), "waiting for the first health checks");
+  run_for(1s);
+  EXPECT_EQ(ready(), "ready");
+}
+
+TEST_F(ControlPlaneTest, ARefusedConnectionCountsAtOnceAndOneSuccessRestores) {
+  auto a = std::make_unique<SimBackend>(outside_, at("10.1.0.1:80"), "from-a");
+  SimBackend b(outside_, at("10.1.0.2:80"), "from-b");
+  ASSERT_TRUE(start(proxy(kTwo, ", health_check: {interval: 60s}")));
+  run_for(1s);
+  EXPECT_THAT(metrics(), HasSubstr("lb_healthy_backends{cluster=\"app\"} 2\n"));
+  a->stop();
+  for (int i = 0; i < 4; ++i) get("10.0.0.1:80", "/", 20ms);
+  EXPECT_TRUE(logged("backend is unhealthy cluster=app backend=a"));
+  EXPECT_THAT(metrics(), HasSubstr("lb_backend_health_status{cluster=\"app\",backend=\"a\"} 0\n"));
+  EXPECT_THAT(metrics(), HasSubstr("lb_healthy_backends{cluster=\"app\"} 1\n"));
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(get("10.0.0.1:80", "/", 20ms), HasSubstr("from-b"));
+  a = std::make_unique<SimBackend>(outside_, at("10.1.0.1:80"), "from-a");
+  run_for(1100ms);
+  EXPECT_TRUE(backends()[0].healthy);
+}
+
+TEST_F(ControlPlaneTest, NamesThatDoNotResolveYetComeLater) {
+  SimBackend backend(outside_, at("10.1.0.1:80"), "from-name");
+  ASSERT_TRUE(start(proxy(R"({url: "http://app.internal:80"})", ", dns: {refresh: 1s}")));
+  EXPECT_EQ(ready(), "ready");
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("no_healthy_backend"));
+  EXPECT_THAT(metrics(), HasSubstr("lb_backend_health_status{cluster=\"app\",backend=\"app.internal:80\"} 0\n"));
+  resolver_.answer("app.internal", {.addresses = {ip("10.1.0.1")}, .ttl = 0s});
+  run_for(1200ms);
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("from-name"));
+  EXPECT_EQ(backends()[0].name, "app.internal:80");
+  // A second address: both are named after their addresses, and a failing look-up changes nothing.
+  resolver_.answer("app.internal", {.addresses = {ip("10.1.0.1"), ip("10.1.0.2")}, .ttl = 0s});
+  run_for(1200ms);
+  ASSERT_EQ(backends().size(), 2);
+  EXPECT_EQ(backends()[0].name, "app.internal:80@10.1.0.1");
+  EXPECT_THAT(metrics(), Not(HasSubstr("backend=\"app.internal:80\"}")));
+  resolver_.answer("app.internal", Error{"no answer", ETIMEDOUT});
+  run_for(5s);
+  EXPECT_EQ(backends().size(), 2);
+  EXPECT_TRUE(logged("look-up failed, the last addresses stay"));
+}
+
+TEST_F(ControlPlaneTest, AdminChangesLastUntilTheNextReload) {
+  SimBackend a(outside_, at("10.1.0.1:80"), "from-a");
+  SimBackend b(outside_, at("10.1.0.2:80"), "from-b");
+  ASSERT_TRUE(start(proxy(kTwo)));
+  std::optional<admin::Change<admin::BackendView>> patched;
+  control_->view().patch_backend("app", "a", {.weight = std::nullopt, .state = admin::BackendState::draining},
+                                 [&](admin::Change<admin::BackendView> change) { patched = std::move(change); });
+  settle();
+  ASSERT_TRUE(patched && patched->has_value());
+  EXPECT_EQ((*patched)->state, admin::BackendState::draining);
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("from-b"));
+  EXPECT_EQ(control_->generation(), 1);
+  ASSERT_TRUE(reload(text_));
+  EXPECT_EQ(backends()[0].state, admin::BackendState::active);
+  std::string all;
+  for (int i = 0; i < 8; ++i) all += get("10.0.0.1:80");
+  EXPECT_THAT(all, HasSubstr("from-a"));
+}
+
+TEST_F(ControlPlaneTest, BackendsAreAddedAndRemovedAtRuntime) {
+  SimBackend c(outside_, at("10.1.0.3:80"), "from-c");
+  ASSERT_TRUE(start(proxy("")));
+  const auto add = [&](admin::NewBackend wanted) {
+    std::optional<admin::Change<admin::BackendView>> result;
+    control_->view().add_backend("app", std::move(wanted),
+                                 [&](admin::Change<admin::BackendView> change) { result = std::move(change); });
+    settle();
+    return *result;
+  };
+  const auto added = add({.name = std::nullopt, .url = "http://10.1.0.3:80", .weight = 1, .max_connections = 5});
+  ASSERT_TRUE(added.has_value());
+  EXPECT_EQ(added->name, "10.1.0.3:80");
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("from-c"));
+  EXPECT_EQ(add({.name = {}, .url = "http://10.1.0.3:80", .weight = 1, .max_connections = {}}).error().kind,
+            admin::ChangeError::Kind::conflict);
+  EXPECT_EQ(add({.name = {}, .url = "ftp://x", .weight = 1, .max_connections = {}}).error().kind,
+            admin::ChangeError::Kind::invalid);
+  std::optional<admin::Change<void>> removed;
+  const auto remove = [&] {
+    control_->view().remove_backend("app", "10.1.0.3:80", [&](admin::Change<void> change) { removed = change; });
+    settle();
+  };
+  remove();
+  EXPECT_TRUE(removed->has_value());
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("no_healthy_backend"));
+  EXPECT_THAT(metrics(), Not(HasSubstr("10.1.0.3:80")));
+  remove();
+  EXPECT_EQ(removed->error().kind, admin::ChangeError::Kind::not_found);
+}
+
+TEST_F(ControlPlaneTest, TerminateSaysNotReadyServesOnDrainsAndStops) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one", "drain_delay: 1s\ndrain_timeout: 5s\n")));
+  control_->terminate();
+  EXPECT_EQ(ready(), "draining");
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
+  EXPECT_FALSE(stopped_);
+  EXPECT_FALSE(reload(text_).has_value());
+  run_for(1s);
+  EXPECT_EQ(get("10.0.0.1:80"), "");
+  EXPECT_TRUE(stopped_);
+  EXPECT_THAT(told_, ElementsAre("READY=1", "STOPPING=1"));
+}
+
+TEST_F(ControlPlaneTest, DrainTimeoutBoundsWhatStillRuns) {
+  SimBackend mute(outside_, at("10.1.0.1:80"), "a");
+  mute.set_silent(true);
+  ASSERT_TRUE(start(proxy(R"({url: "http://10.1.0.1:80"})") + "drain_timeout: 3s\n"));
+  SimPeer& client = connect("10.0.0.1:80");
+  client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  run_for(100ms);
+  control_->terminate();
+  run_for(2s);
+  EXPECT_FALSE(stopped_);
+  EXPECT_FALSE(client.ended());
+  run_for(2100ms);
+  EXPECT_TRUE(stopped_);
+  EXPECT_TRUE(client.ended());
+}
+
+TEST_F(ControlPlaneTest, ASecondTerminateStopsAtOnce) {
+  SimBackend mute(outside_, at("10.1.0.1:80"), "a");
+  mute.set_silent(true);
+  ASSERT_TRUE(start(proxy(R"({url: "http://10.1.0.1:80"})")));
+  connect("10.0.0.1:80").send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  run_for(100ms);
+  control_->terminate();
+  run_for(100ms);
+  EXPECT_FALSE(stopped_);
+  control_->terminate();
+  run_for(100ms);
+  EXPECT_TRUE(stopped_);
+}
+
+TEST_F(ControlPlaneTest, OtherSignalsDoWhatTheySay) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  control_->reopen_logs();
+  EXPECT_EQ(logs_.reopen_count(), 1);
+  control_->upgrade();
+  EXPECT_TRUE(logged("not supported yet"));
+  EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
+  control_->interrupt();
+  settle();
+  EXPECT_TRUE(stopped_);
+}
+
+}  // namespace
+}  // namespace weir::server

@@ -1,0 +1,158 @@
+#include "sim/backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace weir::sim {
+
+std::string response(std::string_view body, std::string_view more, std::string_view status) {
+  return fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n{}\r\n{}", status, body.size(), more, body);
+}
+
+std::string in_chunks(std::string_view body, std::size_t chunk_bytes, std::string_view trailers) {
+  std::string text;
+  for (std::size_t at = 0; at < body.size(); at += chunk_bytes) {
+    const std::string_view piece = body.substr(at, chunk_bytes);
+    text += fmt::format("{:x}\r\n{}\r\n", piece.size(), piece);
+  }
+  text += fmt::format("0\r\n{}\r\n", trailers);
+  return text;
+}
+
+std::string chunked_response(std::string_view body, std::size_t chunk_bytes, std::string_view trailers) {
+  return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(body, chunk_bytes, trailers);
+}
+
+std::string pattern(std::uint64_t stream, std::size_t size) {
+  std::string text(size, '\0');
+  std::uint64_t x = stream * 0x9e3779b97f4a7c15ULL + 1;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (i % 16 == 0) x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9ULL + i;
+    text[i] = static_cast<char>('A' + ((x >> (4 * (i % 16))) & 15));
+  }
+  return text;
+}
+
+BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, SocketId socket)
+    : Peer(backend.outside_), backend_(backend), number_(number), reader_(MessageReader::Kind::request) {
+  if (backend.accepts_without_reading) stop_reading();
+  adopt(socket);
+  if (!backend.greeting.empty()) run(backend.greeting);
+}
+
+void BackendConnection::on_bytes(std::string_view bytes) {
+  reader_.feed(bytes);
+  look();
+}
+
+void BackendConnection::look() {
+  while (!reader_.in_tunnel) {
+    const bool complete = !reader_.messages.empty();
+    if (!complete && !reader_.in_body()) return;
+    const Message& request = complete ? reader_.messages.front() : reader_.current;
+    const Handler* handler = backend_.handler_for(request);
+    if (!head_told_) {
+      head_told_ = true;
+      ++backend_.heads_;
+      if (!request.field("x-id").empty()) ++backend_.ids_[std::string(request.field("x-id"))];
+      if (handler != nullptr && handler->at_head) run(handler->at_head(request));
+    }
+    if (!complete) return;
+    ++requests_;
+    head_told_ = false;
+    backend_.requests_.push_back(request);
+    reader_.messages.pop_front();
+    if (handler == nullptr) {
+      run({send_bytes(response("hello\n"))});
+    } else if (handler->at_end) {
+      run(handler->at_end(backend_.requests_.back()));
+    }
+  }
+}
+
+void BackendConnection::on_ended() { reader_.end(got_reset()); }
+
+void BackendConnection::run(Script script) {
+  script_.insert(script_.end(), std::make_move_iterator(script.begin()), std::make_move_iterator(script.end()));
+  if (!waiting_) go_on();
+}
+
+void BackendConnection::go_on() {
+  while (next_ < script_.size()) {
+    const Action action = std::move(script_[next_++]);
+    switch (action.kind) {
+      case Action::Kind::send: send(action.bytes); break;
+      case Action::Kind::close: close(); break;
+      case Action::Kind::half_close: half_close(); break;
+      case Action::Kind::reset: reset(); break;
+      case Action::Kind::stop_reading: stop_reading(); break;
+      case Action::Kind::go_on_reading: go_on_reading(); break;
+      case Action::Kind::tunnel: reader_.become_tunnel(); break;
+      case Action::Kind::wait:
+        if (action.wait == kForever) return;
+        waiting_ = true;
+        outside().world().after(action.wait, [this] {
+          waiting_ = false;
+          go_on();
+        });
+        return;
+    }
+  }
+  script_.clear();
+  next_ = 0;
+}
+
+SimBackend::SimBackend(Outside& outside, std::string name, const SocketAddress& address)
+    : outside_(outside), name_(std::move(name)), address_(address) {
+  listen();
+}
+
+SimBackend::~SimBackend() = default;
+
+void SimBackend::on(std::string path, Script script) {
+  on(std::move(path), Handler{{}, [script = std::move(script)](const Message&) { return script; }});
+}
+
+void SimBackend::stop_listening() {
+  if (listener_ == kNoSocket) return;
+  outside_.engine().close(listener_);
+  listener_ = kNoSocket;
+}
+
+void SimBackend::listen() {
+  if (listener_ != kNoSocket) return;
+  const Result<SocketId> listener = outside_.engine().listen(address_, {});
+  WEIR_CHECK(listener.has_value());
+  listener_ = *listener;
+  WEIR_CHECK(outside_.engine().watch(listener_, *this).has_value());
+}
+
+void SimBackend::on_ready(Readiness) {
+  for (;;) {
+    const Accepted accepted = outside_.engine().accept(listener_);
+    if (accepted.status != Accepted::Status::ok) return;
+    connections_.push_back(std::make_unique<BackendConnection>(*this, connections_.size(), accepted.socket));
+  }
+}
+
+std::size_t SimBackend::open_connections() const {
+  return static_cast<std::size_t>(std::ranges::count_if(connections_, [](const auto& connection) {
+    return connection->is_open() && !connection->ended();
+  }));
+}
+
+const Handler* SimBackend::handler_for(const Message& request) const {
+  const Handler* best = nullptr;
+  std::size_t longest = 0;
+  for (const auto& [path, handler] : handlers_) {
+    if (!request.target.starts_with(path) || path.size() < longest) continue;
+    best = &handler;
+    longest = path.size();
+  }
+  return best;
+}
+
+}  // namespace weir::sim

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/message_reader.h"
+#include "sim/peer.h"
+
+namespace weir::sim {
+
+class SimBackend;
+class BackendConnection;
+
+// What a backend does about a request: one action after the other.
+struct Action {
+  enum class Kind : std::uint8_t { send, wait, close, half_close, reset, stop_reading, go_on_reading, tunnel };
+  Kind kind = Kind::send;
+  std::string bytes;
+  Duration wait{0};
+};
+using Script = std::vector<Action>;
+
+inline Action send_bytes(std::string bytes) { return {Action::Kind::send, std::move(bytes), {}}; }
+inline Action wait_for(Duration wait) { return {Action::Kind::wait, {}, wait}; }
+inline Action then(Action::Kind kind) { return {kind, {}, {}}; }
+
+// "HTTP/1.1 200 OK" with Content-Length; `more` are whole field lines.
+std::string response(std::string_view body, std::string_view more = {}, std::string_view status = "200 OK");
+// `body` in chunks of `chunk_bytes`, with trailers as whole field lines.
+std::string chunked_response(std::string_view body, std::size_t chunk_bytes, std::string_view trailers = {});
+std::string in_chunks(std::string_view body, std::size_t chunk_bytes, std::string_view trailers = {});
+// Bytes that tell from which stream they are and from which place in it.
+std::string pattern(std::uint64_t stream, std::size_t size);
+
+// What to do when a request's head has come, and when all of it has.
+struct Handler {
+  std::function<Script(const Message& request)> at_head;
+  std::function<Script(const Message& request)> at_end;
+};
+
+// One connection that a backend has accepted.
+class BackendConnection final : public Peer {
+ public:
+  BackendConnection(SimBackend& backend, std::size_t number, SocketId socket);
+
+  std::size_t number() const { return number_; }
+  const MessageReader& reader() const { return reader_; }
+  const std::string& tunnel() const { return reader_.tunnel; }
+  std::size_t requests() const { return requests_; }
+  void run(Script script);
+
+ private:
+  void on_bytes(std::string_view bytes) override;
+  void on_ended() override;
+  void look();
+  void go_on();
+
+  SimBackend& backend_;
+  const std::size_t number_;
+  MessageReader reader_;
+  std::size_t requests_ = 0;
+  bool head_told_ = false;
+  Script script_;
+  std::size_t next_ = 0;
+  bool waiting_ = false;
+};
+
+// A backend. Requests are answered by path (longest prefix first), else with 200 and "hello\n".
+class SimBackend final : private ReadinessHandler {
+ public:
+  SimBackend(Outside& outside, std::string name, const SocketAddress& address);
+  ~SimBackend();
+
+  const std::string& name() const { return name_; }
+  const SocketAddress& address() const { return address_; }
+
+  void on(std::string path, Handler handler) { handlers_[std::move(path)] = std::move(handler); }
+  // Always these actions, once the request is complete.
+  void on(std::string path, Script script);
+  void on(std::string path, std::string bytes) { on(std::move(path), Script{send_bytes(std::move(bytes))}); }
+
+  // Nobody listens any more; connections stay.
+  void stop_listening();
+  void listen();
+
+  const std::vector<std::unique_ptr<BackendConnection>>& connections() const { return connections_; }
+  std::size_t open_connections() const;
+  // Complete requests of all connections, in the order in which they were complete.
+  const std::vector<Message>& requests() const { return requests_; }
+  std::size_t heads() const { return heads_; }
+  // How often a head with this x-id has come.
+  const std::map<std::string, int>& ids() const { return ids_; }
+  // New connections are not read from until told to.
+  bool accepts_without_reading = false;
+  // What a new connection does at once.
+  Script greeting;
+
+ private:
+  friend class BackendConnection;
+  void on_ready(Readiness readiness) override;
+  const Handler* handler_for(const Message& request) const;
+
+  Outside& outside_;
+  const std::string name_;
+  const SocketAddress address_;
+  SocketId listener_ = kNoSocket;
+  std::map<std::string, Handler> handlers_;
+  std::vector<std::unique_ptr<BackendConnection>> connections_;
+  std::vector<Message> requests_;
+  std::size_t heads_ = 0;
+  std::map<std::string, int> ids_;
+};
+
+}  // namespace weir::sim

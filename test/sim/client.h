@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "sim/message_reader.h"
+#include "sim/peer.h"
+
+namespace weir::sim {
+
+// A client with one connection: what is sent is given as raw bytes, what comes is read strictly.
+class SimClient final : public Peer {
+ public:
+  SimClient(Outside& outside, const SocketAddress& proxy) : Peer(outside), reader_(MessageReader::Kind::response) {
+    connect(proxy);
+  }
+
+  // A request in HTTP/1.1 with a Host; `more` are whole field lines. A body gets a Content-Length.
+  void request(std::string_view method, std::string_view target, std::string_view more = {}, std::string_view body = {});
+  void get(std::string_view target) { request("GET", target); }
+  // Bytes as they are; an answer to `method` is expected for them.
+  void raw(std::string_view bytes, std::string_view method = "GET");
+
+  const std::deque<Message>& answers() const { return reader_.messages; }
+  std::size_t answer_count() const { return reader_.messages.size(); }
+  const MessageReader& reader() const { return reader_; }
+  const std::string& tunnel() const { return reader_.tunnel; }
+  // What was received in all, as it came.
+  const std::string& received() const { return received_; }
+  std::uint64_t received_bytes() const { return received_.size(); }
+  TimePoint last_byte_at() const { return last_byte_at_; }
+  TimePoint ended_at() const { return ended_at_; }
+
+ private:
+  void on_bytes(std::string_view bytes) override;
+  void on_ended() override;
+
+  MessageReader reader_;
+  std::string received_;
+  TimePoint last_byte_at_{};
+  TimePoint ended_at_{};
+};
+
+}  // namespace weir::sim

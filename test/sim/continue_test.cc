@@ -1,0 +1,245 @@
+// Interim answers, answers that come before the request's end, and upgrades.
+
+#include <gmock/gmock.h>
+
+#include "sim/fixture.h"
+
+namespace weir::sim {
+namespace {
+
+constexpr std::string_view kUpgrade =
+    "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+constexpr std::string_view kSwitching =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
+
+class Continue : public SimTest {};
+
+TEST_F(Continue, ExpectIsPassedFromEndToEnd) {
+  Handler handler;
+  handler.at_head = [](const Message&) { return Script{wait_for(20ms), send_bytes("HTTP/1.1 100 Continue\r\n\r\n")}; };
+  handler.at_end = [](const Message& request) { return Script{send_bytes(response("got " + request.body))}; };
+  backend().on("/", handler);
+  start();
+  SimClient& client = connect();
+  client.raw("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "POST");
+  run(10ms);
+  EXPECT_EQ(backend().requests().size(), 0U);
+  EXPECT_EQ(backend().connections().at(0)->reader().current.field("expect"), "100-continue");
+  EXPECT_TRUE(client.reader().interim.empty());
+  run(20ms);
+  ASSERT_EQ(client.reader().interim.size(), 1U);
+  EXPECT_EQ(client.reader().interim[0].status, 100);
+  client.send("body");
+  run(20ms);
+  ASSERT_EQ(client.answer_count(), 1U);
+  EXPECT_EQ(client.answers()[0].body, "got body");
+}
+
+TEST_F(Continue, ABackendMayRefuseWithoutTheBody) {
+  Handler handler;
+  handler.at_head = [](const Message&) { return Script{send_bytes(response("no", "", "417 Expectation Failed"))}; };
+  backend().on("/", handler);
+  start();
+  SimClient& client = connect();
+  client.raw("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "POST");
+  run(20ms);
+  ASSERT_EQ(client.answer_count(), 1U);
+  EXPECT_EQ(client.answers()[0].status, 417);
+}
+
+TEST_F(Continue, EarlyHintsReachHttp11ClientsOnly) {
+  backend().on("/", Script{send_bytes("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"), wait_for(10ms),
+                           send_bytes("HTTP/1.1 103 Early Hints\r\nLink: </b.css>\r\n\r\n" + response("x"))});
+  start();
+  SimClient& client = get("/");
+  ASSERT_EQ(client.answer_count(), 1U);
+  ASSERT_EQ(client.reader().interim.size(), 2U);
+  EXPECT_EQ(client.reader().interim[1].status, 103);
+  EXPECT_EQ(client.reader().interim[1].field("link"), "</b.css>");
+  SimClient& old = connect();
+  old.raw("GET / HTTP/1.0\r\n\r\n");
+  run(100ms);
+  EXPECT_EQ(old.answer_count(), 1U);
+  EXPECT_TRUE(old.reader().interim.empty());
+}
+
+// The backend answers and goes on reading: the client sends all, and the connection is kept on both sides.
+TEST_F(Continue, AnEarlyAnswerIsPassedOnWhileTheBodyIsStillSent) {
+  Handler handler;
+  handler.at_head = [](const Message&) { return Script{send_bytes(response("early", "", "403 Forbidden"))}; };
+  backend().on("/early", handler);
+  start();
+  SimClient& client = connect();
+  client.raw("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n" + std::string(500, 'a'), "POST");
+  run(50ms);
+  ASSERT_EQ(client.answer_count(), 1U);
+  EXPECT_EQ(client.answers()[0].status, 403);
+  client.send(std::string(500, 'b'));
+  client.get("/x");
+  run(50ms);
+  ASSERT_EQ(client.answer_count(), 2U) << client.reader().error();
+  EXPECT_EQ(client.answers()[1].body, "hello\n");
+}
+
+TEST_F(Continue, AnEarlyAnswerWithACloseIsReadWhole) {
+  Handler handler;
+  handler.at_head = [](const Message&) {
+    return Script{send_bytes(response(pattern(3, 30'000), "Connection: close\r\n", "413 Too Large")), then(Action::Kind::half_close)};
+  };
+  backend().on("/early", handler);
+  start();
+  SimClient& client = connect();
+  client.raw("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" + std::string(5'000'000, 'a'), "POST");
+  run(5s);
+  ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
+  EXPECT_EQ(client.answers()[0].body, pattern(3, 30'000));
+}
+
+TEST_F(Continue, AWebSocketIsATunnel) {
+  backend().on("/ws", Script{send_bytes(std::string(kSwitching) + "first"), then(Action::Kind::tunnel)});
+  start();
+  SimClient& client = connect();
+  client.raw(kUpgrade);
+  run(10ms);
+  ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
+  EXPECT_EQ(client.answers()[0].status, 101);
+  EXPECT_EQ(client.answers()[0].field("upgrade"), "websocket");
+  EXPECT_EQ(client.answers()[0].field("connection"), "upgrade");
+  EXPECT_EQ(client.tunnel(), "first");
+  const Message& seen = backend().requests().at(0);
+  EXPECT_EQ(seen.field("upgrade"), "websocket");
+  EXPECT_EQ(seen.field("connection"), "upgrade");
+  EXPECT_EQ(seen.field("sec-websocket-key"), "dGhlIHNhbXBsZSBub25jZQ==");
+  const std::string up = pattern(1, 300'000), down = pattern(2, 300'000);
+  BackendConnection& tunnel = *backend().connections()[0];
+  client.send(up);
+  tunnel.send(down);
+  run(1s);
+  EXPECT_EQ(tunnel.tunnel(), up);
+  EXPECT_EQ(client.tunnel(), "first" + down);
+  client.reset();
+  run(1s);
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+  EXPECT_EQ(last_log("status"), "101");
+}
+
+// Bug 1: what a client sent after the backend had closed its half was dropped.
+TEST_F(Continue, ATunnelCanBeHalfClosedFromEitherSide) {
+  backend().on("/ws", Script{send_bytes(std::string(kSwitching)), then(Action::Kind::tunnel)});
+  start();
+  SimClient& client = connect();
+  client.raw(kUpgrade);
+  run(10ms);
+  BackendConnection& tunnel = *backend().connections().at(0);
+  client.send("bye");
+  client.half_close();
+  run(10ms);
+  EXPECT_EQ(tunnel.tunnel(), "bye");
+  EXPECT_TRUE(tunnel.got_fin());
+  EXPECT_FALSE(client.ended());
+  tunnel.send("still here");
+  run(10ms);
+  EXPECT_EQ(client.tunnel(), "still here");
+  tunnel.half_close();
+  run(10ms);
+  EXPECT_TRUE(client.got_fin());
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+
+  SimClient& other = connect();
+  other.raw(kUpgrade);
+  run(10ms);
+  BackendConnection& second = *backend().connections().at(1);
+  second.send("bye");
+  second.half_close();
+  run(10ms);
+  EXPECT_TRUE(other.got_fin());
+  EXPECT_EQ(other.tunnel(), "bye");
+  other.send("more");
+  run(10ms);
+  EXPECT_EQ(second.tunnel(), "more");
+  other.half_close();
+  run(10ms);
+  EXPECT_TRUE(second.got_fin());
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+}
+
+TEST_F(Continue, ATunnelEndsWhenItIsSilentForTooLong) {
+  listener().tunnel_idle_timeout = 10s;
+  listener().idle_timeout = 2s;
+  cluster().timeouts.stream_idle = 3s;
+  cluster().timeouts.total = 4s;
+  cluster().timeouts.request = 1s;
+  backend().on("/ws", Script{send_bytes(std::string(kSwitching)), then(Action::Kind::tunnel)});
+  start();
+  SimClient& client = connect();
+  client.raw(kUpgrade);
+  for (int i = 0; i < 5; ++i) {
+    run(8s);
+    ASSERT_FALSE(client.ended()) << i;
+    i % 2 == 0 ? client.send("x") : backend().connections()[0]->send("y");
+  }
+  run(11s);
+  EXPECT_TRUE(client.ended());
+  EXPECT_TRUE(backend().connections()[0]->ended());
+}
+
+TEST_F(Continue, ATunnelHoldsItsFastSideBack) {
+  backend().on("/ws", Script{send_bytes(std::string(kSwitching)), then(Action::Kind::tunnel)});
+  start();
+  SimClient& client = connect();
+  client.raw(kUpgrade);
+  run(10ms);
+  BackendConnection& tunnel = *backend().connections().at(0);
+  const std::string much = pattern(9, 3'000'000);
+  client.stop_reading();
+  tunnel.send(much);
+  run(1s);
+  EXPECT_LE(proxy_.buffers_out() * kSliceBytes, 256U * 1024);
+  EXPECT_GT(tunnel.unsent(), 2'000'000U);
+  client.go_on_reading();
+  tunnel.stop_reading();
+  client.send(much);
+  run(1s);
+  EXPECT_EQ(client.tunnel(), much);
+  EXPECT_LE(proxy_.buffers_out() * kSliceBytes, 256U * 1024);
+  tunnel.go_on_reading();
+  run(1s);
+  EXPECT_EQ(tunnel.tunnel(), much);
+}
+
+TEST_F(Continue, A101ThatNobodyAskedForIsAnError) {
+  backend().on("/", std::string(kSwitching));
+  start();
+  SimClient& client = get("/");
+  expect_local_reply(client, 502, "upstream_protocol_error");
+  EXPECT_EQ(backend().open_connections(), 0U);
+}
+
+TEST_F(Continue, NothingFollowsAnUpgradeRequestBeforeIts101) {
+  backend().on("/ws", Script{wait_for(100ms), send_bytes(std::string(kSwitching)), then(Action::Kind::tunnel)});
+  start();
+  SimClient& client = connect();
+  client.raw(kUpgrade);
+  client.send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+  run(50ms);
+  EXPECT_EQ(backend().heads(), 1U);
+  run(100ms);
+  EXPECT_EQ(backend().connections().at(0)->tunnel(), "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+TEST_F(Continue, ARefusedUpgradeLeavesAnOrdinaryConnection) {
+  backend().on("/ws", response("no", "", "403 Forbidden"));
+  start();
+  SimClient& client = connect();
+  client.raw(kUpgrade);
+  run(10ms);
+  client.get("/x");
+  run(10ms);
+  ASSERT_EQ(client.answer_count(), 2U);
+  EXPECT_EQ(client.answers()[0].status, 403);
+  EXPECT_EQ(client.answers()[1].body, "hello\n");
+}
+
+}  // namespace
+}  // namespace weir::sim

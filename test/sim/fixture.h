@@ -1,0 +1,135 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/backend.h"
+#include "sim/client.h"
+#include "sim/proxy.h"
+
+namespace weir::sim {
+
+inline const SocketAddress kProxy = *SocketAddress::parse("10.0.0.1:80");
+
+// Fates of connections by where they go: those of clients, and those of the proxy to its backends.
+class Fates final : public FaultPlan {
+ public:
+  LinkPlan draw(const IpAddress&, const SocketAddress& to, TimePoint, Rng&) override {
+    const auto found = to_address.find(to);
+    if (found != to_address.end()) return found->second;
+    return to == kProxy ? client : backend;
+  }
+  LinkPlan client, backend;
+  std::map<SocketAddress, LinkPlan> to_address;
+};
+
+// A proxy with one listener, one cluster "app" and one backend, in virtual time. At the end of each test everything is taken
+// down, and nothing of it may be left: no lease, stream, buffer or gauge, and as many log lines as requests were counted.
+class SimTest : public testing::Test {
+ protected:
+  explicit SimTest(SimProxy::Options options = {}, std::uint64_t seed = 1)
+      : world_(world_options(seed)), outside_(world_), proxy_(world_, options) {
+    world_.set_faults(&fates_);
+    proxy_.setup.add_listener("web", "10.0.0.1:80");
+    proxy_.setup.add_cluster("app");
+    add_backend("one");
+    proxy_.setup.add_route("all", "app");
+  }
+
+  static SimWorld::Options world_options(std::uint64_t seed) {
+    SimWorld::Options options;
+    options.seed = seed;
+    return options;
+  }
+
+  void TearDown() override {
+    for (auto& client : clients_) client->close();
+    run(1s);
+    proxy_.stop();
+    run(11min);  // longer than anything that a test sets up
+    check_nothing_left();
+  }
+
+  void check_nothing_left() {
+    EXPECT_EQ(proxy_.leases_out(), 0U);
+    EXPECT_EQ(proxy_.live_streams(), 0U);
+    EXPECT_EQ(proxy_.connections(), 0U);
+    EXPECT_EQ(proxy_.buffers_out(), 0U);
+    using observe::Family;
+    for (const Family gauge : {Family::kActiveConnections, Family::kBackendConnectionsActive, Family::kPoolConnections,
+                               Family::kWorkerConnections}) {
+      EXPECT_EQ(proxy_.metric(gauge), 0) << observe::describe(gauge).name;
+    }
+    const auto lines = static_cast<std::int64_t>(proxy_.log().size()) + lost_lines_;
+    EXPECT_EQ(proxy_.metric(Family::kRequests), lines);
+    EXPECT_EQ(proxy_.metric(Family::kWorkerRequests), lines);
+    EXPECT_EQ(static_cast<std::int64_t>(proxy_.observations(Family::kRequestDuration)), lines);
+    std::int64_t attempts = 0;
+    for (const std::string& line : proxy_.log()) attempts += std::stol(SimProxy::log_value(line, "attempts"));
+    EXPECT_GE(proxy_.metric(Family::kBackendRequests), attempts);
+    for (const auto& cluster : proxy_.setup.clusters) {
+      for (const Member& member : cluster.members) EXPECT_EQ(member.backend->connections(), 0U) << member.backend->name();
+    }
+  }
+
+  // A further backend of the first cluster.
+  SimBackend& add_backend(std::string name, std::uint32_t weight = 1, std::uint32_t max_connections = Backend::kNoLimit) {
+    const SocketAddress address = *SocketAddress::parse("10.1.0." + std::to_string(backends_.size() + 1) + ":80");
+    backends_.push_back(std::make_unique<SimBackend>(outside_, name, address));
+    proxy_.setup.clusters.front().members.push_back({make_backend(name, address, max_connections), weight, true});
+    return *backends_.back();
+  }
+
+  void start() {
+    proxy_.start();
+    run(1ms);
+  }
+  void run(Duration duration) { ASSERT_TRUE(world_.run_until(world_.now() + duration)); }
+
+  SimClient& connect() {
+    clients_.push_back(std::make_unique<SimClient>(outside_, kProxy));
+    return *clients_.back();
+  }
+  // Sends one GET on a connection of its own, and waits a little for the answer.
+  SimClient& get(std::string_view target, std::string_view more = {}) {
+    SimClient& client = connect();
+    client.request("GET", target, more);
+    run(100ms);
+    return client;
+  }
+
+  SimBackend& backend(std::size_t index = 0) { return *backends_[index]; }
+  proxy::ListenerSettings& listener() { return *proxy_.setup.listeners.front(); }
+  ClusterSettings& cluster() { return proxy_.setup.clusters.front().settings; }
+  proxy::Route& route() { return *proxy_.setup.routes.front(); }
+  std::string last_log(std::string_view key) {
+    return proxy_.log().empty() ? "(no line)" : SimProxy::log_value(proxy_.log().back(), key);
+  }
+  TimePoint now() const { return world_.now(); }
+
+  SimWorld world_;
+  Fates fates_;
+  Outside outside_;
+  std::vector<std::unique_ptr<SimBackend>> backends_;
+  SimProxy proxy_;
+  std::vector<std::unique_ptr<SimClient>> clients_;
+  std::int64_t lost_lines_ = 0;  // of the access log, as a test wanted it
+};
+
+// The last answer is this local reply, word for word as it is promised.
+inline void expect_local_reply(const SimClient& client, int status, std::string_view reason) {
+  ASSERT_FALSE(client.answers().empty()) << "no answer; error: " << client.reader().error() << ", received: " << client.received();
+  const Message& answer = client.answers().back();
+  EXPECT_EQ(answer.status, status);
+  EXPECT_EQ(answer.body, std::string(reason) + "\n");
+  EXPECT_EQ(answer.field("content-type"), "text/plain");
+  EXPECT_FALSE(answer.field("date").empty());
+  EXPECT_FALSE(answer.field("x-request-id").empty());
+  EXPECT_FALSE(client.reader().broken()) << client.reader().error();
+}
+
+}  // namespace weir::sim
