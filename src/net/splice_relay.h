@@ -59,6 +59,8 @@ class SpliceRelay {
   Pumped pump();
 
   std::uint64_t taken() const { return taken_; }  // read from the source so far
+  // It is the sink that it waits for.
+  bool held_back() const { return pipe_.buffered > 0; }
 
  private:
   static constexpr std::size_t kTurnBytes = 1024 * 1024;

@@ -44,8 +44,8 @@ class ClientStream {
   virtual void pump_response_from(SpliceRelay* relay) = 0;
   // The relay that the stream gave for the request's body has taken `taken` bytes and reads no more.
   virtual void end_diversion(std::uint64_t taken) = 0;
-  // Body bytes of the request were moved by the relay: progress, as reading is.
-  virtual void request_moved(std::size_t bytes) = 0;
+  // Body bytes of the request were moved by the relay: progress, as reading is. `held_back`: the rest waits for the backend.
+  virtual void request_moved(std::size_t bytes, bool held_back) = 0;
 
  protected:
   ~ClientStream() = default;

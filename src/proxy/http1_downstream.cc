@@ -303,7 +303,7 @@ void Http1Downstream::finished() {
   stream_ = nullptr;
   response_relay_ = nullptr;
   request_relay_ = nullptr;
-  paused_ = false;
+  paused_ = relay_held_back_ = false;
   if (phase_ == Phase::closed) return;
   if (close_after_ || tunnel) {
     linger_after_flush_ = true;
@@ -361,15 +361,22 @@ void Http1Downstream::pump_response_from(SpliceRelay* relay) {
 
 void Http1Downstream::end_diversion(std::uint64_t taken) {
   request_relay_ = nullptr;
+  relay_held_back_ = false;
   if (phase_ == Phase::closed) return;
   decoder_.body().skip(taken);
   readable_ = true;
   context_.loop.mark_ready(*this);
 }
 
-void Http1Downstream::request_moved(std::size_t bytes) {
-  listener_->received->add(bytes);
-  note_progress(bytes);
+void Http1Downstream::request_moved(std::size_t bytes, bool held_back) {
+  if (bytes > 0) listener_->received->add(bytes);
+  // The client is not to blame for time that the backend takes.
+  const bool was_held_back = std::exchange(relay_held_back_, held_back);
+  if (held_back || was_held_back) {
+    if (phase_ == Phase::body) arm_body_timer();
+  } else if (bytes > 0) {
+    note_progress(bytes);
+  }
 }
 
 void Http1Downstream::flush() {
@@ -444,7 +451,7 @@ void Http1Downstream::on_timer(Timer&) {
     case Phase::discard: return close();
     case Phase::head: return request_error(ReplyReason::request_timeout);
     case Phase::body:
-      if (paused_) return arm_body_timer();
+      if (paused_ || (request_relay_ != nullptr && stream_->request_held_back())) return arm_body_timer();
       return request_error(ReplyReason::request_timeout);
     case Phase::tunnel:
     case Phase::closed: return;

@@ -53,7 +53,7 @@ class Http1Downstream final : public ClientStream,
   Flushable& flusher() override { return *this; }
   void pump_response_from(SpliceRelay* relay) override;
   void end_diversion(std::uint64_t taken) override;
-  void request_moved(std::size_t bytes) override;
+  void request_moved(std::size_t bytes, bool held_back) override;
 
  private:
   enum class Phase : std::uint8_t { idle, head, body, busy, discard, tunnel, linger, closed };
@@ -99,6 +99,7 @@ class Http1Downstream final : public ClientStream,
   Phase phase_ = Phase::idle;
   http::BodyKind response_body_ = http::BodyKind::none;
   bool paused_ = false;
+  bool relay_held_back_ = false;  // the request's relay waits for the backend
   bool readable_ = false;       // an edge has come that was not read to its end
   bool peer_fin_ = false;       // FIN announced: read to the end
   bool draining_ = false;

@@ -39,6 +39,11 @@ class Stream final : private UpstreamHandler, private TimerHandler, private Reti
   // Whether the request's body may be moved by a relay from now on; null if not.
   SpliceRelay* splice_request(std::uint64_t remaining);
 
+  // While a relay moves the request's body: whether it waits for the backend, not for the client.
+  bool request_held_back() const {
+    return request_relay_.held_back() || (upstream_ != nullptr && upstream_->unsent() > 0);
+  }
+
   bool head_seen() const { return head_seen_; }
   bool response_started() const { return response_ != ResponsePhase::waiting; }
   bool in_tunnel() const { return tunnel_; }

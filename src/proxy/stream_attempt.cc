@@ -219,10 +219,8 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
 
 void Stream::on_request_pumped(SpliceRelay::Pumped pumped) {
   request_bytes_ += pumped.bytes;
-  if (pumped.bytes > 0) {
-    client_->request_moved(pumped.bytes);
-    touch();
-  }
+  client_->request_moved(pumped.bytes, request_held_back());
+  if (pumped.bytes > 0) touch();
   using Outcome = SpliceRelay::Outcome;
   if (pumped.outcome == Outcome::waiting || pumped.outcome == Outcome::unfinished) return;
   if (upstream_ != nullptr) upstream_->pump_request_from(nullptr);

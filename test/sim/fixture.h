@@ -64,10 +64,10 @@ class SimTest : public testing::Test {
                                Family::kWorkerConnections}) {
       EXPECT_EQ(proxy_.metric(gauge), 0) << observe::describe(gauge).name;
     }
-    const auto lines = static_cast<std::int64_t>(proxy_.log().size());
+    const auto lines = static_cast<std::int64_t>(proxy_.log().size()) + lost_lines_;
     EXPECT_EQ(proxy_.metric(Family::kRequests), lines);
     EXPECT_EQ(proxy_.metric(Family::kWorkerRequests), lines);
-    EXPECT_EQ(proxy_.observations(Family::kRequestDuration), proxy_.log().size());
+    EXPECT_EQ(static_cast<std::int64_t>(proxy_.observations(Family::kRequestDuration)), lines);
     std::int64_t attempts = 0;
     for (const std::string& line : proxy_.log()) attempts += std::stol(SimProxy::log_value(line, "attempts"));
     EXPECT_GE(proxy_.metric(Family::kBackendRequests), attempts);
@@ -117,6 +117,7 @@ class SimTest : public testing::Test {
   std::vector<std::unique_ptr<SimBackend>> backends_;
   SimProxy proxy_;
   std::vector<std::unique_ptr<SimClient>> clients_;
+  std::int64_t lost_lines_ = 0;  // of the access log, as a test wanted it
 };
 
 // The last answer is this local reply, word for word as it is promised.
