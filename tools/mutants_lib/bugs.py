@@ -30,8 +30,8 @@ BUGS = (
          "base_test"),
     _bug("timer_fires_early", "a deadline is rounded down to its tick",
          "src/runtime/timer_wheel.cc",
-         "(nanoseconds - 1) / kTickNanoseconds + 1;",
-         "nanoseconds / kTickNanoseconds;",
+         "static_cast<std::uint64_t>(nanoseconds - 1) / kTickNanoseconds + 1;",
+         "static_cast<std::uint64_t>(nanoseconds) / kTickNanoseconds;",
          "runtime_test"),
 
     # net
