@@ -45,6 +45,8 @@ class ClusterRuntime final : public LocalCounted {
 
   // The backend for one attempt; null if none is usable. `avoid` holds positions of this epoch().
   BackendRuntime* pick(std::span<const std::uint32_t> avoid, std::uint64_t hash);
+  // Whether pick would find one; takes nobody's turn.
+  bool any_usable() const;
   // Rises when positions change their meaning.
   std::uint32_t epoch() const { return epoch_; }
 

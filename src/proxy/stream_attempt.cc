@@ -110,7 +110,7 @@ void Stream::attempt_failed(const UpstreamError& error) {
   const bool retry = may_retry(error, free_of_charge, stale);
   end_attempt(0);
   if (!retry) {
-    if (error.failure == UpstreamFailure::connect_refused && cluster_->pick({}, 0) == nullptr) {
+    if (error.failure == UpstreamFailure::connect_refused && !cluster_->any_usable()) {
       return reply(ReplyReason::no_healthy_backend);
     }
     return reply(reason_of(error.failure));
