@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 namespace weir::proxy {
 
@@ -24,15 +25,15 @@ void ClusterRuntime::configure(std::shared_ptr<const ClusterSettings> settings) 
 }
 
 void ClusterRuntime::set_members(const Membership& members) {
-  std::unordered_map<const Backend*, LocalRef<BackendRuntime>> known;
-  for (LocalRef<BackendRuntime>& backend : backends_) known.emplace(&backend->pool.backend(), std::move(backend));
-  backends_.clear();
+  std::vector<LocalRef<BackendRuntime>> before = std::exchange(backends_, {});
+  std::unordered_map<const Backend*, std::size_t> known;
+  for (std::size_t i = 0; i < before.size(); ++i) known.emplace(&before[i]->pool.backend(), i);
   loads_.clear();
   for (const Member& member : members) {
     const auto found = known.find(member.backend.get());
     LocalRef<BackendRuntime> backend;
     if (found != known.end()) {
-      backend = std::move(found->second);
+      backend = std::move(before[found->second]);
       known.erase(found);
     } else {
       backend = LocalRef<BackendRuntime>(new BackendRuntime(pools_, settings_, member.backend));
@@ -41,7 +42,9 @@ void ClusterRuntime::set_members(const Membership& members) {
     loads_.push_back({member.weight, backend->active, member.usable});
     backends_.push_back(std::move(backend));
   }
-  for (auto& [key, backend] : known) {
+  // In the order they had, not that of their addresses in memory: a simulated run must replay.
+  for (LocalRef<BackendRuntime>& backend : before) {
+    if (!backend) continue;
     backend->position = balancing::kNoBackend;
     backend->pool.retire();
   }
