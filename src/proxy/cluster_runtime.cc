@@ -50,17 +50,33 @@ void ClusterRuntime::set_members(const Membership& members) {
   }
   ++epoch_;
   stale_ = true;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (!members[i].failing) continue;
+    if (BackendRuntime* backend = find(*members[i].backend)) tell_attempts(*backend);
+  }
 }
 
 void ClusterRuntime::update_member(const Member& member) {
   BackendRuntime* backend = find(*member.backend);
   if (backend == nullptr) return;
   balancing::BackendLoad& load = loads_[backend->position];
-  if (load.weight == member.weight && load.usable == member.usable) return;
-  load.weight = member.weight;
-  load.usable = member.usable;
-  if (!member.usable) backend->pool.close_idle();
-  stale_ = true;
+  if (load.weight != member.weight || load.usable != member.usable) {
+    load.weight = member.weight;
+    load.usable = member.usable;
+    if (!member.usable) backend->pool.close_idle();
+    stale_ = true;
+  }
+  if (member.failing) tell_attempts(*backend);
+}
+
+void ClusterRuntime::tell_attempts(BackendRuntime& backend) {
+  // Those that leave do so while the walk goes on; the others stay.
+  IntrusiveList<Attempt, AttemptTag> told;
+  told.splice_back(backend.attempts);
+  while (Attempt* attempt = told.pop_front()) {
+    backend.attempts.push_back(*attempt);
+    attempt->on_backend_failing();
+  }
 }
 
 void ClusterRuntime::retire() { set_members({}); }
@@ -80,13 +96,19 @@ void ClusterRuntime::rebuild() {
   stale_ = false;
 }
 
-void ClusterRuntime::attempt_started(BackendRuntime& backend) {
+bool ClusterRuntime::any_usable() const {
+  return std::ranges::any_of(loads_, [](const balancing::BackendLoad& load) { return load.usable && load.weight > 0; });
+}
+
+void ClusterRuntime::attempt_started(BackendRuntime& backend, Attempt& attempt) {
   ++backend.active;
+  backend.attempts.push_back(attempt);
   if (backend.position != balancing::kNoBackend) loads_[backend.position].active = backend.active;
 }
 
-void ClusterRuntime::attempt_ended(BackendRuntime& backend) {
+void ClusterRuntime::attempt_ended(BackendRuntime& backend, Attempt& attempt) {
   --backend.active;
+  attempt.ListNode<AttemptTag>::unlink();
   if (backend.position != balancing::kNoBackend) loads_[backend.position].active = backend.active;
 }
 
