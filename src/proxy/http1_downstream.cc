@@ -19,6 +19,8 @@ constexpr std::uint64_t kDiscardBytes = 256 * 1024;
 constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
 constexpr Duration kLingerGap = 2s;
 constexpr Duration kLingerTime = 30s;
+// How long a connection that has never sent a byte is waited for when draining.
+constexpr Duration kFirstWord = 1s;
 // What body_min_rate is averaged over.
 constexpr Duration kRateWindow = 30s;
 
@@ -48,6 +50,8 @@ Result<void> Http1Downstream::start(SocketId socket) {
 void Http1Downstream::drain() {
   draining_ = true;
   if (phase_ != Phase::idle) return;
+  // Who has just connected is about to say what for.
+  if (fresh_ && !readable_) return arm(std::min(kFirstWord, listener_->settings->idle_timeout));
   readable_ = true;
   context_.loop.mark_ready(*this);
 }
@@ -185,6 +189,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 
 void Http1Downstream::begin_request() {
   phase_ = Phase::head;
+  fresh_ = false;
   stream_ = context_.streams.make(context_, listener_, *this, peer_);
   arm(listener_->settings->header_timeout);
 }

@@ -103,6 +103,7 @@ class Http1Downstream final : public ClientStream,
   bool readable_ = false;       // an edge has come that was not read to its end
   bool peer_fin_ = false;       // FIN announced: read to the end
   bool draining_ = false;
+  bool fresh_ = true;           // has not sent a byte yet
   bool close_after_ = false;    // this response is the last
   bool shut_after_flush_ = false;
   bool linger_after_flush_ = false;
