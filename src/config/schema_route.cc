@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "config/codecs.h"
 #include "config/names.h"
 #include "config/schemas.h"
+#include "filters/header_filter.h"
 
 namespace weir::config {
 
@@ -153,22 +155,32 @@ constexpr Field<FilterSpec> kHeaderEditFields[] = {
     field<&FilterSpec::remove, ScalarList<HeaderName>>("remove"),
 };
 
+// What the filter itself would not take. Entries that were refused while reading are not looked at again.
 void check_header_edit(Reader& reader, NodeId id, FilterSpec& filter) {
-  if (filter.kind != FilterKind::kRequestHeaders) return;
-  const auto refuse_host = [&](std::string_view key, std::string_view message) {
+  const auto direction = filter.kind == FilterKind::kRequestHeaders ? filters::Direction::request
+                                                                    : filters::Direction::response;
+  const auto check = [&](std::string_view key, filters::HeaderChange change) {
     const NodeId list = reader.find_value(id, key);
-    if (list == kNoNode) return;
+    if (list == kNoNode || reader.node(list).kind == NodeKind::kScalar) return;
     const YamlNode& entries = reader.node(list);
+    const auto& fields = change == filters::HeaderChange::add ? filter.add : filter.set;
     const std::size_t step = entries.kind == NodeKind::kMapping ? 2 : 1;
-    for (std::size_t i = 0; i < entries.count && entries.kind != NodeKind::kScalar; i += step) {
+    for (std::size_t i = 0; i < entries.count; i += step) {
       const NodeId entry = reader.tree().child(entries, i);
-      if (reader.node(entry).kind == NodeKind::kScalar && to_lower(reader.key_text(entry)) == "host") {
-        reader.error(entry, std::string(message), "'set' replaces it");
-      }
+      if (reader.node(entry).kind != NodeKind::kScalar) continue;
+      const std::string name = to_lower(reader.key_text(entry));
+      const auto field = std::ranges::find(fields, name, &HeaderField::name);
+      const bool read = change == filters::HeaderChange::remove
+                            ? std::ranges::find(filter.remove, name) != filter.remove.end()
+                            : field != fields.end();
+      if (!read) continue;
+      const std::string_view value = change == filters::HeaderChange::remove ? std::string_view() : field->value;
+      if (const auto error = filters::header_rule_error(direction, change, name, value)) reader.error(entry, *error);
     }
   };
-  refuse_host("add", "a request has one host");
-  refuse_host("remove", "a request cannot go without its host");
+  check("set", filters::HeaderChange::set);
+  check("add", filters::HeaderChange::add);
+  check("remove", filters::HeaderChange::remove);
 }
 constexpr Schema<FilterSpec> kHeaderEditSchema{kHeaderEditFields, check_header_edit};
 
