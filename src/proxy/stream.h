@@ -94,7 +94,9 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_timer(Timer& timer) override;
   void destroy() override;
   void touch();
-  void await_backend();
+  bool goes_on_although_late();
+  void stop_request_relay();
+  void end_tunnel_if_done();
   filters::FilterChain::Call filter_call();
 
   WorkerContext& context_;
@@ -114,7 +116,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   std::string_view request_id_;
   std::string_view client_text_;
 
-  Timer timer_;        // request timeout, then stream_idle or the tunnel's idle timeout
+  Timer timer_;        // stream_idle while bodies move, the request timeout in between, or the tunnel's idle timeout
   Timer total_timer_;
   Timer backoff_timer_;
   SpliceRelay response_relay_;
@@ -144,6 +146,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool keep_replay_ = false;     // a further try is still possible with what was kept
   bool replay_complete_ = true;  // replay_ holds all of the body so far
   bool fresh_connection_ = false;
+  bool told_to_continue_ = false;
   bool request_paused_ = false;
   bool response_paused_ = false;
   bool tunnel_ = false;

@@ -87,7 +87,7 @@ void Stream::on_lease_failed(const UpstreamError& error) { attempt_failed(error)
 
 void Stream::on_upstream_failed(const UpstreamError& error) {
   upstream_ = nullptr;
-  request_relay_.stop();
+  stop_request_relay();
   if (tunnel_) {
     end_attempt(upstream_status_);
     return break_off(ReplyReason::none);
@@ -139,8 +139,10 @@ void Stream::try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool
     fresh_connection_ = true;
     --attempts_;
     ++stale_retries_;
-  } else if (tried_count_ < tried_.size() && tried_epoch_ == cluster_->epoch()) {
-    tried_[tried_count_++] = position;
+  } else {
+    if (tried_epoch_ != cluster_->epoch()) tried_count_ = 0;
+    tried_epoch_ = cluster_->epoch();
+    if (tried_count_ < tried_.size() && position != balancing::kNoBackend) tried_[tried_count_++] = position;
   }
   cluster_->retries(to_string(failure)).add(1);
   schedule_retry(stale || attempts_ < 2);
@@ -205,7 +207,7 @@ void Stream::end_attempt(std::uint16_t status) {
 // Gives back whatever is borrowed or waited for.
 void Stream::drop_upstream() {
   response_relay_.stop();
-  request_relay_.stop();
+  stop_request_relay();
   context_.loop.timers().disarm(backoff_timer_);
   if (upstream_ != nullptr) {
     upstream_->cancel();
@@ -217,7 +219,9 @@ void Stream::drop_upstream() {
 }
 
 void Stream::on_request_writable() {
-  if (!request_paused_ || finished_) return;
+  if (finished_) return;
+  if (tunnel_ && request_phase_ == RequestPhase::done) return end_tunnel_if_done();
+  if (!request_paused_) return;
   request_paused_ = false;
   if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::body) context_.loop.timers().disarm(timer_);
   client_->resume_request();
@@ -233,7 +237,7 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
     return nullptr;
   }
   replay_complete_ = false;
-  await_backend();
+  touch();
   upstream_->pump_request_from(&request_relay_);
   return &request_relay_;
 }
@@ -241,12 +245,15 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
 void Stream::on_request_pumped(SpliceRelay::Pumped pumped) {
   request_bytes_ += pumped.bytes;
   client_->request_moved(pumped.bytes, request_held_back());
-  if (pumped.bytes > 0) {
-    touch();
-    await_backend();
-  }
+  if (pumped.bytes > 0) touch();
   using Outcome = SpliceRelay::Outcome;
   if (pumped.outcome == Outcome::waiting || pumped.outcome == Outcome::unfinished) return;
+  stop_request_relay();
+}
+
+// The client's connection must know what was taken from its socket, or it would take the next request for the rest of a body.
+void Stream::stop_request_relay() {
+  if (!request_relay_.active()) return;
   if (upstream_ != nullptr) upstream_->pump_request_from(nullptr);
   const std::uint64_t taken = request_relay_.taken();
   request_relay_.stop();
