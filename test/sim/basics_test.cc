@@ -177,7 +177,7 @@ TEST_F(Basics, NoRoute) {
   head.request("HEAD", "/");
   run(10ms);
   ASSERT_EQ(head.answer_count(), 1U);
-  EXPECT_EQ(head.answers()[0].field("content-length"), "9");
+  EXPECT_EQ(head.answers()[0].field("content-length"), "13");
   EXPECT_EQ(head.answers()[0].body, "");
 }
 

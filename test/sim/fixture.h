@@ -126,7 +126,7 @@ inline void expect_local_reply(const SimClient& client, int status, std::string_
   ASSERT_FALSE(client.answers().empty()) << "no answer; error: " << client.reader().error() << ", received: " << client.received();
   const Message& answer = client.answers().back();
   EXPECT_EQ(answer.status, status);
-  EXPECT_EQ(answer.body, std::string(reason) + "\n");
+  EXPECT_EQ(answer.body, std::to_string(status) + " " + std::string(reason) + "\n");
   EXPECT_EQ(answer.field("content-type"), "text/plain");
   EXPECT_FALSE(answer.field("date").empty());
   EXPECT_FALSE(answer.field("x-request-id").empty());

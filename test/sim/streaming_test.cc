@@ -194,7 +194,7 @@ TEST_P(Uploads, ABodyTooLongToBeKeptIsNotTriedAgain) {
   for (auto& one : backends_) one->greeting.clear();
   run(1s);
   ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
-  EXPECT_EQ(client.answers()[0].body, "upstream_reset\n");
+  EXPECT_EQ(client.answers()[0].body, "502 upstream_reset\n");
 }
 
 INSTANTIATE_TEST_SUITE_P(Framings, Uploads, testing::Values(Framing::length, Framing::chunked), name_of);

@@ -108,7 +108,7 @@ TEST_F(Workers, ListenersMaxConnectionsHoldsOverAll) {
     (answer.status == 200 ? served : refused) += 1;
     if (answer.status == 200) continue;
     EXPECT_EQ(answer.status, 503);
-    EXPECT_EQ(answer.body, "overloaded\n");
+    EXPECT_EQ(answer.body, "503 overloaded\n");
     EXPECT_TRUE(client->got_fin());
   }
   EXPECT_EQ(served, 20U);
