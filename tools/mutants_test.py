@@ -71,7 +71,8 @@ class Definitions(unittest.TestCase):
 
 class Planting(unittest.TestCase):
     def test_formatting_makes_no_difference(self):
-        self.assertEqual(planting.plant(bug("x", "a(b); c(d);", "c(d);"), "{\n  a(b);\n    c(d);\n}\n"), "{\n  c(d);\n}\n")
+        text = "{\n  a(b);\n    c(d);\n}\n"
+        self.assertEqual(planting.plant(bug("x", "a(b); c(d);", "c(d);"), text), "{\n  c(d);\n}\n")
 
     def test_the_place_must_be_there_once(self):
         for text in ("nothing", "a b a b"):
@@ -136,8 +137,23 @@ class Script(unittest.TestCase):
         self.assertRegex(output, r"BROKEN broken: does not compile .*\nsrc/sum.sh: syntax error\n")
         self.assertEqual(status, 1)
 
+    def test_an_edit_that_changes_nothing_is_not_found(self):
+        status, output = self.run_script([bug("same", "unused=0", "unused=0")])
+        self.assertIn("BROKEN same: it makes no difference to sum_test", output)
+        self.assertEqual(status, 1)
+
+    def test_a_bug_that_stays_is_noticed(self):
+        marker = self.root / "left"
+        cmake = pathlib.Path(self.path.split(":")[0]) / "cmake"
+        cmake.write_text(cmake.read_text() + f"grep -q '1 - 2' src/sum.sh && touch {marker}\n"
+                         f"[ -e {marker} ] && echo '# left' >> \"$2/sum_test\"\ntrue\n")
+        status, output = self.run_script([bug("minus", "1 + 2", "1 - 2")])
+        self.assertIn("a planted bug was left in sum_test", output)
+        self.assertEqual(status, 1)
+
     def test_a_crash_counts_and_says_where(self):
-        status, output = self.run_script([bug("crash", "three=$((1 + 2))", "echo '[ RUN      ] Sum.Dies'; kill -SEGV $$")])
+        crash = bug("crash", "three=$((1 + 2))", "echo '[ RUN      ] Sum.Dies'; kill -SEGV $$")
+        status, output = self.run_script([crash])
         self.assertIn("found  crash  by Sum.Dies (was killed by signal 11)", output)
         self.assertEqual(status, 0)
 

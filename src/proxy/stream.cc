@@ -116,6 +116,7 @@ void Stream::on_request_body(std::string_view data) {
   if (waiting > UpstreamStream::kHighWatermark || (upstream_ == nullptr && waiting >= kReplayBytes / 2)) {
     request_paused_ = true;
     client_->pause_request();
+    if (upstream_ != nullptr) await_backend();
   }
 }
 
@@ -153,6 +154,9 @@ void Stream::on_client_gone() {
 void Stream::on_timer(Timer& timer) {
   if (finished_) return;
   if (&timer == &backoff_timer_) return start_attempt();
+  // The client's own silence is a matter of body_timeout.
+  const bool uploading = response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::body;
+  if (uploading && &timer == &timer_ && !request_held_back()) return await_backend();
   if (response_ == ResponsePhase::waiting) return reply(ReplyReason::upstream_timeout);
   break_off(ReplyReason::upstream_timeout);
 }
@@ -162,6 +166,12 @@ void Stream::touch() {
   if (response_ != ResponsePhase::waiting || tunnel_) {
     context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
   }
+}
+
+// The backend takes nothing of the request's body just now: it may for as long as a stream may be silent.
+void Stream::await_backend() {
+  if (response_ != ResponsePhase::waiting || request_phase_ != RequestPhase::body) return;
+  context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
 }
 
 void Stream::destroy() { context_.streams.destroy(this); }

@@ -1,7 +1,7 @@
 """The bugs that tools/mutants plants: plausible slips, spread over the whole code.
 
-`old` must stand in `file` exactly once; how it is broken into lines and indented does not matter. With `new` in its place
-the code must compile, and one of the test programs `tests` must fail.
+`old` must stand in `file`, a .cc file, exactly once; how it is broken into lines and indented does not matter. With
+`new` in its place the code must compile, and one of the test programs `tests` must fail.
 """
 
 import dataclasses
@@ -146,12 +146,13 @@ BUGS = (
          "sim_test"),
     _bug("leftover_answers_the_next_request", "bytes behind a response do not spoil its connection",
          "src/upstream/pool/http1_connection.cc",
-         "if (!bytes.empty() || input.status == IoStatus::end || input.status == IoStatus::failed) keep_alive_ = false;",
-         "if (input.status == IoStatus::end || input.status == IoStatus::failed) keep_alive_ = false;",
+         "if (!bytes.empty() || input.status == IoStatus::end ||",
+         "if (input.status == IoStatus::end ||",
          "sim_test"),
     _bug("trailers_of_another_stream", "a connection's next response gets the trailers of the one before",
          "src/upstream/pool/http1_connection.cc",
-         "trailers_.clear(); head_.fields = http::FieldList(arena_); trailers_ = http::FieldList(arena_); arena_.clear();",
+         "trailers_.clear(); head_.fields = http::FieldList(arena_); trailers_ = http::FieldList(arena_);"
+         " arena_.clear();",
          "head_.fields = http::FieldList(arena_);",
          "sim_test"),
     _bug("splice_not_told_to_the_decoder", "spliced bytes of a response are awaited a second time",

@@ -127,7 +127,8 @@ void Pool::keep_idle(Http1Connection& connection) {
   ++idle_count_;
   idle_gauge_->add(1);
   connection.rest_until(deadline_after(context_.loop->now(), keep));
-  if (retired_ || (keep <= Duration::zero() && waiters_.empty())) return connection.close_unused();
+  // Those that already wait are served by a retired pool too: closing what was connected for them would only begin anew.
+  if ((retired_ || keep <= Duration::zero()) && waiters_.empty()) return connection.close_unused();
   if (!waiters_.empty()) context_.loop->mark_ready(*this);
 }
 
