@@ -70,7 +70,7 @@ TEST_F(Bugs, Case019ABodyUntilTheCloseThatIsNotTakenEndsWithAReset) {
 }
 
 // A body that came too slowly behind its answer was cut off with a reset, which may destroy the answer.
-TEST_F(Bugs, Case020ASlowRestOfABodyDoesNotDestroyTheAnswer) {
+TEST_F(Review, ASlowRestOfABodyDoesNotDestroyTheAnswer) {
   listener().body_timeout = 3s;
   Handler handler;
   handler.at_head = [](const Message&) { return Script{send_bytes(response("early", "", "403 Forbidden"))}; };

@@ -42,7 +42,7 @@ TEST_F(Bugs, Case014ARequestThatWaitsForABackendThatLeftGetsItsConnection) {
   EXPECT_EQ(backend().open_connections(), 0U);
 }
 
-TEST_F(Bugs, Case015IdleTimeOfNothingStillConnects) {
+TEST_F(Review, IdleTimeOfNothingStillConnects) {
   cluster().timeouts.idle = Duration::zero();
   start();
   SimClient& client = connect();

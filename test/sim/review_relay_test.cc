@@ -84,7 +84,7 @@ TEST_F(Bugs, Case010ABackendThatStopsReadingDoesNotHoldAnUploadForEver) {
 }
 
 // The same for one that reads, but so slowly that no watermark is reached within stream_idle: that is no silence.
-TEST_F(Bugs, Case011SlowIsNotSilent) {
+TEST_F(Review, SlowIsNotSilent) {
   cluster().timeouts.stream_idle = 2s;
   fates_.backend.send_buffer_bytes = 3000;
   fates_.backend.delay = 5ms;

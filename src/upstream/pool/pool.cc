@@ -247,8 +247,16 @@ void Pool::resume() {
     if (failure == UpstreamFailure::none) continue;
     UpstreamError error;
     error.failure = failure;
-    fail_first_waiter(error);
+    fail_last_waiter(error);
   }
+}
+
+// For those before it connections are being made.
+void Pool::fail_last_waiter(const UpstreamError& error) {
+  UpstreamHandler& handler = waiters_.back();
+  handler.ListNode<WaiterTag>::unlink();
+  --waiting_;
+  handler.on_lease_failed(error);
 }
 
 void Pool::make_metrics() {

@@ -84,6 +84,7 @@ class Pool final : public Resumable {
   void keep_idle(Http1Connection& connection);
   void forget(Http1Connection& connection);
   void fail_first_waiter(const UpstreamError& error);
+  void fail_last_waiter(const UpstreamError& error);
   void make_metrics();
 
   PoolContext& context_;
