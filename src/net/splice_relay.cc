@@ -51,11 +51,14 @@ void SpliceRelay::stop() {
 
 SpliceRelay::Pumped SpliceRelay::pump() {
   std::size_t written = 0;
+  bool more = false;
   while (written < kTurnBytes) {
     if (remaining_ > 0 && !source_ended_ && pipe_.buffered == 0) {
       const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, kPipeBytes));
       const IoResult in = loop_.engine().splice_in(source_, pipe_, want);
       if (in.status == IoStatus::ok) {
+        // Only a full pipe says that more follows at once: else the kernel would hold the end of a burst back for 200 ms.
+        more = in.bytes == kPipeBytes && remaining_ > in.bytes;
         remaining_ -= in.bytes;
         taken_ += in.bytes;
       } else if (in.status == IoStatus::would_block) {
@@ -65,7 +68,7 @@ SpliceRelay::Pumped SpliceRelay::pump() {
       }
     }
     if (pipe_.buffered == 0) return {remaining_ == 0 ? Outcome::done : Outcome::source_ended, written};
-    const IoResult out = loop_.engine().splice_out(pipe_, sink_, remaining_ > 0 && !source_ended_);
+    const IoResult out = loop_.engine().splice_out(pipe_, sink_, more);
     if (out.status == IoStatus::failed || out.status == IoStatus::end) return {Outcome::sink_failed, written};
     if (out.status == IoStatus::would_block) return {Outcome::waiting, written};
     written += out.bytes;

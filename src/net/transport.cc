@@ -51,6 +51,7 @@ Transport::Flush Transport::flush(std::size_t& sent, bool more) {
     }
     if (result.status == IoStatus::would_block) return Flush::blocked;
     sent += result.bytes;
+    last_written_ = loop_->now();
     output_.consume(result.bytes);
     if (result.bytes < wanted) return Flush::blocked;
   }

@@ -63,6 +63,8 @@ class Transport {
   };
   // Writes what is there. `sent` counts the bytes that the socket took.
   Flush flush(std::size_t& sent, bool more = false);
+  // When the socket last took something.
+  TimePoint last_written() const { return last_written_; }
 
   void shutdown_write() { loop_->engine().shutdown_write(socket_); }
   void close();
@@ -71,6 +73,7 @@ class Transport {
  private:
   EventLoop* loop_;
   SocketId socket_ = kNoSocket;
+  TimePoint last_written_{};
   Buffer output_;
   Buffer kept_;
 };

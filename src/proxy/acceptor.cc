@@ -115,7 +115,6 @@ void Acceptor::on_ready(Readiness) {
 
 void Acceptor::accept_some(int at_most) {
   if (closed()) return;
-  paused_ = false;
   for (int i = 0; i < at_most; ++i) {
     if (context_.loop.engine().descriptors_scarce()) {
       // Connections that only wait to be used again make room first.
@@ -124,8 +123,11 @@ void Acceptor::accept_some(int at_most) {
     }
     const Accepted accepted = context_.loop.engine().accept(socket_);
     switch (accepted.status) {
-      case Accepted::Status::ok: place(accepted); break;
-      case Accepted::Status::would_block: return;
+      case Accepted::Status::ok:
+        paused_ = false;
+        place(accepted);
+        break;
+      case Accepted::Status::would_block: paused_ = false; return;
       case Accepted::Status::out_of_descriptors:
         if (!context_.pools.close_longest_idle()) return pause();
         break;

@@ -30,6 +30,8 @@ class ClientStream {
   virtual void close_after() = 0;
 
   virtual std::size_t unsent() const = 0;
+  // When the client's socket last took something.
+  virtual TimePoint last_written() const = 0;
   // No on_request_body() until resumed.
   virtual void pause_request() = 0;
   virtual void resume_request() = 0;

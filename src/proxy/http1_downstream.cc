@@ -78,7 +78,8 @@ void Http1Downstream::on_ready(Readiness readiness) {
 
 bool Http1Downstream::wants_input() const {
   switch (phase_) {
-    case Phase::idle:
+    // Nobody takes the answers: no further request.
+    case Phase::idle: return !above_high_;
     case Phase::head:
     case Phase::discard:
     case Phase::linger: return true;
@@ -91,15 +92,18 @@ bool Http1Downstream::wants_input() const {
 }
 
 void Http1Downstream::resume() {
+  if (phase_ == Phase::closed) return;
   if (response_relay_ != nullptr) context_.loop.mark_dirty(*this);
   if (!wants_input()) return;
   read();
   // Drained and still without a request: nothing is lost by closing.
-  if (draining_ && phase_ == Phase::idle && !readable_ && stream_ == nullptr) close();
+  if (!draining_ || phase_ != Phase::idle || readable_ || io_.kept() > 0) return;
+  if (io_.unsent() == 0) return close();
+  linger_after_flush_ = true;
 }
 
 bool Http1Downstream::divert() {
-  if (phase_ != Phase::body || io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
+  if (phase_ != Phase::body || diversion_over_ || io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
   request_relay_ = stream_->splice_request(decoder_.body().remaining());
   return request_relay_ != nullptr;
 }
@@ -137,6 +141,7 @@ void Http1Downstream::decode(Transport::Input input) {
     }
     bytes.remove_prefix(step.consumed);
     if (!deliver(step)) break;
+    if (phase_ == Phase::head && bytes.empty() && decoder_.between_messages()) forget_request();
   }
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::linger) return;
@@ -189,9 +194,17 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 
 void Http1Downstream::begin_request() {
   phase_ = Phase::head;
-  fresh_ = false;
+  fresh_ = diversion_over_ = false;
   stream_ = context_.streams.make(context_, listener_, *this, peer_);
   arm(listener_->settings->header_timeout);
+}
+
+// What came was only an empty line behind the last request (RFC 9112 2.2).
+void Http1Downstream::forget_request() {
+  Stream* stream = std::exchange(stream_, nullptr);
+  stream->on_client_gone();
+  phase_ = Phase::idle;
+  arm(listener_->settings->idle_timeout);
 }
 
 void Http1Downstream::end_request() {
@@ -268,6 +281,7 @@ void Http1Downstream::send_head(http::ResponseHead& head) {
     head.fields.add("connection", "keep-alive", FieldId::connection);
   }
   http1::write_response_head(io_.output(), head);
+  if (io_.unsent() > kHighWatermark) above_high_ = true;
   context_.loop.mark_dirty(*this);
 }
 
@@ -369,6 +383,8 @@ void Http1Downstream::end_diversion(std::uint64_t taken) {
   relay_held_back_ = false;
   if (phase_ == Phase::closed) return;
   decoder_.body().skip(taken);
+  // What ended it early is found by reading; a further relay would only end again.
+  diversion_over_ = decoder_.body().remaining() > 0;
   readable_ = true;
   context_.loop.mark_ready(*this);
 }
@@ -392,7 +408,11 @@ void Http1Downstream::flush() {
   if (result == Transport::Flush::failed) return client_gone();
   if (above_high_ && io_.unsent() <= kLowWatermark) {
     above_high_ = false;
-    if (stream_ != nullptr) stream_->on_response_writable();
+    if (stream_ != nullptr) {
+      stream_->on_response_writable();
+    } else if (phase_ == Phase::idle) {
+      context_.loop.mark_ready(*this);
+    }
   }
   if (result == Transport::Flush::blocked) {
     // Nobody may hold an answer back for ever; while a stream lives, its own timeouts see to that.
@@ -450,10 +470,13 @@ void Http1Downstream::destroy() { context_.connections.destroy(this); }
 
 void Http1Downstream::on_timer(Timer&) {
   switch (phase_) {
+    case Phase::discard:
+      if (linger_after_flush_) return give_up_writing();
+      linger_after_flush_ = true;
+      return context_.loop.mark_dirty(*this);
     case Phase::idle:
-    case Phase::linger:
-    case Phase::busy: return close();
-    case Phase::discard: return close();
+    case Phase::busy: return give_up_writing();
+    case Phase::linger: return close();
     case Phase::head: return request_error(ReplyReason::request_timeout);
     case Phase::body:
       if (paused_ || (request_relay_ != nullptr && stream_->request_held_back())) return arm_body_timer();
@@ -461,6 +484,12 @@ void Http1Downstream::on_timer(Timer&) {
     case Phase::tunnel:
     case Phase::closed: return;
   }
+}
+
+// The client takes nothing any more. A reset, where a mere close would make the rest of an answer look like all of it.
+void Http1Downstream::give_up_writing() {
+  if (io_.unsent() > 0) io_.reset();
+  close();
 }
 
 void Http1Downstream::arm(Duration timeout) {

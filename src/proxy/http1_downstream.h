@@ -45,6 +45,7 @@ class Http1Downstream final : public ClientStream,
   void finished() override;
   void close_after() override { close_after_ = true; }
   std::size_t unsent() const override { return io_.unsent(); }
+  TimePoint last_written() const override { return io_.last_written(); }
   void pause_request() override { paused_ = true; }
   void resume_request() override;
   void start_tunnel() override;
@@ -74,10 +75,12 @@ class Http1Downstream final : public ClientStream,
   void on_end_of_input(IoStatus status);
   void client_gone();
   void begin_request();
+  void forget_request();
   void end_request();
   void request_error(ReplyReason reason);
   void next_request();
   void begin_linger();
+  void give_up_writing();
   void close();
 
   void arm(Duration timeout);
@@ -107,7 +110,8 @@ class Http1Downstream final : public ClientStream,
   bool close_after_ = false;    // this response is the last
   bool shut_after_flush_ = false;
   bool linger_after_flush_ = false;
-  bool above_high_ = false;
+  bool above_high_ = false;       // much is unsent: no further request is read
+  bool diversion_over_ = false;   // a relay of this request's body ended before the body did
   bool client_is_1_0_ = false;
   bool keep_alive_ = true;
 };

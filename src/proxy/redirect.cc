@@ -41,6 +41,7 @@ std::string redirect_location(const Redirect& redirect, const Route& route, cons
   const bool usual = (to_scheme == "http" && port == 80) || (to_scheme == "https" && port == 443);
 
   std::string location;
+  const std::string_view path = request.path == "*" ? std::string_view("/") : request.path;
   if (!host.empty()) {
     location = fmt::format("{}://{}", to_scheme, host);
     if (port && !usual) location += fmt::format(":{}", *port);
@@ -50,7 +51,9 @@ std::string redirect_location(const Redirect& redirect, const Route& route, cons
   } else if (redirect.has_path_prefix) {
     location += replace_prefix(redirect, route, normal.path);
   } else {
-    location += request.path.substr(0, request.path.find('?'));
+    // Without a host in front of it, "//" would begin one (RFC 3986 4.2).
+    if (location.empty() && path.starts_with("//")) location = "/.";
+    location += path.substr(0, path.find('?'));
   }
   const std::size_t query = request.path.find('?');
   if (query != std::string_view::npos && !(redirect.has_path && redirect.path.find('?') != std::string::npos)) {

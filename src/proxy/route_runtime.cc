@@ -76,9 +76,9 @@ RouteRuntimes::RouteRuntimes(PoolContext& pools, observe::MetricStore& metrics, 
 
 RouteRuntimes::~RouteRuntimes() = default;
 
-void RouteRuntimes::apply(std::shared_ptr<const Snapshot> snapshot) {
+void RouteRuntimes::apply(std::shared_ptr<const Snapshot> snapshot, TimePoint drain_deadline) {
   apply_clusters(*snapshot);
-  apply_listeners(*snapshot);
+  apply_listeners(*snapshot, drain_deadline);
   apply_routes(*snapshot);
   snapshot_ = std::move(snapshot);
   remove_metrics(*snapshot_);
@@ -113,7 +113,7 @@ void RouteRuntimes::apply_clusters(const Snapshot& snapshot) {
   for (auto& [name, cluster] : old) cluster->retire();
 }
 
-void RouteRuntimes::apply_listeners(const Snapshot& snapshot) {
+void RouteRuntimes::apply_listeners(const Snapshot& snapshot, TimePoint drain_deadline) {
   auto old = std::exchange(listeners_, {});
   for (const auto& settings : snapshot.listeners) {
     const auto found = old.find(settings->name);
@@ -130,6 +130,7 @@ void RouteRuntimes::apply_listeners(const Snapshot& snapshot) {
   removed_.clear();
   for (auto& [name, listener] : old) {
     listener->draining = true;
+    listener->drain_deadline = drain_deadline;
     removed_.push_back(listener);
     no_route_->drop_listener(*listener);
     for (const auto& route : routes_) {

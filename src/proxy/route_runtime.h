@@ -29,6 +29,7 @@ class ListenerRuntime final : public LocalCounted {
   observe::GaugeRef active_connections;
   observe::CounterRef received, sent;
   bool draining = false;  // removed from the configuration: its connections are to end
+  TimePoint drain_deadline = kNever;  // what is left then is cut
 
  private:
   observe::MetricStore& metrics_;
@@ -69,7 +70,8 @@ class RouteRuntimes {
   ~RouteRuntimes();
 
   // Listeners, routes and clusters that stay keep their state; the others are let go, and live as long as streams hold them.
-  void apply(std::shared_ptr<const Snapshot> snapshot);
+  // What is left of a listener that goes is to end at `drain_deadline`.
+  void apply(std::shared_ptr<const Snapshot> snapshot, TimePoint drain_deadline);
 
   // Lets go of everything; nothing is configured any more.
   void clear();
@@ -84,7 +86,7 @@ class RouteRuntimes {
 
  private:
   void apply_clusters(const Snapshot& snapshot);
-  void apply_listeners(const Snapshot& snapshot);
+  void apply_listeners(const Snapshot& snapshot, TimePoint drain_deadline);
   void apply_routes(const Snapshot& next);
   void remove_metrics(const Snapshot& snapshot);
   LocalRef<RouteRuntime> make_route(const std::shared_ptr<const Route>& route);

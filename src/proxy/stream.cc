@@ -98,7 +98,6 @@ void Stream::on_request_body(std::string_view data) {
     if (response_ == ResponsePhase::waiting) return reply(ReplyReason::body_too_large);
     return break_off(ReplyReason::body_too_large);
   }
-  touch();
   if (response_ == ResponsePhase::done && !tunnel_) return;
   if (keep_replay_ && replay_complete_ && response_ == ResponsePhase::waiting &&
       replay_.size() + data.size() <= kReplayBytes) {
@@ -117,6 +116,7 @@ void Stream::on_request_body(std::string_view data) {
     request_paused_ = true;
     client_->pause_request();
   }
+  touch();
 }
 
 void Stream::on_request_end() {
@@ -126,10 +126,7 @@ void Stream::on_request_end() {
   if (upstream_ != nullptr) {
     upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
   }
-  if (tunnel_) {
-    if (response_ == ResponsePhase::done) finish();
-    return;
-  }
+  if (tunnel_) return end_tunnel_if_done();
   if (response_ != ResponsePhase::waiting) return;
   const Duration timeout = route_->route->request_timeout.value_or(cluster_->settings().timeouts.request);
   context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), timeout));
@@ -153,15 +150,34 @@ void Stream::on_client_gone() {
 void Stream::on_timer(Timer& timer) {
   if (finished_) return;
   if (&timer == &backoff_timer_) return start_attempt();
+  if (&timer == &timer_ && goes_on_although_late()) return;
   if (response_ == ResponsePhase::waiting) return reply(ReplyReason::upstream_timeout);
   break_off(ReplyReason::upstream_timeout);
 }
 
-// Something moved: the stream's idle time begins anew.
+// Something moved: the stream's idle time begins anew. Between the request's end and the response's head it is the request
+// timeout that runs.
 void Stream::touch() {
-  if (response_ != ResponsePhase::waiting || tunnel_) {
-    context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
+  if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::done) return;
+  context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
+}
+
+// The idle time is over. Who takes what waits for it, though too slowly for a watermark to be reached, is not silent; and a
+// client that doesn't send its body is the business of its connection's timers.
+bool Stream::goes_on_although_late() {
+  if (response_ == ResponsePhase::waiting) {
+    if (request_phase_ == RequestPhase::done) return false;
+    if (!request_paused_ && !request_held_back()) {
+      touch();
+      return true;
+    }
   }
+  TimePoint last = client_->last_written();
+  if (upstream_ != nullptr) last = std::max(last, upstream_->last_written());
+  const TimePoint deadline = deadline_after(last, idle_timeout_);
+  if (deadline <= context_.loop.now()) return false;
+  context_.loop.timers().arm(timer_, deadline);
+  return true;
 }
 
 void Stream::destroy() { context_.streams.destroy(this); }

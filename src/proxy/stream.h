@@ -17,7 +17,7 @@ namespace weir::proxy {
 // One request with its response: routes it, tries it at backends, passes both directions on, counts and logs it. Made by the
 // client's connection when the first byte of a request is there, destroyed at the end of the turn in which it finished. See
 // LIFECYCLE.md. One thread.
-class Stream final : private UpstreamHandler, private TimerHandler, private Retired {
+class Stream final : private UpstreamHandler, private Attempt, private TimerHandler, private Retired {
  public:
   Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer);
 
@@ -67,7 +67,9 @@ class Stream final : private UpstreamHandler, private TimerHandler, private Reti
   void send_request();
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
+  void try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool stale);
   void schedule_retry(bool at_once);
+  void on_backend_failing() override;
   void end_attempt(std::uint16_t status);
   void drop_upstream();
   void on_lease(UpstreamStream& stream) override;
@@ -92,6 +94,9 @@ class Stream final : private UpstreamHandler, private TimerHandler, private Reti
   void on_timer(Timer& timer) override;
   void destroy() override;
   void touch();
+  bool goes_on_although_late();
+  void stop_request_relay();
+  void end_tunnel_if_done();
   filters::FilterChain::Call filter_call();
 
   WorkerContext& context_;
@@ -111,7 +116,7 @@ class Stream final : private UpstreamHandler, private TimerHandler, private Reti
   std::string_view request_id_;
   std::string_view client_text_;
 
-  Timer timer_;        // request timeout, then stream_idle or the tunnel's idle timeout
+  Timer timer_;        // stream_idle while bodies move, the request timeout in between, or the tunnel's idle timeout
   Timer total_timer_;
   Timer backoff_timer_;
   SpliceRelay response_relay_;
@@ -141,6 +146,7 @@ class Stream final : private UpstreamHandler, private TimerHandler, private Reti
   bool keep_replay_ = false;     // a further try is still possible with what was kept
   bool replay_complete_ = true;  // replay_ holds all of the body so far
   bool fresh_connection_ = false;
+  bool told_to_continue_ = false;
   bool request_paused_ = false;
   bool response_paused_ = false;
   bool tunnel_ = false;

@@ -40,7 +40,7 @@ bool Stream::begin_try(BackendRuntime& backend) {
   ++attempts_;
   in_attempt_ = true;
   attempt_started_ = context_.loop.now();
-  cluster_->attempt_started(backend);
+  cluster_->attempt_started(backend, *this);
   switch (acquired.status) {
     case Pool::Acquired::Status::ready:
       upstream_ = acquired.stream;
@@ -87,7 +87,7 @@ void Stream::on_lease_failed(const UpstreamError& error) { attempt_failed(error)
 
 void Stream::on_upstream_failed(const UpstreamError& error) {
   upstream_ = nullptr;
-  request_relay_.stop();
+  stop_request_relay();
   if (tunnel_) {
     end_attempt(upstream_status_);
     return break_off(ReplyReason::none);
@@ -115,15 +115,36 @@ void Stream::attempt_failed(const UpstreamError& error) {
     }
     return reply(reason_of(error.failure));
   }
+  try_elsewhere(position, error.failure, stale);
+}
+
+// The backend accepts connections and never answers, or is too slow to be asked.
+void Stream::on_backend_failing() {
+  if (finished_ || !in_attempt_ || response_ != ResponsePhase::waiting || !cluster_->any_usable()) return;
+  UpstreamError error;
+  error.failure = upstream_ == nullptr ? UpstreamFailure::connect_timeout : UpstreamFailure::reset;
+  error.written = upstream_ != nullptr;
+  bool free_of_charge = false;
+  bool stale = false;
+  // What may not be tried again waits on: the backend may yet answer within the request's time.
+  if (!may_retry(error, free_of_charge, stale)) return;
+  const std::uint32_t position = backend_->position;
+  drop_upstream();
+  try_elsewhere(position, error.failure, stale);
+}
+
+void Stream::try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool stale) {
   if (stale) {
     // The same backend may well be fine: only its kept connections are not to be trusted.
     fresh_connection_ = true;
     --attempts_;
     ++stale_retries_;
-  } else if (tried_count_ < tried_.size() && tried_epoch_ == cluster_->epoch()) {
-    tried_[tried_count_++] = position;
+  } else {
+    if (tried_epoch_ != cluster_->epoch()) tried_count_ = 0;
+    tried_epoch_ = cluster_->epoch();
+    if (tried_count_ < tried_.size() && position != balancing::kNoBackend) tried_[tried_count_++] = position;
   }
-  cluster_->retries(to_string(error.failure)).add(1);
+  cluster_->retries(to_string(failure)).add(1);
   schedule_retry(stale || attempts_ < 2);
 }
 
@@ -163,7 +184,7 @@ void Stream::schedule_retry(bool at_once) {
 void Stream::end_attempt(std::uint16_t status) {
   if (!in_attempt_) return;
   in_attempt_ = false;
-  cluster_->attempt_ended(*backend_);
+  cluster_->attempt_ended(*backend_, *this);
   const Duration took = context_.loop.now() - attempt_started_;
   upstream_time_ += took;
   BackendRuntime& backend = *backend_;
@@ -186,7 +207,7 @@ void Stream::end_attempt(std::uint16_t status) {
 // Gives back whatever is borrowed or waited for.
 void Stream::drop_upstream() {
   response_relay_.stop();
-  request_relay_.stop();
+  stop_request_relay();
   context_.loop.timers().disarm(backoff_timer_);
   if (upstream_ != nullptr) {
     upstream_->cancel();
@@ -198,8 +219,11 @@ void Stream::drop_upstream() {
 }
 
 void Stream::on_request_writable() {
-  if (!request_paused_ || finished_) return;
+  if (finished_) return;
+  if (tunnel_ && request_phase_ == RequestPhase::done) return end_tunnel_if_done();
+  if (!request_paused_) return;
   request_paused_ = false;
+  if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::body) context_.loop.timers().disarm(timer_);
   client_->resume_request();
 }
 
@@ -213,6 +237,7 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
     return nullptr;
   }
   replay_complete_ = false;
+  touch();
   upstream_->pump_request_from(&request_relay_);
   return &request_relay_;
 }
@@ -223,9 +248,16 @@ void Stream::on_request_pumped(SpliceRelay::Pumped pumped) {
   if (pumped.bytes > 0) touch();
   using Outcome = SpliceRelay::Outcome;
   if (pumped.outcome == Outcome::waiting || pumped.outcome == Outcome::unfinished) return;
+  stop_request_relay();
+}
+
+// The client's connection must know what was taken from its socket, or it would take the next request for the rest of a body.
+void Stream::stop_request_relay() {
+  if (!request_relay_.active()) return;
   if (upstream_ != nullptr) upstream_->pump_request_from(nullptr);
   const std::uint64_t taken = request_relay_.taken();
   request_relay_.stop();
+  if (response_ == ResponsePhase::waiting) context_.loop.timers().disarm(timer_);
   client_->end_diversion(taken);
 }
 

@@ -13,9 +13,9 @@ using http::FieldId;
 void Stream::on_informational(http::ResponseHead& head) {
   // The backend asked for the rest of the body or tells of things to come: either way it is at work.
   touch();
-  http::ResponseHead& passed = head;
-  prepare_response(passed, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
-  client_->send_informational(passed);
+  if (head.status == 100) told_to_continue_ = true;
+  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  client_->send_informational(head);
 }
 
 void Stream::on_response_head(http::ResponseHead& head) {
@@ -32,8 +32,12 @@ void Stream::on_response_head(http::ResponseHead& head) {
   const filters::FilterChain& chain = route_->route->filters;
   if (!chain.empty()) static_cast<void>(chain.apply_response_head(head, filter_state_, filter_call()));
   if (head.status == 101) return begin_tunnel(head);
-  touch();
+  // Who waits for "100 Continue" and gets this instead may leave the body out: where the next request begins is then unknown.
+  if (request_.expect_continue && !told_to_continue_ && request_bytes_ == 0 && request_phase_ != RequestPhase::done) {
+    client_->close_after();
+  }
   client_->send_head(head);
+  touch();
 }
 
 void Stream::begin_tunnel(http::ResponseHead& head) {
@@ -49,8 +53,8 @@ void Stream::begin_tunnel(http::ResponseHead& head) {
 
 void Stream::on_response_body(std::string_view data) {
   response_bytes_ += data.size();
-  touch();
   client_->send_body(data);
+  touch();
   if (client_->unsent() > ClientStream::kHighWatermark && upstream_ != nullptr) {
     response_paused_ = true;
     upstream_->pause_response();
@@ -61,16 +65,21 @@ void Stream::on_response_end(http::FieldList* trailers) {
   if (tunnel_) {
     client_->send_end(nullptr);
     response_ = ResponsePhase::done;
-    if (request_phase_ == RequestPhase::done) finish();
-    return;
+    return end_tunnel_if_done();
   }
+  stop_request_relay();
   upstream_ = nullptr;
-  request_relay_.stop();
   end_attempt(upstream_status_);
   response_ = ResponsePhase::done;
   if (trailers != nullptr) clean_trailers(*trailers);
   client_->send_end(trailers);
   finish();
+}
+
+// Both halves are closed, and the backend has all that the client sent. (What the client has not got yet is its connection's
+// to write.) The upstream connection tells when the last of it is written.
+void Stream::end_tunnel_if_done() {
+  if (response_ == ResponsePhase::done && request_phase_ == RequestPhase::done && upstream_->unsent() == 0) finish();
 }
 
 void Stream::on_response_writable() {
@@ -198,12 +207,14 @@ void Stream::record() {
   RouteCells& cells = route->cells(context_.metrics, listener_);
   const std::string_view listener_name = listener_->settings->name;
   const std::string_view route_name = route->route == nullptr ? std::string_view() : std::string_view(route->route->name);
-  const std::uint32_t key = static_cast<std::uint32_t>(request_.method) << 16 | status_;
+  // Of what could not be read as far as that, nobody knows the method.
+  const http::Method method = request_.method_text.empty() ? http::Method::other : request_.method;
+  const std::uint32_t key = static_cast<std::uint32_t>(method) << 16 | status_;
   cells.requests
       .get(key,
            [&] {
              return context_.metrics.counter(observe::Family::kRequests,
-                                             {listener_name, route_name, http::to_string(request_.method),
+                                             {listener_name, route_name, http::to_string(method),
                                               observe::status_label(status_)});
            })
       .add(1);
@@ -235,7 +246,7 @@ void Stream::record() {
   line.response_bytes = response_bytes_;
   line.duration_us = static_cast<std::uint64_t>(took.count()) / 1000;
   line.upstream_us = static_cast<std::uint64_t>(upstream_time_.count()) / 1000;
-  line.attempts = attempts_;
+  line.attempts = attempts_ + stale_retries_;
   line.worker = static_cast<std::uint32_t>(context_.environment.index);
   line.status = status_;
   listener_->access_log->write(line);

@@ -32,9 +32,16 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   pools.scratch = &scratch;
   pools.metrics = &metrics;
   pools.events = environment.upstream_events;
+  loop.on_idle([this] {
+    streams.trim();
+    connections.trim();
+    pools.connections.trim();
+  });
   requests_total = metrics.counter(observe::Family::kWorkerRequests);
   connections_gauge = metrics.gauge(observe::Family::kWorkerConnections);
 }
+
+WorkerContext::~WorkerContext() { loop.on_idle(nullptr); }
 
 void WorkerContext::release_later(LocalRef<BackendRuntime> backend) {
   if (!backend) return;
@@ -59,7 +66,8 @@ struct Worker::Parts final : private TimerHandler {
 
   void on_timer(Timer& timer) override;
   void take_sockets(const std::vector<ListenerSocket>& sockets);
-  void drain_removed_listeners(Duration drain_timeout);
+  void drain_removed_listeners();
+  void arm_removal_timer();
   template <typename Which>
   void cut(Which&& which);
 
@@ -72,7 +80,9 @@ struct Worker::Parts final : private TimerHandler {
 
 void Worker::Parts::on_timer(Timer& timer) {
   if (&timer == &drain_timer) return cut([](Http1Downstream&) { return true; });
-  cut([](Http1Downstream& connection) { return connection.listener().draining; });
+  const TimePoint now = context.loop.now();
+  cut([now](Http1Downstream& connection) { return connection.listener().drain_deadline <= now; });
+  arm_removal_timer();
 }
 
 template <typename Which>
@@ -97,14 +107,14 @@ Worker::~Worker() {
 void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<ListenerSocket> sockets,
                    Duration drain_timeout) {
   WorkerContext& context = parts_->context;
-  context.routes.apply(snapshot);
+  context.routes.apply(snapshot, deadline_after(context.loop.now(), drain_timeout));
   for (std::size_t i = 0; i < snapshot->listeners.size(); ++i) {
     const LocalRef<ListenerRuntime> listener = context.routes.listener(snapshot->listeners[i]->name);
     const auto& log = i < snapshot->access_logs.size() ? snapshot->access_logs[i] : nullptr;
     listener->set_access_log(log, static_cast<std::uint32_t>(context.environment.index));
   }
   parts_->take_sockets(sockets);
-  parts_->drain_removed_listeners(drain_timeout);
+  parts_->drain_removed_listeners();
 }
 
 void Worker::Parts::take_sockets(const std::vector<ListenerSocket>& sockets) {
@@ -141,21 +151,24 @@ void Worker::Parts::take_sockets(const std::vector<ListenerSocket>& sockets) {
   }
 }
 
-void Worker::Parts::drain_removed_listeners(Duration drain_timeout) {
-  bool any = false;
+void Worker::Parts::drain_removed_listeners() {
   std::erase_if(acceptors, [&](Acceptor* acceptor) {
     if (!acceptor->listener().draining) return false;
     acceptor->finish();
     acceptor->release();
-    any = true;
     return true;
   });
   context.open.for_each([&](Http1Downstream& connection) {
-    if (!connection.listener().draining) return;
-    any = true;
-    connection.drain();
+    if (connection.listener().draining) connection.drain();
   });
-  if (any) context.loop.timers().arm(removal_timer, deadline_after(context.loop.now(), drain_timeout));
+  arm_removal_timer();
+}
+
+// Each removed listener has its own deadline: later reloads give it no more time.
+void Worker::Parts::arm_removal_timer() {
+  TimePoint next = kNever;
+  context.open.for_each([&](Http1Downstream& connection) { next = std::min(next, connection.listener().drain_deadline); });
+  context.loop.timers().arm(removal_timer, next);
 }
 
 void Worker::update_members(const std::string& cluster, std::shared_ptr<const Membership> members) {
@@ -188,7 +201,9 @@ void Worker::take_over(const std::string& listener, SocketId socket, IpAddress p
     context.loop.engine().reset(socket);
     return;
   }
+  const bool draining = runtime->draining;
   take_connection(context, parts_->refused, std::move(runtime), socket, peer);
+  if (draining) parts_->arm_removal_timer();
 }
 
 void Worker::drain(TimePoint deadline) {

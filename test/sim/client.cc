@@ -4,7 +4,8 @@
 
 namespace weir::sim {
 
-void SimClient::request(std::string_view method, std::string_view target, std::string_view more, std::string_view body) {
+void SimClient::request(std::string_view method, std::string_view target, std::string_view more,
+                        std::string_view body) {
   std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: example.com\r\n{}", method, target, more);
   if (!body.empty()) text += fmt::format("Content-Length: {}\r\n", body.size());
   text += "\r\n";
@@ -21,6 +22,7 @@ void SimClient::on_bytes(std::string_view bytes) {
   last_byte_at_ = outside().world().now();
   received_.append(bytes);
   reader_.feed(bytes);
+  if (on_progress) on_progress();
 }
 
 void SimClient::on_ended() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -16,7 +17,8 @@ class SimClient final : public Peer {
   }
 
   // A request in HTTP/1.1 with a Host; `more` are whole field lines. A body gets a Content-Length.
-  void request(std::string_view method, std::string_view target, std::string_view more = {}, std::string_view body = {});
+  void request(std::string_view method, std::string_view target, std::string_view more = {},
+               std::string_view body = {});
   void get(std::string_view target) { request("GET", target); }
   // Bytes as they are; an answer to `method` is expected for them.
   void raw(std::string_view bytes, std::string_view method = "GET");
@@ -30,6 +32,8 @@ class SimClient final : public Peer {
   std::uint64_t received_bytes() const { return received_.size(); }
   TimePoint last_byte_at() const { return last_byte_at_; }
   TimePoint ended_at() const { return ended_at_; }
+  // Called when bytes have come. May send, must not destroy.
+  std::function<void()> on_progress;
 
  private:
   void on_bytes(std::string_view bytes) override;

@@ -50,7 +50,9 @@ void Http1Connection::lease_to(UpstreamHandler& handler) {
   handler_ = &handler;
   request_done_ = response_done_ = paused_ = written_ = answered_ = tunnel_ = above_high_ = false;
   keep_alive_ = true;
+  diversion_over_ = false;
   io_.loop().timers().disarm(timer_);
+  if (readable_) io_.loop().mark_ready(*this);
 }
 
 void Http1Connection::rest_until(TimePoint deadline) {
@@ -123,6 +125,8 @@ void Http1Connection::end_diversion(std::uint64_t taken) {
   response_relay_ = nullptr;
   if (state_ != State::leased) return;
   decoder_.body().skip(taken);
+  // What ended a relay early (a FIN, a reset) is found by reading; a further relay would only end again.
+  diversion_over_ = decoder_.body().remaining() > 0;
   readable_ = true;
   io_.loop().mark_ready(*this);
 }
@@ -133,7 +137,7 @@ void Http1Connection::pump_request_from(SpliceRelay* relay) {
 }
 
 void Http1Connection::on_ready(Readiness readiness) {
-  if (state_ == State::connecting) return on_connecting_ready();
+  if (state_ == State::connecting) return on_connecting_ready(readiness);
   if (readiness.peer_gone()) peer_gone_ = true;
   if (state_ == State::idle) {
     // Nothing may come unasked: a close, or bytes that belong to no request.
@@ -141,17 +145,21 @@ void Http1Connection::on_ready(Readiness readiness) {
     return;
   }
   if (state_ != State::leased) return;
+  if ((readiness.bits & Readiness::failed) != 0) failed_ = true;
   if (readiness.can_write() && (io_.unsent() > 0 || request_relay_ != nullptr)) io_.loop().mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
   read();
 }
 
-void Http1Connection::on_connecting_ready() {
+void Http1Connection::on_connecting_ready(Readiness readiness) {
   const int error = io_.loop().engine().connect_error(io_.socket());
   if (error == EINPROGRESS) return;
   if (error == 0) {
     state_ = State::idle;
+    // No further edge comes for what came with this one: a FIN right behind the acceptance.
+    readable_ = readiness.can_read();
+    peer_gone_ = readiness.peer_gone();
     pool_.on_connected(*this);
     return;
   }
@@ -161,12 +169,14 @@ void Http1Connection::on_connecting_ready() {
 }
 
 void Http1Connection::resume() {
-  if (state_ == State::leased) read();
+  if (state_ != State::leased) return;
+  if (request_relay_ != nullptr) io_.loop().mark_dirty(*this);
+  read();
 }
 
 // True if a relay reads the response's body from now on.
 bool Http1Connection::divert() {
-  if (io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
+  if (diversion_over_ || io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
   response_relay_ = handler_->splice_response(decoder_.body().remaining());
   diverted_ = response_relay_ != nullptr;
   return diverted_;
@@ -256,7 +266,10 @@ void Http1Connection::finish_response() {
   ++served_;
   expect_large_ = diverted_;
   diverted_ = false;
-  const bool reusable = keep_alive_ && request_done_ && io_.unsent() == 0 && !write_broken_ && !peer_gone_;
+  bool reusable = keep_alive_ && request_done_ && io_.unsent() == 0 && !write_broken_ && !peer_gone_;
+  // The last read was full: whatever lies behind the response has given its edge already.
+  if (reusable && readable_) reusable = io_.loop().engine().quiet(io_.socket());
+  readable_ = false;
   http::FieldList* trailers = trailers_.size() > 0 ? &trailers_ : nullptr;
   // The connection stays borrowed while the handler looks at the trailers, so that it is not lent out under its hands.
   handler->on_response_end(trailers);
@@ -281,7 +294,11 @@ void Http1Connection::read_tunnel() {
     if (leased() && (readable_ || peer_gone_)) io_.loop().mark_ready(*this);
     return;
   }
-  if (response_done_) return;
+  if (response_done_) {
+    // Its half is closed: there is nothing to read but that the other one is gone too.
+    if (write_broken_ || failed_) fail(UpstreamFailure::reset);
+    return;
+  }
   const Transport::Input input = io_.read(*context_.scratch);
   readable_ = !input.drained;
   if (!input.bytes.empty()) handler_->on_response_body(input.bytes);
@@ -308,11 +325,16 @@ void Http1Connection::flush() {
   if (shut_after_flush_) {
     shut_after_flush_ = false;
     io_.shutdown_write();
+    // A tunnel whose both halves are closed ends once all is written.
+    handler_->on_request_writable();
+    if (!leased()) return;
   }
   if (request_relay_ != nullptr) {
     const SpliceRelay::Pumped pumped = request_relay_->pump();
     if (pumped.bytes > 0) written_ = true;
     if (pumped.outcome == SpliceRelay::Outcome::sink_failed) return write_failed();
+    // No edge comes for what waits already.
+    if (pumped.outcome == SpliceRelay::Outcome::unfinished) io_.loop().mark_ready(*this);
     handler_->on_request_pumped(pumped);
   }
 }

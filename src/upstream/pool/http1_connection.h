@@ -41,6 +41,7 @@ class Http1Connection final : public UpstreamStream,
   bool still_quiet();
 
   bool connecting() const { return state_ == State::connecting; }
+  bool idle() const { return state_ == State::idle; }
   TimePoint idle_since() const { return idle_since_; }
   // What the backend said of how long it keeps idle connections, in seconds; -1 if nothing.
   std::int32_t keep_alive_timeout_s() const { return keep_alive_timeout_s_; }
@@ -49,6 +50,7 @@ class Http1Connection final : public UpstreamStream,
   void send_body(std::string_view data) override;
   void send_end(const http::FieldList* trailers) override;
   std::size_t unsent() const override { return io_.unsent(); }
+  TimePoint last_written() const override { return io_.last_written(); }
   void pause_response() override { paused_ = true; }
   void resume_response() override;
   void start_tunnel() override;
@@ -68,7 +70,7 @@ class Http1Connection final : public UpstreamStream,
   void destroy() override;
   void on_timer(Timer& timer) override;
 
-  void on_connecting_ready();
+  void on_connecting_ready(Readiness readiness);
   void read();
   void read_tunnel();
   bool divert();
@@ -104,12 +106,14 @@ class Http1Connection final : public UpstreamStream,
   bool readable_ = false;      // an edge has come that was not read to its end
   bool peer_gone_ = false;     // FIN or reset announced: read to the end
   bool write_broken_ = false;
+  bool failed_ = false;        // an error was announced: a reset, most likely
   bool shut_after_flush_ = false;
   bool written_ = false;       // of this request, at least one byte
   bool answered_ = false;      // of its response, at least one byte
   bool keep_alive_ = true;
   bool tunnel_ = false;
   bool diverted_ = false;      // this response's body was spliced
+  bool diversion_over_ = false;  // ... as far as it came: the rest is read
   bool expect_large_ = false;  // the last one's was
   bool above_high_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace weir {
 
@@ -10,6 +11,8 @@ namespace {
 // How long a connection may have been idle to be lent without a look whether it is still open: the loop has told of
 // anything older than its last turns.
 constexpr Duration kTrustedIdle = 5ms;
+// A connection that somebody waits for is kept at least so long, whatever else is said.
+constexpr Duration kForWaiters = 1s;
 
 bool is_own_trouble(int error) {
   return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM ||
@@ -36,11 +39,8 @@ Pool::~Pool() {
 Pool::Acquired Pool::acquire(UpstreamHandler& handler, bool fresh) {
   // Those that wait already have a first claim on what is idle.
   while (!fresh && idle_count_ > waiting_) {
-    Http1Connection* connection = &idle_.front();
-    if (context_.loop->now() - connection->idle_since() > kTrustedIdle && !connection->still_quiet()) {
-      connection->close_unused();
-      continue;
-    }
+    Http1Connection* connection = find_idle();
+    if (connection == nullptr || idle_count_ <= waiting_) break;
     lend(*connection);
     connection->lease_to(handler);
     return {Acquired::Status::ready, connection, {}};
@@ -59,6 +59,15 @@ Pool::Acquired Pool::acquire(UpstreamHandler& handler, bool fresh) {
   return {Acquired::Status::refused, nullptr, error};
 }
 
+Http1Connection* Pool::find_idle() {
+  while (!idle_.empty()) {
+    Http1Connection& connection = idle_.front();
+    if (context_.loop->now() - connection.idle_since() <= kTrustedIdle || connection.still_quiet()) return &connection;
+    connection.close_unused();
+  }
+  return nullptr;
+}
+
 void Pool::give_up(UpstreamHandler& handler) {
   if (!handler.ListNode<WaiterTag>::linked()) return;
   handler.ListNode<WaiterTag>::unlink();
@@ -68,7 +77,7 @@ void Pool::give_up(UpstreamHandler& handler) {
 UpstreamFailure Pool::open_connection() {
   if (!backend_->take_connection_slot()) {
     // Another worker may keep an idle connection that it can do without.
-    if (context_.events == nullptr || reclaiming_ || backend_->connections() <= total_) {
+    if (context_.events == nullptr || reclaiming_ || retired_ || backend_->connections() <= total_) {
       return reclaiming_ ? UpstreamFailure::none : UpstreamFailure::overloaded;
     }
     reclaiming_ = true;
@@ -89,8 +98,9 @@ UpstreamFailure Pool::begin_connect() {
   if (!socket) {
     const int error = socket.error().code;
     if (is_own_trouble(error)) return UpstreamFailure::own_trouble;
-    if (context_.events != nullptr) context_.events->connect_failed(cluster_->name, backend_, true);
-    return error == ECONNREFUSED || error == ENOENT ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed;
+    const bool refused = error == ECONNREFUSED || error == ENOENT;
+    if (context_.events != nullptr) context_.events->connect_failed(cluster_->name, backend_, refused);
+    return refused ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed;
   }
   Http1Connection* connection = context_.connections.make(*this, *context_.loop);
   const TimePoint deadline = deadline_after(context_.loop->now(), cluster_->timeouts.connect);
@@ -122,12 +132,15 @@ void Pool::keep_idle(Http1Connection& connection) {
   if (connection.keep_alive_timeout_s() >= 0) {
     keep = std::min<Duration>(keep, std::chrono::seconds(connection.keep_alive_timeout_s() - 1));
   }
+  if (retired_) keep = Duration::zero();
+  // Who waits takes it in the next turn.
+  if (!waiters_.empty()) keep = std::max(keep, kForWaiters);
   idle_.push_front(connection);
   context_.idle.push_back(connection);
   ++idle_count_;
   idle_gauge_->add(1);
   connection.rest_until(deadline_after(context_.loop->now(), keep));
-  if (retired_ || (keep <= Duration::zero() && waiters_.empty())) return connection.close_unused();
+  if (keep <= Duration::zero()) return connection.close_unused();
   if (!waiters_.empty()) context_.loop->mark_ready(*this);
 }
 
@@ -135,6 +148,16 @@ void Pool::on_connected(Http1Connection& connection) {
   connection.ListNode<PoolTag>::unlink();
   --connecting_count_;
   keep_idle(connection);
+  // At once: a backend that closes right after accepting would otherwise be connected to again and again, and no try counted.
+  if (connection.idle() && !waiters_.empty()) serve_first_waiter(connection);
+}
+
+void Pool::serve_first_waiter(Http1Connection& connection) {
+  UpstreamHandler* handler = waiters_.pop_front();
+  --waiting_;
+  lend(connection);
+  connection.lease_to(*handler);
+  handler->on_lease(connection);
 }
 
 void Pool::on_connect_failed(Http1Connection& connection, UpstreamFailure failure) {
@@ -199,6 +222,8 @@ void Pool::close_idle() {
 void Pool::retire() {
   retired_ = true;
   close_idle();
+  // The answer of the other workers would not find this pool any more.
+  if (std::exchange(reclaiming_, false)) context_.loop->mark_ready(*this);
 }
 
 void Pool::reclaimed(std::size_t closed) {
@@ -212,21 +237,26 @@ void Pool::reclaimed(std::size_t closed) {
 
 // Serves those that wait: with idle connections first, then with new ones.
 void Pool::resume() {
-  while (!waiters_.empty() && !idle_.empty()) {
-    Http1Connection& connection = idle_.front();
-    UpstreamHandler* handler = waiters_.pop_front();
-    --waiting_;
-    lend(connection);
-    connection.lease_to(*handler);
-    handler->on_lease(connection);
+  while (!waiters_.empty()) {
+    Http1Connection* connection = find_idle();
+    if (connection == nullptr) break;
+    serve_first_waiter(*connection);
   }
   while (waiting_ > connecting_count_ && !reclaiming_) {
     const UpstreamFailure failure = open_connection();
     if (failure == UpstreamFailure::none) continue;
     UpstreamError error;
     error.failure = failure;
-    fail_first_waiter(error);
+    fail_last_waiter(error);
   }
+}
+
+// For those before it connections are being made.
+void Pool::fail_last_waiter(const UpstreamError& error) {
+  UpstreamHandler& handler = waiters_.back();
+  handler.ListNode<WaiterTag>::unlink();
+  --waiting_;
+  handler.on_lease_failed(error);
 }
 
 void Pool::make_metrics() {

@@ -78,9 +78,13 @@ class Pool final : public Resumable {
   UpstreamFailure open_connection();
   UpstreamFailure begin_connect();
   void lend(Http1Connection& connection);
+  // The idle one that was used last and is still open; null if there is none.
+  Http1Connection* find_idle();
+  void serve_first_waiter(Http1Connection& connection);
   void keep_idle(Http1Connection& connection);
   void forget(Http1Connection& connection);
   void fail_first_waiter(const UpstreamError& error);
+  void fail_last_waiter(const UpstreamError& error);
   void make_metrics();
 
   PoolContext& context_;

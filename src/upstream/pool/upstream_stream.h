@@ -77,6 +77,8 @@ class UpstreamStream {
   virtual void send_body(std::string_view data) = 0;
   virtual void send_end(const http::FieldList* trailers) = 0;
   virtual std::size_t unsent() const = 0;
+  // When the backend's socket last took something.
+  virtual TimePoint last_written() const = 0;
 
   // No further on_response_body() until resumed; a piece already being handed out is finished first.
   virtual void pause_response() = 0;

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "sim/fixture.h"
+
+namespace weir::sim {
+
+// The suite of numbered cases (docs/development.md); one class for all files, as GoogleTest wants it.
+class Bugs : public SimTest {};
+// What a review asked about and found in order, or that only a careless repair would break.
+class Review : public SimTest {};
+
+}  // namespace weir::sim

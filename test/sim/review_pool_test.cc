@@ -1,0 +1,78 @@
+// Upstream connections that end at a bad moment.
+
+#include <gmock/gmock.h>
+
+#include "sim/bugs.h"
+
+namespace weir::sim {
+namespace {
+
+// A backend that accepts and closes at once: the closed connection was replaced by a new one, again and again, until the
+// request's time was up.
+TEST_F(Bugs, Case013ABackendThatClosesEachNewConnectionIsNotConnectedToForEver) {
+  for (const auto kind : {Action::Kind::close, Action::Kind::reset, Action::Kind::half_close}) {
+    backend().greeting = {then(kind)};
+    if (kind == Action::Kind::close) start();
+    const std::size_t before = backend().connections().size();
+    SimClient& client = connect();
+    client.get("/");
+    run(2s);
+    ASSERT_EQ(client.answer_count(), 1U) << static_cast<int>(kind);
+    EXPECT_EQ(client.answers()[0].status, 502);
+    EXPECT_LE(backend().connections().size() - before, 3U);
+    EXPECT_EQ(last_log("attempts"), "2");
+  }
+}
+
+// The backend left its cluster while a request waited for a connection to it: nothing is kept, so what had been connected was
+// closed, and connected anew.
+TEST_F(Bugs, Case014ARequestThatWaitsForABackendThatLeftGetsItsConnection) {
+  fates_.backend.delay = 20ms;
+  start();
+  SimClient& client = connect();
+  client.get("/");
+  run(5ms);
+  add_backend("two");
+  proxy_.setup.clusters.front().members.erase(proxy_.setup.clusters.front().members.begin());
+  proxy_.update_members("app");
+  run(1s);
+  ASSERT_EQ(client.answer_count(), 1U);
+  EXPECT_EQ(client.answers()[0].status, 200);
+  EXPECT_EQ(backend().connections().size(), 1U);
+  EXPECT_EQ(backend().open_connections(), 0U);
+}
+
+TEST_F(Review, IdleTimeOfNothingStillConnects) {
+  cluster().timeouts.idle = Duration::zero();
+  start();
+  SimClient& client = connect();
+  client.get("/");
+  run(100ms);
+  ASSERT_EQ(client.answer_count(), 1U);
+  EXPECT_EQ(client.answers()[0].status, 200);
+  EXPECT_EQ(backend().connections().size(), 1U);
+  EXPECT_EQ(backend().open_connections(), 0U);
+}
+
+// An answer that ended just where a read did: what the backend sent behind it was found by nobody, and taken for the answer to
+// the next request.
+TEST_F(Bugs, Case016BytesBehindAnAnswerThatEndsWithTheReadAreFound) {
+  // A spliced answer makes the connection read the next head in pieces of 1024 bytes.
+  backend().on("/big", response(pattern(1, 200'000)));
+  std::string exact = response(std::string(900, 'x'));
+  exact = response(std::string(900 + 1024 - exact.size(), 'x'));
+  ASSERT_EQ(exact.size(), 1024U);
+  backend().on("/exact", exact + response("smuggled"));
+  start();
+  SimClient& client = connect();
+  client.get("/big");
+  run(50ms);
+  client.raw("GET /exact HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+  client.request("GET", "/y");
+  run(50ms);
+  ASSERT_GE(client.answer_count(), 3U) << client.reader().error();
+  EXPECT_EQ(client.answers()[2].body, "hello\n");
+}
+
+}  // namespace
+}  // namespace weir::sim
