@@ -40,7 +40,8 @@ class Curl(Case):
         cls.process.wait(10)
 
     def setUp(self):
-        self.running = self.weir(config_for({"name": "real", "url": f"http://127.0.0.1:{self.backend_port}"}, workers=2))
+        real = {"name": "real", "url": f"http://127.0.0.1:{self.backend_port}"}
+        self.running = self.weir(config_for(real, workers=2))
         self.url = f"http://127.0.0.1:{self.running.port}"
         self.scratch = self.folder()
 
@@ -163,7 +164,8 @@ class WebSocket(Case):
             seen.append(wire.buffer)
             wire.send(ok("no", status="403 No", fields=[("Connection", "close")]))
         weir = self.weir(config_for(self.backend(raw=serve)))
-        wire = self.connect(weir.port).send(render("GET", "/", WEBSOCKET) + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+        smuggled = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+        wire = self.connect(weir.port).send(render("GET", "/", WEBSOCKET) + smuggled)
         self.assertEqual(wire.final().status, 403)
         self.assertEqual(seen[0], b"")
 

@@ -177,7 +177,7 @@ class ClusterKeys(KeyCase):
             backend = self.backend()
             weirs.append((self.weir(config_for(backend, cluster={"timeouts": {"idle": value}})), backend))
             self.assertEqual(fetch(weirs[-1][0].port).status, 200)
-        self.assert_only_first(lambda: not weirs[0][1].open, lambda: not weirs[1][1].open, "the pooled connection closes")
+        self.assert_only_first(lambda: not weirs[0][1].open, lambda: not weirs[1][1].open, "the connection closes")
 
 
 class HealthKeys(KeyCase):
@@ -237,7 +237,8 @@ class HealthKeys(KeyCase):
     @shows("clusters[].health_check.expect")
     def test_expect(self):
         backend = self.backend(answer=lambda request, wire: ok("x", status="404 No"))
-        strict, content = self.pair(lambda e: self.check(backend, expect=e, unhealthy_after=1), "200-299", "200-299,404")
+        strict, content = self.pair(lambda e: self.check(backend, expect=e, unhealthy_after=1),
+                                    "200-299", "200-299,404")
         self.assert_only_first(lambda: not self.healthy(strict), lambda: not self.healthy(content), "unhealthy")
 
 

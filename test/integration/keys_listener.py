@@ -14,7 +14,8 @@ def with_limits(**limits):
 class ListenerKeys(KeyCase):
     @shows("listeners[].name")
     def test_name(self):
-        for weir, name in zip(self.pair(lambda n: respond_config(listener={"name": n}), "web", "front"), ("web", "front")):
+        names = ("web", "front")
+        for weir, name in zip(self.pair(lambda n: respond_config(listener={"name": n}), *names), names):
             self.assertEqual(weir.metric("lb_active_connections", listener=name), 0)
 
     @shows("listeners[].address")
@@ -115,7 +116,8 @@ class ListenerKeys(KeyCase):
         return data or None
 
     def assert_first_hears(self, wires, check):
-        self.assert_only_first(lambda: check(self.arrived(wires[0])), lambda: check(self.arrived(wires[1])), "an answer")
+        first, second = wires
+        self.assert_only_first(lambda: check(self.arrived(first)), lambda: check(self.arrived(second)), "an answer")
 
     @shows("listeners[].limits.header_timeout")
     def test_header_timeout(self):

@@ -116,8 +116,8 @@ class RouteKeys(KeyCase):
             self.assertEqual(answer.all("content-type"), [respond["headers"].get("content-type", "text/plain")])
 
     def answers_first(self, backend, timeouts):
-        one, two = (self.connect(self.weir(config_for(backend, route={"timeouts": value})).port).send(render("GET", "/"))
-                    for value in timeouts)
+        weirs = [self.weir(config_for(backend, route={"timeouts": value})) for value in timeouts]
+        one, two = (self.connect(weir.port).send(render("GET", "/")) for weir in weirs)
         first = one.final()
         if two.buffer == b"" and first.status == 200:
             two.head()

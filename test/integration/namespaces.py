@@ -31,12 +31,39 @@ def prepare_namespace():
     os.unlink(resolv.name)
 
 
-def in_namespace(test):
-    """Runs a test method in namespaces of its own."""
+@functools.lru_cache(maxsize=None)
+def why_no_namespace():
+    """Empty, or why this machine does not let us have one (a container without the right to)."""
+    try:
+        done = subprocess.run([*unshare_command(), "true"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.strip()
+
+
+def are_free(ports):
+    for port in ports:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+    return True
+
+
+def in_namespace(test=None, *, ports=()):
+    """Runs a test method in namespaces of its own. Where there can be none, it runs here if all of its `ports` are
+    free, and is skipped otherwise."""
+    if test is None:
+        return functools.partial(in_namespace, ports=ports)
+
     @functools.wraps(test)
     def outside(self):
         if os.environ.get(INSIDE):
             return test(self)
+        if why_no_namespace():
+            if ports and are_free(ports):
+                return test(self)
+            self.skipTest(f"needs namespaces of its own: {why_no_namespace()}")
         module = sys.modules[type(self).__module__]
         name = f"{pathlib.Path(module.__file__).stem}.{type(self).__qualname__}.{self._testMethodName}"
         done = subprocess.run([*unshare_command(), sys.executable, __file__, name], capture_output=True, text=True,

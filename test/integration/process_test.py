@@ -2,7 +2,6 @@
 """The programs from outside: what they serve where, signals, service managers, start.sh."""
 
 import os
-import pathlib
 import re
 import shutil
 import signal
@@ -11,8 +10,8 @@ import subprocess
 import sys
 import unittest
 
-from harness import (BINARIES, SOURCE, WEIR, Backend, Case, Weir, config_for, connect, fetch, free_port, ok, readable,
-                     render, respond_config, until, weir as command)
+from harness import (BINARIES, SOURCE, Backend, Case, Weir, config_for, connect, fetch, ok, render, respond_config,
+                     until, weir as command)
 from namespaces import in_namespace
 
 
@@ -220,7 +219,9 @@ class ServiceManager(Case):
 
 
 class StartScript(Case):
-    """start.sh in a copy of the tree with the programs built already; its ports are fixed, so in a network of its own."""
+    """start.sh in a copy of the tree with the programs built already; its ports are fixed: in a network of its own."""
+
+    PORTS = (8080, 9090, 8001, 8002, 8003)
 
     def tree(self):
         root = self.folder()
@@ -245,7 +246,7 @@ class StartScript(Case):
             output.seek(0)
             return done.returncode, output.read()
 
-    @in_namespace
+    @in_namespace(ports=PORTS)
     def test_start_again_and_stop(self):
         self.tree()
         code, said = self.script()
@@ -259,13 +260,13 @@ class StartScript(Case):
         self.assertIn("already running", said)
         code, said = self.script("stop")
         self.assertEqual(code, 0, said)
-        for port in (8080, 9090, 8001, 8002, 8003):
+        for port in self.PORTS:
             with self.assertRaises(OSError):
                 connect(port)
         code, said = self.script("stop")
         self.assertEqual((code, said), (0, "nothing was running\n"))
 
-    @in_namespace
+    @in_namespace(ports=PORTS)
     def test_a_busy_port_leaves_nothing_running(self):
         self.tree()
         for busy in (8080, 8003, 9090):
@@ -274,7 +275,7 @@ class StartScript(Case):
                 self.assertNotEqual(code, 0)
                 self.assertEqual(len(said.splitlines()), 1, said)
                 self.assertIn(str(busy), said)
-            for port in {8080, 9090, 8001, 8002, 8003} - {busy}:
+            for port in set(self.PORTS) - {busy}:
                 with self.assertRaises(OSError):
                     connect(port)
 
