@@ -87,6 +87,10 @@ BackendRuntime* ClusterRuntime::pick(std::span<const std::uint32_t> avoid, std::
   return position == balancing::kNoBackend ? nullptr : backends_[position].get();
 }
 
+bool ClusterRuntime::any_usable() const {
+  return std::ranges::any_of(loads_, [](const balancing::BackendLoad& load) { return load.usable && load.weight > 0; });
+}
+
 void ClusterRuntime::rebuild() {
   balancer_->rebuild(loads_);
   stale_ = false;
