@@ -14,7 +14,7 @@ BufferPool::~BufferPool() {
 }
 
 Slice* BufferPool::take() {
-  ++outstanding_;
+  peak_ = std::max(peak_, ++outstanding_);
   if (free_ == nullptr) return new (::operator new(kSliceBytes)) Slice{nullptr, 0, 0};
   Slice* slice = free_;
   free_ = slice->next;
@@ -25,7 +25,7 @@ Slice* BufferPool::take() {
 
 void BufferPool::give(Slice* slice) {
   --outstanding_;
-  if (free_count_ >= keep_) {
+  if (free_count_ >= keep_ && outstanding_ + free_count_ >= std::max(peak_, peak_before_)) {
     ::operator delete(slice);
     return;
   }
@@ -41,6 +41,11 @@ void BufferPool::trim() {
     ::operator delete(slice);
   }
   free_count_ = 0;
+}
+
+void BufferPool::begin_window() {
+  peak_before_ = peak_;
+  peak_ = outstanding_;
 }
 
 void Buffer::append(std::string_view bytes) {

@@ -20,11 +20,13 @@ struct Slice {
   std::size_t readable() const { return end - begin; }
 };
 
-inline constexpr std::size_t kSliceBytes = 16 * 1024;
+// No multiple of 4 KiB, so that the beginnings of many slices, which is what small messages use, do not compete for the
+// same few sets of the caches.
+inline constexpr std::size_t kSliceBytes = 17 * 1024 + 192;
 inline constexpr std::size_t kSliceCapacity = kSliceBytes - sizeof(Slice);
 
-// The slices of one worker: taken and given back LIFO, so that the hot ones stay in the cache. Keeps up to
-// `keep` free ones; what comes back beyond that goes to the heap. One thread.
+// The slices of one worker: taken and given back LIFO, so that the hot ones stay in the cache. Keeps as many as were lately
+// out at once, and at least `keep`, so that a steady load takes none from the heap. One thread.
 class BufferPool {
  public:
   explicit BufferPool(std::size_t keep = 256) : keep_(keep) {}
@@ -41,12 +43,16 @@ class BufferPool {
   std::size_t kept() const { return free_count_; }
   // Frees the kept ones: what an idle worker does.
   void trim();
+  // A stretch of time has passed: what was needed at once before the last one counts no more.
+  void begin_window();
 
  private:
   const std::size_t keep_;
   Slice* free_ = nullptr;
   std::size_t free_count_ = 0;
   std::size_t outstanding_ = 0;
+  std::size_t peak_ = 0;         // of outstanding_ in this window
+  std::size_t peak_before_ = 0;  // and in the one before
 };
 
 // A queue of bytes in slices. An empty one holds no memory. One thread; must not outlive its pool.

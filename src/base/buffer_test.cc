@@ -17,19 +17,42 @@ std::string content(const Buffer& buffer) {
 }
 
 TEST(BufferPool, ReusesAndTrims) {
-  BufferPool pool(2);
+  BufferPool pool;
   Slice* slices[3];
   for (Slice*& slice : slices) slice = pool.take();
   EXPECT_EQ(pool.outstanding(), 3u);
   for (Slice* slice : slices) pool.give(slice);
   EXPECT_EQ(pool.outstanding(), 0u);
-  EXPECT_EQ(pool.kept(), 2u);
+  EXPECT_EQ(pool.kept(), 3u);
   Slice* again = pool.take();
-  EXPECT_EQ(again, slices[1]);  // the last one that was kept
+  EXPECT_EQ(again, slices[2]);
   EXPECT_EQ(again->readable(), 0u);
   pool.give(again);
   pool.trim();
   EXPECT_EQ(pool.kept(), 0u);
+}
+
+TEST(BufferPool, KeepsAsManyAsWereLatelyOutAtOnce) {
+  BufferPool pool(1);
+  std::vector<Slice*> slices;
+  const auto take_and_give = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) slices.push_back(pool.take());
+    for (Slice* slice : slices) pool.give(slice);
+    slices.clear();
+  };
+  take_and_give(5);
+  EXPECT_EQ(pool.kept(), 5u);
+  pool.begin_window();
+  take_and_give(2);
+  EXPECT_EQ(pool.kept(), 5u);
+  pool.begin_window();
+  take_and_give(2);
+  EXPECT_LT(pool.kept(), 5u);
+  EXPECT_GE(pool.kept(), 2u);
+  pool.begin_window();
+  pool.begin_window();
+  take_and_give(5);
+  EXPECT_EQ(pool.kept(), 5u);
 }
 
 TEST(Buffer, AnEmptyOneHoldsNoMemory) {

@@ -11,8 +11,7 @@
 namespace weir {
 
 // Fixed-size objects of one thread: allocated in blocks, reused LIFO. In the steady state neither make() nor destroy()
-// touches the heap. When the last
-// object has come back, all blocks but one go back to the heap.
+// touches the heap.
 template <typename T>
 class Slab {
  public:
@@ -38,11 +37,15 @@ class Slab {
     cell->next = free_;
     free_ = cell;
     --live_;
-    // Everything came back: give the memory back too, but keep the first block, so that a lone object costs no heap.
-    if (live_ == 0 && blocks_.size() > 1) {
-      blocks_.resize(1);
-      thread_block(blocks_.front().get());
-    }
+  }
+
+  // Once every object has come back, gives all blocks but one to the heap: what an idle worker does. Not done by destroy(),
+  // or a load whose streams all end in the same turn would take the blocks from the heap again and again.
+  void trim() {
+    if (live_ > 0 || blocks_.size() <= 1) return;
+    blocks_.resize(1);
+    blocks_.shrink_to_fit();
+    thread_block(blocks_.front().get());
   }
 
   std::size_t live() const { return live_; }

@@ -29,7 +29,7 @@ TEST(Slab, ReusesTheLastFreedFirst) {
   EXPECT_EQ(alive, 0);
 }
 
-TEST(Slab, GrowsByBlocksAndGivesThemBackWhenEmpty) {
+TEST(Slab, GrowsByBlocksAndGivesThemBackWhenEmptyAndTrimmed) {
   int alive = 0;
   Slab<Counted> slab(4);
   std::vector<Counted*> objects;
@@ -38,8 +38,13 @@ TEST(Slab, GrowsByBlocksAndGivesThemBackWhenEmpty) {
   EXPECT_EQ(slab.block_count(), 3u);
   EXPECT_EQ(std::set<Counted*>(objects.begin(), objects.end()).size(), 10u);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(objects[static_cast<std::size_t>(i)]->value, i);
-  for (Counted* object : objects) slab.destroy(object);
+  for (std::size_t i = 1; i < objects.size(); ++i) slab.destroy(objects[i]);
+  slab.trim();
+  EXPECT_EQ(slab.block_count(), 3u);
+  slab.destroy(objects[0]);
   EXPECT_EQ(alive, 0);
+  EXPECT_EQ(slab.block_count(), 3u);
+  slab.trim();
   EXPECT_EQ(slab.block_count(), 1u);
   for (Counted*& object : objects) object = slab.make(alive, 0);
   EXPECT_EQ(slab.live(), 10u);

@@ -12,6 +12,9 @@ constexpr int kFlushRoundsMax = 4;
 
 constexpr Duration kIdleAfter = 1s;
 
+// What a load needs at once is looked at over so long.
+constexpr Duration kBufferWindow = 10s;
+
 }  // namespace
 
 EventLoop::EventLoop(Engine& engine, std::uint64_t seed) : engine_(engine), timers_(engine.now()), rng_(seed) {}
@@ -47,7 +50,19 @@ void EventLoop::run_turn(bool may_wait) {
   timers_.advance(engine_.now());
   flush_dirty();
   destroy_retired();
-  if (engine_.now() - before > kIdleAfter) buffers_.trim();
+  give_memory_back(before);
+}
+
+void EventLoop::give_memory_back(TimePoint before) {
+  const TimePoint now = engine_.now();
+  if (now - before > kIdleAfter) {
+    buffers_.trim();
+    if (on_idle_) on_idle_();
+  }
+  if (now - window_began_ > kBufferWindow) {
+    window_began_ = now;
+    buffers_.begin_window();
+  }
 }
 
 TimePoint EventLoop::next_wakeup() const {

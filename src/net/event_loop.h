@@ -81,6 +81,9 @@ class EventLoop {
   // never read is destroyed with the loop.
   void post(Mail mail);
 
+  // Called when the loop wakes from more than a second without anything to do, to give memory back.
+  void on_idle(std::function<void()> trim) { on_idle_ = std::move(trim); }
+
   // One turn. With `may_wait` false, or with something left to do, it does not wait.
   void run_turn(bool may_wait);
 
@@ -94,6 +97,7 @@ class EventLoop {
  private:
   void flush_dirty();
   void read_mail();
+  void give_memory_back(TimePoint before);
   bool work_left() const { return !ready_.empty() || !dirty_.empty() || has_mail_.load(std::memory_order_acquire); }
 
   Engine& engine_;
@@ -104,6 +108,9 @@ class EventLoop {
   IntrusiveList<Resumable, ReadyTag> ready_;
   IntrusiveList<Retired, RetiredTag> retired_;
   IntrusiveList<Resumable, ReadyTag> resuming_;
+
+  std::function<void()> on_idle_;
+  TimePoint window_began_{};  // of buffers_
 
   std::atomic<bool> has_mail_ = false;
   std::mutex mail_mutex_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 namespace weir::proxy {
 
@@ -24,15 +25,15 @@ void ClusterRuntime::configure(std::shared_ptr<const ClusterSettings> settings) 
 }
 
 void ClusterRuntime::set_members(const Membership& members) {
-  std::unordered_map<const Backend*, LocalRef<BackendRuntime>> known;
-  for (LocalRef<BackendRuntime>& backend : backends_) known.emplace(&backend->pool.backend(), std::move(backend));
-  backends_.clear();
+  std::vector<LocalRef<BackendRuntime>> before = std::exchange(backends_, {});
+  std::unordered_map<const Backend*, std::size_t> known;
+  for (std::size_t i = 0; i < before.size(); ++i) known.emplace(&before[i]->pool.backend(), i);
   loads_.clear();
   for (const Member& member : members) {
     const auto found = known.find(member.backend.get());
     LocalRef<BackendRuntime> backend;
     if (found != known.end()) {
-      backend = std::move(found->second);
+      backend = std::move(before[found->second]);
       known.erase(found);
     } else {
       backend = LocalRef<BackendRuntime>(new BackendRuntime(pools_, settings_, member.backend));
@@ -41,23 +42,41 @@ void ClusterRuntime::set_members(const Membership& members) {
     loads_.push_back({member.weight, backend->active, member.usable});
     backends_.push_back(std::move(backend));
   }
-  for (auto& [key, backend] : known) {
+  // In the order they had, not that of their addresses in memory: a simulated run must replay.
+  for (LocalRef<BackendRuntime>& backend : before) {
+    if (!backend) continue;
     backend->position = balancing::kNoBackend;
     backend->pool.retire();
   }
   ++epoch_;
   stale_ = true;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (!members[i].failing) continue;
+    if (BackendRuntime* backend = find(*members[i].backend)) tell_attempts(*backend);
+  }
 }
 
 void ClusterRuntime::update_member(const Member& member) {
   BackendRuntime* backend = find(*member.backend);
   if (backend == nullptr) return;
   balancing::BackendLoad& load = loads_[backend->position];
-  if (load.weight == member.weight && load.usable == member.usable) return;
-  load.weight = member.weight;
-  load.usable = member.usable;
-  if (!member.usable) backend->pool.close_idle();
-  stale_ = true;
+  if (load.weight != member.weight || load.usable != member.usable) {
+    load.weight = member.weight;
+    load.usable = member.usable;
+    if (!member.usable) backend->pool.close_idle();
+    stale_ = true;
+  }
+  if (member.failing) tell_attempts(*backend);
+}
+
+void ClusterRuntime::tell_attempts(BackendRuntime& backend) {
+  // Those that leave do so while the walk goes on; the others stay.
+  IntrusiveList<Attempt, AttemptTag> told;
+  told.splice_back(backend.attempts);
+  while (Attempt* attempt = told.pop_front()) {
+    backend.attempts.push_back(*attempt);
+    attempt->on_backend_failing();
+  }
 }
 
 void ClusterRuntime::retire() { set_members({}); }
@@ -68,18 +87,28 @@ BackendRuntime* ClusterRuntime::pick(std::span<const std::uint32_t> avoid, std::
   return position == balancing::kNoBackend ? nullptr : backends_[position].get();
 }
 
+bool ClusterRuntime::any_usable() const {
+  return std::ranges::any_of(loads_, [](const balancing::BackendLoad& load) { return load.usable && load.weight > 0; });
+}
+
 void ClusterRuntime::rebuild() {
   balancer_->rebuild(loads_);
   stale_ = false;
 }
 
-void ClusterRuntime::attempt_started(BackendRuntime& backend) {
+bool ClusterRuntime::any_usable() const {
+  return std::ranges::any_of(loads_, [](const balancing::BackendLoad& load) { return load.usable && load.weight > 0; });
+}
+
+void ClusterRuntime::attempt_started(BackendRuntime& backend, Attempt& attempt) {
   ++backend.active;
+  backend.attempts.push_back(attempt);
   if (backend.position != balancing::kNoBackend) loads_[backend.position].active = backend.active;
 }
 
-void ClusterRuntime::attempt_ended(BackendRuntime& backend) {
+void ClusterRuntime::attempt_ended(BackendRuntime& backend, Attempt& attempt) {
   --backend.active;
+  attempt.ListNode<AttemptTag>::unlink();
   if (backend.position != balancing::kNoBackend) loads_[backend.position].active = backend.active;
 }
 

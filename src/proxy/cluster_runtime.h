@@ -14,6 +14,18 @@
 
 namespace weir::proxy {
 
+struct AttemptTag;
+
+// An attempt under way, as its backend knows it.
+class Attempt : public ListNode<AttemptTag> {
+ public:
+  // The backend's health checks have failed. Called from outside of all handlers of streams and connections.
+  virtual void on_backend_failing() = 0;
+
+ protected:
+  ~Attempt() = default;
+};
+
 // One worker's live state of one backend. Lives until it has left its cluster and nothing of it runs.
 class BackendRuntime final : public LocalCounted {
  public:
@@ -24,6 +36,7 @@ class BackendRuntime final : public LocalCounted {
   std::uint32_t position = balancing::kNoBackend;  // in its cluster; kNoBackend once it has left
   std::uint32_t active = 0;                        // attempts under way
   std::uint64_t requests = 0;
+  IntrusiveList<Attempt, AttemptTag> attempts;
   observe::HistogramRef duration;
   StatusCounters statuses;
 };
@@ -45,11 +58,15 @@ class ClusterRuntime final : public LocalCounted {
 
   // The backend for one attempt; null if none is usable. `avoid` holds positions of this epoch().
   BackendRuntime* pick(std::span<const std::uint32_t> avoid, std::uint64_t hash);
+  // Whether pick would find one; takes nobody's turn.
+  bool any_usable() const;
   // Rises when positions change their meaning.
   std::uint32_t epoch() const { return epoch_; }
 
-  void attempt_started(BackendRuntime& backend);
-  void attempt_ended(BackendRuntime& backend);
+  void attempt_started(BackendRuntime& backend, Attempt& attempt);
+  void attempt_ended(BackendRuntime& backend, Attempt& attempt);
+  // Whether pick() without anything to avoid finds one.
+  bool any_usable() const;
   // A refused connection: it takes no more requests until the control thread says otherwise.
   void mark_unusable(BackendRuntime& backend);
 
@@ -60,6 +77,7 @@ class ClusterRuntime final : public LocalCounted {
 
  private:
   void rebuild();
+  static void tell_attempts(BackendRuntime& backend);
 
   PoolContext& pools_;
   std::shared_ptr<const ClusterSettings> settings_;

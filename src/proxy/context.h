@@ -21,6 +21,9 @@ struct DownstreamTag;
 // What all connections and streams of one worker use. One thread.
 struct WorkerContext {
   explicit WorkerContext(WorkerEnvironment given);
+  WorkerContext(const WorkerContext&) = delete;
+  WorkerContext& operator=(const WorkerContext&) = delete;
+  ~WorkerContext();
 
   WorkerEnvironment environment;
   EventLoop& loop;

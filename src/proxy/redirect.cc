@@ -37,7 +37,7 @@ std::string redirect_location(const Redirect& redirect, const Route& route, cons
   const std::string_view to_scheme = redirect.scheme.empty() ? scheme : std::string_view(redirect.scheme);
   // The old port means nothing to another scheme.
   std::optional<std::uint16_t> port = redirect.port;
-  if (!port && to_scheme == scheme && redirect.host.empty()) port = from.port;
+  if (!port && to_scheme == scheme) port = from.port;
   const bool usual = (to_scheme == "http" && port == 80) || (to_scheme == "https" && port == 443);
 
   std::string location;

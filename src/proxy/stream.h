@@ -17,7 +17,7 @@ namespace weir::proxy {
 // One request with its response: routes it, tries it at backends, passes both directions on, counts and logs it. Made by the
 // client's connection when the first byte of a request is there, destroyed at the end of the turn in which it finished. See
 // LIFECYCLE.md. One thread.
-class Stream final : private UpstreamHandler, private TimerHandler, private Retired {
+class Stream final : private UpstreamHandler, private Attempt, private TimerHandler, private Retired {
  public:
   Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer);
 
@@ -67,7 +67,9 @@ class Stream final : private UpstreamHandler, private TimerHandler, private Reti
   void send_request();
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
+  void try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool stale);
   void schedule_retry(bool at_once);
+  void on_backend_failing() override;
   void end_attempt(std::uint16_t status);
   void drop_upstream();
   void on_lease(UpstreamStream& stream) override;

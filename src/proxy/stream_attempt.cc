@@ -40,7 +40,7 @@ bool Stream::begin_try(BackendRuntime& backend) {
   ++attempts_;
   in_attempt_ = true;
   attempt_started_ = context_.loop.now();
-  cluster_->attempt_started(backend);
+  cluster_->attempt_started(backend, *this);
   switch (acquired.status) {
     case Pool::Acquired::Status::ready:
       upstream_ = acquired.stream;
@@ -110,11 +110,30 @@ void Stream::attempt_failed(const UpstreamError& error) {
   const bool retry = may_retry(error, free_of_charge, stale);
   end_attempt(0);
   if (!retry) {
-    if (error.failure == UpstreamFailure::connect_refused && cluster_->pick({}, 0) == nullptr) {
+    if (error.failure == UpstreamFailure::connect_refused && !cluster_->any_usable()) {
       return reply(ReplyReason::no_healthy_backend);
     }
     return reply(reason_of(error.failure));
   }
+  try_elsewhere(position, error.failure, stale);
+}
+
+// The backend accepts connections and never answers, or is too slow to be asked.
+void Stream::on_backend_failing() {
+  if (finished_ || !in_attempt_ || response_ != ResponsePhase::waiting || !cluster_->any_usable()) return;
+  UpstreamError error;
+  error.failure = upstream_ == nullptr ? UpstreamFailure::connect_timeout : UpstreamFailure::reset;
+  error.written = upstream_ != nullptr;
+  bool free_of_charge = false;
+  bool stale = false;
+  // What may not be tried again waits on: the backend may yet answer within the request's time.
+  if (!may_retry(error, free_of_charge, stale)) return;
+  const std::uint32_t position = backend_->position;
+  drop_upstream();
+  try_elsewhere(position, error.failure, stale);
+}
+
+void Stream::try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool stale) {
   if (stale) {
     // The same backend may well be fine: only its kept connections are not to be trusted.
     fresh_connection_ = true;
@@ -125,7 +144,7 @@ void Stream::attempt_failed(const UpstreamError& error) {
     tried_epoch_ = cluster_->epoch();
     if (tried_count_ < tried_.size() && position != balancing::kNoBackend) tried_[tried_count_++] = position;
   }
-  cluster_->retries(to_string(error.failure)).add(1);
+  cluster_->retries(to_string(failure)).add(1);
   schedule_retry(stale || attempts_ < 2);
 }
 
@@ -165,7 +184,7 @@ void Stream::schedule_retry(bool at_once) {
 void Stream::end_attempt(std::uint16_t status) {
   if (!in_attempt_) return;
   in_attempt_ = false;
-  cluster_->attempt_ended(*backend_);
+  cluster_->attempt_ended(*backend_, *this);
   const Duration took = context_.loop.now() - attempt_started_;
   upstream_time_ += took;
   BackendRuntime& backend = *backend_;
@@ -217,6 +236,7 @@ SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
     return nullptr;
   }
   replay_complete_ = false;
+  touch();
   upstream_->pump_request_from(&request_relay_);
   return &request_relay_;
 }

@@ -246,7 +246,7 @@ void Stream::record() {
   line.response_bytes = response_bytes_;
   line.duration_us = static_cast<std::uint64_t>(took.count()) / 1000;
   line.upstream_us = static_cast<std::uint64_t>(upstream_time_.count()) / 1000;
-  line.attempts = attempts_;
+  line.attempts = attempts_ + stale_retries_;
   line.worker = static_cast<std::uint32_t>(context_.environment.index);
   line.status = status_;
   listener_->access_log->write(line);

@@ -32,9 +32,16 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   pools.scratch = &scratch;
   pools.metrics = &metrics;
   pools.events = environment.upstream_events;
+  loop.on_idle([this] {
+    streams.trim();
+    connections.trim();
+    pools.connections.trim();
+  });
   requests_total = metrics.counter(observe::Family::kWorkerRequests);
   connections_gauge = metrics.gauge(observe::Family::kWorkerConnections);
 }
+
+WorkerContext::~WorkerContext() { loop.on_idle(nullptr); }
 
 void WorkerContext::release_later(LocalRef<BackendRuntime> backend) {
   if (!backend) return;

@@ -35,7 +35,7 @@ class BackendAddress final : private health::HealthListener {
   bool healthy() const { return !check_ || check_->healthy(); }
   bool answered() const { return !check_ || check_->answered_once(); }
   bool usable() const { return healthy() && state == admin::BackendState::active; }
-  Member member() const { return {backend_, weight, usable()}; }
+  Member member() const { return {backend_, weight, usable(), !healthy()}; }
 
   // Null ends checking: it counts as healthy then.
   void check_with(std::shared_ptr<const health::HealthCheckSettings> settings, Duration spread);

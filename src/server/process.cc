@@ -240,6 +240,8 @@ void Process::stop() {
 int run_process(const ProcessOptions& options) {
   // Few arenas: the threads that allocate much do so from pools of their own.
   mallopt(M_ARENA_MAX, 2);
+  // A splice into a connection that is gone, or a line to a closed pipe, is an error value and no end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
   LoadedSpec spec = options.load();
   if (!spec) {
     fmt::print(stderr, "{}", spec.error());

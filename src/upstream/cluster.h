@@ -84,6 +84,7 @@ struct Member {
   std::shared_ptr<Backend> backend;
   std::uint32_t weight = 1;
   bool usable = true;  // healthy, and neither draining nor disabled
+  bool failing = false;  // its checks fail: what waits for its answer may as well be tried elsewhere
 };
 using Membership = std::vector<Member>;
 

@@ -21,6 +21,8 @@ BINARIES = pathlib.Path(os.environ["WEIR_BINARIES"])
 SOURCE = pathlib.Path(os.environ.get("WEIR_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 WEIR = BINARIES / "weir"
 WEIR_BACKEND = BINARIES / "weir-backend"
+WEBSOCKET = {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 PATIENCE_S = 15  # for what should come at once, on a machine that is busy
 
 
@@ -508,7 +510,7 @@ class Case(unittest.TestCase):
         return wire
 
     def assert_reply(self, message, status, reason):
-        self.assertEqual((message.status, message.text), (status, f"{reason}\n"))
+        self.assertEqual((message.status, message.text), (status, f"{status} {reason}\n"))
 
 
 def readable(sock, timeout_s):

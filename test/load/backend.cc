@@ -33,8 +33,10 @@ struct Connection {
   std::size_t body_left = 0;  // of a request's body with a length
   bool in_chunks = false;
   bool dead = false;
+  bool served = false;
   long id = -1;
-  bool idle() const { return in.empty() && out.empty() && body_left == 0 && !in_chunks; }
+  // Waits for another request. One that is new may have its first on the way already.
+  bool idle() const { return served && in.empty() && out.empty() && body_left == 0 && !in_chunks; }
 };
 
 std::size_t length_of(std::string_view head) {
@@ -172,6 +174,7 @@ class Server {
     if (connection.id >= 0 && static_cast<std::size_t>(connection.id) < BackendCounts::kIds) ++counts_.seen[connection.id];
     if (mode_ == 'r') return reset(socket, connection);
     connection.out += kAnswer;
+    connection.served = true;
     ++counts_.answered;
     if (mode_ == 'e') {
       static_cast<void>(!::write(socket, connection.out.data(), connection.out.size()));

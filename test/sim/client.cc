@@ -21,6 +21,7 @@ void SimClient::on_bytes(std::string_view bytes) {
   last_byte_at_ = outside().world().now();
   received_.append(bytes);
   reader_.feed(bytes);
+  if (on_progress) on_progress();
 }
 
 void SimClient::on_ended() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,8 @@ class SimClient final : public Peer {
   std::uint64_t received_bytes() const { return received_.size(); }
   TimePoint last_byte_at() const { return last_byte_at_; }
   TimePoint ended_at() const { return ended_at_; }
+  // Called when bytes have come. May send, must not destroy.
+  std::function<void()> on_progress;
 
  private:
   void on_bytes(std::string_view bytes) override;

@@ -1,0 +1,340 @@
+#include "sim/scenario.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/scenario_check.h"
+
+namespace weir::sim {
+
+namespace {
+
+constexpr Duration kBusy = 1500ms;    // while things are drawn to happen
+constexpr Duration kSettles = 1500ms;  // then all is well for so long
+constexpr std::string_view kEvents[] = {"reload",          "bad_reload",       "admin_patch",        "admin_add",
+                                        "admin_remove",    "dns_answer",       "dns_failure",        "backend_stops",
+                                        "backend_returns", "backend_turns_sick", "h1_closes_idle_connections",
+                                        "descriptors_squeezed", "admin_reload"};
+
+SimWorld::Options world_options(std::uint64_t seed) {
+  Rng rng(seed);
+  SimWorld::Options options;
+  options.seed = rng.next();
+  options.spurious_edge_chance = rng.chance(0.3) ? 0.05 : 0;
+  return options;
+}
+
+}  // namespace
+
+class Scenario {
+ public:
+  Scenario(std::uint64_t seed, const SimWorld::Trace& trace)
+      : rng_(seed * 0x9e3779b97f4a7c15ULL + 1),
+        world_(world_options(seed)),
+        outside_(world_),
+        faults_(rng_.fork(), rng_.chance(0.5) ? 0.3 : 0.0, rng_.chance(0.6) ? 0.3 : 0.0),
+        workers_(rng_.between(1, 4)),
+        weir_(world_, workers_, 10'000),
+        config_(draw_config(rng_, workers_)) {
+    world_.set_trace(trace);
+  }
+
+  ScenarioResult run();
+
+ private:
+  void add_backends();
+  AnswerPlan answer(std::size_t backend, const Message& request);
+  void add_client(std::size_t index);
+  void begin_client(ScenarioClient& client);
+  void go_on(ScenarioClient& client);
+  void send_next(ScenarioClient& client);
+  void send_in_pieces(ScenarioClient& client, std::string text);
+  void toggle_reading(ScenarioClient& client, int times);
+  void draw_events();
+  void event(std::string_view name);
+  void administer(std::string_view name);
+  void note(std::string_view name) {
+    ++result_.drawn[std::string(name)];
+    world_.trace("drawn: {}", name);
+  }
+  Duration some_time(Duration at_most) {
+    return Duration(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(at_most.count()))));
+  }
+  void wind_up();
+
+  Rng rng_;
+  SimWorld world_;
+  Outside outside_;
+  ScenarioFaults faults_;
+  const std::size_t workers_;
+  std::vector<std::unique_ptr<SimBackend>> backends_;
+  double backend_fault_chance_[kBackends] = {};
+  bool sick_[kBackends] = {};
+  std::map<std::string, AnswerPlan> plans_;
+  WholeWeir weir_;
+  ScenarioConfig config_;
+  ScenarioFacts facts_;
+  std::vector<std::unique_ptr<SimClient>> admins_;
+  ScenarioResult result_;
+};
+
+void Scenario::add_backends() {
+  for (std::size_t i = 0; i < kBackends; ++i) {
+    backends_.push_back(std::make_unique<SimBackend>(outside_, fmt::format("b{}", i), *SocketAddress::parse(backend_address(i))));
+    SimBackend& backend = *backends_.back();
+    backend_fault_chance_[i] = rng_.chance(0.5) ? 0.0 : rng_.chance(0.7) ? 0.15 : 0.7;
+    Handler handler;
+    handler.at_head = [this, i](const Message& request) {
+      AnswerPlan plan = answer(i, request);
+      Script now = std::move(plan.at_head);
+      plans_[std::string(request.field("x-id"))] = std::move(plan);
+      return now;
+    };
+    handler.at_end = [this](const Message& request) { return std::move(plans_[std::string(request.field("x-id"))].at_end); };
+    backend.on("/", handler);
+    Handler health;
+    health.at_end = [this, i](const Message&) {
+      return Script{send_bytes(response("", "", sick_[i] ? "500 Sick" : "200 OK"))};
+    };
+    backend.on("/health", health);
+  }
+  const auto ip = [](std::size_t i) { return SocketAddress::parse(backend_address(i))->ip; };
+  weir_.resolver().answer("app.test", {{ip(kBackends - 1)}, 1s});
+}
+
+AnswerPlan Scenario::answer(std::size_t backend, const Message& request) {
+  BackendFault fault = BackendFault::none;
+  if (rng_.chance(backend_fault_chance_[backend])) {
+    fault = static_cast<BackendFault>(rng_.between(1, static_cast<std::uint64_t>(BackendFault::count_) - 1));
+    note(to_string(fault));
+  }
+  return plan_answer(request, fault, rng_);
+}
+
+void Scenario::add_client(std::size_t index) {
+  facts_.clients.push_back(std::make_unique<ScenarioClient>());
+  ScenarioClient& client = *facts_.clients.back();
+  client.index = index;
+  if (rng_.chance(0.5)) client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(ClientFault::count_) - 1));
+  if (client.fault != ClientFault::none) ++result_.drawn[std::string(to_string(client.fault))];
+  const bool http10 = client.fault == ClientFault::speaks_http10;
+  const std::uint64_t requests = rng_.between(1, 5);
+  for (std::uint64_t i = 0; i < requests; ++i) {
+    client.requests.push_back(draw_request(rng_, index * 100 + i + 1 + 1000 * rng_.below(1000) * 100, http10));
+    facts_.requests.emplace(client.requests.back().id, client.requests.back());
+    if (client.requests.back().upgrade || client.requests.back().close) break;
+  }
+  client.second = config_.second_listener && rng_.chance(0.2);
+  world_.after(some_time(kBusy), [this, &client] { begin_client(client); });
+}
+
+void Scenario::begin_client(ScenarioClient& client) {
+  world_.trace("client {} begins, {}", client.index, to_string(client.fault));
+  client.peer = std::make_unique<SimClient>(outside_, *SocketAddress::parse(client.second ? "10.0.0.1:81" : "10.0.0.1:80"));
+  client.clean = faults_.last_was_clean();
+  client.peer->on_progress = [this, &client] { go_on(client); };
+  switch (client.fault) {
+    case ClientFault::says_nothing: return;
+    case ClientFault::sends_garbage: return client.peer->raw("\x16\x03\x01 not http\r\n\r\n");
+    case ClientFault::aborts: world_.after(some_time(500ms), [&client] { client.peer->reset(); }); break;
+    case ClientFault::stops_reading: client.peer->stop_reading(); break;
+    case ClientFault::reads_slowly: toggle_reading(client, 100); break;
+    default: break;
+  }
+  send_next(client);
+  if (client.fault == ClientFault::pipelines) {
+    while (client.sent < client.requests.size()) send_next(client);
+  }
+}
+
+void Scenario::toggle_reading(ScenarioClient& client, int times) {
+  times % 2 == 0 ? client.peer->stop_reading() : client.peer->go_on_reading();
+  if (times == 0) return client.peer->go_on_reading();
+  world_.after(some_time(20ms), [this, &client, times] { toggle_reading(client, times - 1); });
+}
+
+void Scenario::go_on(ScenarioClient& client) {
+  SimClient& peer = *client.peer;
+  if (peer.reader().in_tunnel && !client.in_tunnel) {
+    client.in_tunnel = true;
+    peer.send(pattern(client.requests[client.sent - 1].number + 5, 2000));
+    world_.after(some_time(500ms), [&peer] { peer.half_close(); });
+  }
+  if (client.in_tunnel || client.body_pending || client.sent == client.requests.size()) return;
+  if (peer.answer_count() < client.sent || peer.reader().broken() || client.sent == 0) return;
+  client.body_pending = true;  // until it has thought about the next one
+  world_.after(some_time(rng_.chance(0.8) ? 10ms : 800ms), [this, &client] {
+    client.body_pending = false;
+    if (client.peer->is_open() && !client.peer->ended()) send_next(client);
+  });
+}
+
+void Scenario::send_next(ScenarioClient& client) {
+  const RequestPlan& request = client.requests[client.sent++];
+  SimClient& peer = *client.peer;
+  world_.trace("client {} requests {} {}", client.index, request.method, request.id);
+  peer.raw("", request.method);
+  const std::string head = request.head();
+  const std::string body = request.body();
+  const bool last = client.sent == client.requests.size();
+  switch (client.fault) {
+    case ClientFault::stalls_inside_head: return peer.send(head.substr(0, rng_.between(1, head.size() - 1)));
+    case ClientFault::stalls_inside_body: return peer.send(head + body.substr(0, rng_.below(body.size() + 1)));
+    case ClientFault::closes_inside_request:
+      peer.send((head + body).substr(0, rng_.between(1, head.size() + body.size())));
+      return rng_.chance(0.5) ? peer.half_close() : peer.close();
+    case ClientFault::sends_slowly: return send_in_pieces(client, head + body);
+    default: break;
+  }
+  if (request.expect && client.fault != ClientFault::pipelines) {
+    peer.send(head);
+    client.body_pending = true;
+    world_.after(some_time(50ms), [this, &client, body] {
+      client.body_pending = false;
+      client.peer->send(body);
+      go_on(client);
+    });
+  } else {
+    peer.send(head + body);
+  }
+  if (client.fault == ClientFault::half_closes && last && !client.body_pending) peer.half_close();
+}
+
+void Scenario::send_in_pieces(ScenarioClient& client, std::string text) {
+  const std::size_t size = std::min<std::size_t>(text.size(), 1 + text.size() / 20);
+  client.peer->send(text.substr(0, size));
+  text.erase(0, size);
+  client.body_pending = !text.empty();
+  if (text.empty()) return go_on(client);
+  world_.after(some_time(30ms), [this, &client, text = std::move(text)]() mutable { send_in_pieces(client, std::move(text)); });
+}
+
+void Scenario::draw_events() {
+  if (rng_.chance(0.3)) return;
+  const std::uint64_t events = rng_.between(1, 6);
+  for (std::uint64_t i = 0; i < events; ++i) {
+    const std::string_view name = kEvents[rng_.below(std::size(kEvents))];
+    world_.after(some_time(kBusy), [this, name] { event(name); });
+  }
+}
+
+void Scenario::event(std::string_view name) {
+  note(name);
+  const std::size_t some = rng_.below(kBackends);
+  SimBackend& backend = *backends_[some];
+  if (name == "reload" || name == "admin_reload") {
+    facts_.reloads += 1;
+    const bool had_second = config_.second_listener;
+    config_ = draw_config(rng_, workers_);
+    facts_.strictest_total = std::max(facts_.strictest_total, config_.total);
+    facts_.longest_header_timeout = std::max(facts_.longest_header_timeout, config_.header_timeout);
+    if (had_second && !config_.second_listener) facts_.listener_removed = true;
+    weir_.set_config(config_.text);
+    name == "reload" ? weir_.control().hang_up() : administer(name);
+  } else if (name == "bad_reload") {
+    weir_.set_config(config_.text + "nonsense: 1\n");
+    weir_.control().hang_up();
+  } else if (name.starts_with("admin")) {
+    administer(name);
+  } else if (name == "dns_answer") {
+    std::vector<IpAddress> addresses;
+    for (std::size_t i = 0; i < kBackends; ++i) {
+      if (rng_.chance(0.4)) addresses.push_back(SocketAddress::parse(backend_address(i))->ip);
+    }
+    if (addresses.empty()) addresses.push_back(SocketAddress::parse(backend_address(some))->ip);
+    weir_.resolver().answer("app.test", {addresses, 1s});
+  } else if (name == "dns_failure") {
+    weir_.resolver().answer("app.test", Error{"no answer", ETIMEDOUT});
+  } else if (name == "backend_stops") {
+    backend.stop_listening();
+    if (rng_.chance(0.5)) {
+      for (const auto& connection : backend.connections()) connection->reset();
+    }
+  } else if (name == "backend_returns") {
+    for (auto& one : backends_) one->listen();
+  } else if (name == "backend_turns_sick") {
+    sick_[some] = !sick_[some];
+  } else if (name == "h1_closes_idle_connections") {
+    for (const auto& connection : backend.connections()) {
+      if (!connection->reader().in_message()) connection->close();
+    }
+  } else if (name == "descriptors_squeezed") {
+    weir_.descriptors().set_limit(weir_.descriptors().open() + rng_.below(14));
+    world_.after(some_time(400ms), [this] { weir_.descriptors().set_limit(10'000); });
+  }
+}
+
+void Scenario::administer(std::string_view name) {
+  outside_.set_ip("127.0.0.1");
+  admins_.push_back(std::make_unique<SimClient>(outside_, *SocketAddress::parse("127.0.0.1:9090")));
+  outside_.set_ip("192.0.2.1");
+  const auto ask = [this](std::string_view method, std::string_view target, const std::string& body) {
+    std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n", method, target);
+    if (!body.empty()) text += "Content-Type: application/json\r\n";
+    text += fmt::format("Content-Length: {}\r\n\r\n{}", body.size(), body);
+    admins_.back()->raw(text, method);
+  };
+  const std::string one = fmt::format("/api/v1/clusters/app/backends/b{}", rng_.below(kBackends));
+  static constexpr std::string_view kStates[] = {"active", "draining", "disabled"};
+  if (name == "admin_patch") {
+    ask("PATCH", one, fmt::format(R"({{"weight":{},"state":"{}"}})", rng_.below(4), kStates[rng_.below(3)]));
+  } else if (name == "admin_add") {
+    const std::size_t some = rng_.below(kBackends);
+    ask("POST", "/api/v1/clusters/app/backends", fmt::format(R"({{"name":"b{}","url":"http://{}"}})", some, backend_address(some)));
+  } else if (name == "admin_remove") {
+    ask("DELETE", one, "");
+  } else {
+    ask("POST", "/api/v1/reload", "");
+  }
+}
+
+// All is well again; then the process is told to end, and must.
+void Scenario::wind_up() {
+  faults_.stop();
+  weir_.descriptors().set_limit(10'000);
+  if (!world_.run_until(world_.now() + kSettles, 2'000'000)) result_.violations.push_back("it never comes to rest");
+  weir_.control().terminate();
+  if (!world_.run_until([this] { return weir_.stopped(); }, 2'000'000)) result_.violations.push_back("TERM does not end it");
+  world_.run_until(world_.now() + 200ms);
+}
+
+ScenarioResult Scenario::run() {
+  world_.set_faults(&faults_);
+  add_backends();
+  facts_.strictest_total = config_.total;
+  facts_.longest_header_timeout = config_.header_timeout;
+  const std::string why = weir_.start(config_.text);
+  if (!why.empty()) {
+    result_.violations.push_back("does not start: " + why + config_.text);
+    return std::move(result_);
+  }
+  const std::uint64_t clients = rng_.between(1, 10);
+  for (std::uint64_t i = 0; i < clients; ++i) add_client(i + 1);
+  draw_events();
+  if (!world_.run_until(world_.now() + kBusy, 5'000'000)) result_.violations.push_back("too many steps");
+  wind_up();
+  check_nothing_left(weir_, result_.violations);
+  check_outcomes(facts_, backends_, weir_, result_);
+  const std::size_t descriptors = weir_.take_apart();
+  if (descriptors > 0) result_.violations.push_back(fmt::format("{} descriptors left open", descriptors));
+  for (std::size_t i = 0; i < kFaultCount; ++i) {
+    const auto fault = static_cast<Fault>(i);
+    if (world_.fault_counts()[fault] > 0) result_.drawn[std::string(to_string(fault))] += world_.fault_counts()[fault];
+  }
+  for (const std::string& line : result_.violations) world_.trace("VIOLATION: {}", line);
+  return std::move(result_);
+}
+
+std::vector<std::string> scenario_draw_names() {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kFaultCount; ++i) names.emplace_back(to_string(static_cast<Fault>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(BackendFault::count_); ++i) names.emplace_back(to_string(static_cast<BackendFault>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(ClientFault::count_); ++i) names.emplace_back(to_string(static_cast<ClientFault>(i)));
+  for (const std::string_view name : kEvents) names.emplace_back(name);
+  return names;
+}
+
+ScenarioResult run_scenario(std::uint64_t seed, const SimWorld::Trace& trace) { return Scenario(seed, trace).run(); }
+
+}  // namespace weir::sim

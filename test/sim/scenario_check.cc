@@ -1,0 +1,200 @@
+#include "sim/scenario_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/proxy.h"
+
+namespace weir::sim {
+
+namespace {
+
+struct Reason {
+  std::string_view text;
+  int status;
+};
+constexpr Reason kReasons[] = {
+    {"bad_request", 400}, {"no_route", 404}, {"request_timeout", 408}, {"body_too_large", 413},
+    {"connect_failed", 502}, {"upstream_reset", 502}, {"upstream_protocol_error", 502}, {"no_healthy_backend", 503},
+    {"overloaded", 503}, {"upstream_timeout", 504}, {"connect_timeout", 504}};
+
+class Checker {
+ public:
+  Checker(const ScenarioFacts& facts, const WholeWeir& weir, ScenarioResult& result)
+      : facts_(facts), weir_(weir), result_(result) {}
+
+  void read_log();
+  void client(const ScenarioClient& client);
+  void backends(const std::vector<std::unique_ptr<SimBackend>>& backends);
+  void counts();
+
+ private:
+  template <typename... Args>
+  void violated(fmt::format_string<Args...> format, Args&&... args) {
+    result_.violations.push_back(fmt::format(format, std::forward<Args>(args)...));
+  }
+  void answer(const ScenarioClient& client, const RequestPlan& request, const Message& answer);
+  void body(const RequestPlan& request, const Message& message, bool complete);
+
+  const ScenarioFacts& facts_;
+  const WholeWeir& weir_;
+  ScenarioResult& result_;
+  std::map<std::string, std::vector<std::string>> lines_;  // of the access log, by request id
+  std::int64_t attempts_ = 0;
+};
+
+void Checker::read_log() {
+  for (const std::string& line : weir_.log()) {
+    const std::string id = SimProxy::log_value(line, "request_id");
+    lines_[id].push_back(line);
+    attempts_ += std::stol(SimProxy::log_value(line, "attempts"));
+    if (facts_.strictest_total == kForever || SimProxy::log_value(line, "status") == "101") continue;
+    const auto took = std::chrono::microseconds(std::stoll(SimProxy::log_value(line, "duration_us")));
+    const bool proxied = SimProxy::log_value(line, "cluster") != "";
+    if (proxied && took > facts_.strictest_total + facts_.longest_header_timeout + 10ms) {
+      violated("{} took {} us, longer than its total timeout", id, took.count());
+    }
+  }
+  for (const auto& [id, lines] : lines_) {
+    if (lines.size() > 1 && id.starts_with("id-")) violated("{} lines in the log for {}", lines.size(), id);
+  }
+}
+
+// The bytes must be those of this very request's answer.
+void Checker::body(const RequestPlan& request, const Message& message, bool complete) {
+  const std::string expected = message.status == 204 || request.method == "HEAD"
+                                   ? std::string()
+                                   : pattern(request.number + 1'000'000, answer_bytes(request.number));
+  const bool may_be_cut = request.number % 8 == 2;  // until the close: nobody can tell an early one
+  const bool right = complete && !may_be_cut ? message.body == expected : expected.starts_with(message.body);
+  if (!right) violated("{}: the body is not its own ({} bytes)", request.id, message.body.size());
+}
+
+void Checker::answer(const ScenarioClient& client, const RequestPlan& request, const Message& answer) {
+  // A connection over the limit is turned away before anything is read from it: no line, and an id of its own.
+  const bool refused = answer.status == 503 && answer.field("x-request-id") != request.id;
+  if (!refused && answer.field("x-request-id") != request.id && answer.status != 400 && answer.status != 408) {
+    violated("{} got the answer of {}", request.id, answer.field("x-request-id"));
+  }
+  const std::string_view number = answer.field("x-number");
+  if (!number.empty()) {
+    if (number != std::to_string(request.number)) violated("{} got the answer to {}", request.id, number);
+    if (answer.status != 101) body(request, answer, true);
+  } else if (answer.status >= 400) {
+    ++result_.local_replies;
+    const auto* reason = std::ranges::find_if(kReasons, [&](const Reason& r) {
+      return r.status == answer.status && (request.method == "HEAD" ? answer.body.empty() : answer.body == fmt::format("{} {}\n", r.status, r.text));
+    });
+    if (reason == std::end(kReasons)) violated("{}: a strange reply: {} {}", request.id, answer.status, answer.body);
+  } else if (answer.body != (request.method == "HEAD" ? "" : "said")) {
+    violated("{}: an answer from nowhere: {} {}", request.id, answer.status, answer.body.substr(0, 100));
+  }
+  if (refused || client.fault == ClientFault::sends_garbage || answer.field("x-request-id") != request.id) return;
+  const auto found = lines_.find(request.id);
+  if (found == lines_.end()) return violated("{} was answered and is not in the log", request.id);
+  if (SimProxy::log_value(found->second[0], "status") != std::to_string(answer.status)) {
+    violated("{}: the client got {}, the log says {}", request.id, answer.status, found->second[0]);
+  }
+}
+
+void Checker::client(const ScenarioClient& client) {
+  if (client.peer == nullptr) return;
+  const SimClient& peer = *client.peer;
+  result_.requests += client.sent;
+  result_.answers += peer.answer_count();
+  if (client.fault == ClientFault::sends_garbage) return;
+  if (peer.answer_count() > std::max<std::size_t>(client.sent, 1)) violated("client {} got too many answers", client.index);
+  for (std::size_t i = 0; i < std::min(client.sent, peer.answer_count()); ++i) answer(client, client.requests[i], peer.answers()[i]);
+  if (client.in_tunnel) {
+    const std::string expected = pattern(client.requests[client.sent - 1].number, 5000);
+    if (!expected.starts_with(peer.tunnel())) violated("client {}: bytes of another tunnel", client.index);
+    return;
+  }
+  const MessageReader& reader = peer.reader();
+  const std::string& error = reader.error();
+  if (!error.empty() && error != "FIN inside a message" && error != "reset inside a message") {
+    violated("client {} can't read its answer: {}", client.index, error);
+  }
+  if (reader.in_body() && peer.answer_count() < client.sent && !reader.current.field("x-number").empty()) {
+    body(client.requests[peer.answer_count()], reader.current, false);
+  }
+  if (client.sent == peer.answer_count()) return;
+  ++result_.aborts;
+  if (peer.is_open() && !peer.ended() && peer.connected() && client.clean && client.fault != ClientFault::stops_reading) {
+    violated("client {} was left waiting", client.index);
+  }
+  const bool whole = client.fault == ClientFault::none || client.fault == ClientFault::pipelines ||
+                     client.fault == ClientFault::speaks_http10 || client.fault == ClientFault::half_closes;
+  if (client.clean && whole && !client.body_pending && peer.answer_count() == 0 && peer.got_fin() && !reader.broken()) {
+    violated("client {} was sent away without a word", client.index);
+  }
+}
+
+void Checker::backends(const std::vector<std::unique_ptr<SimBackend>>& backends) {
+  std::map<std::string, int> seen;
+  for (const auto& backend : backends) {
+    for (const auto& [id, count] : backend->ids()) seen[id] += count;
+    for (const Message& request : backend->requests()) {
+      const auto found = facts_.requests.find(std::string(request.field("x-id")));
+      if (found == facts_.requests.end()) {
+        if (request.target != "/health") violated("{} got a request that nobody sent: {}", backend->name(), request.target);
+        continue;
+      }
+      const RequestPlan& plan = found->second;
+      if (request.method != plan.method || request.field("x-number") != std::to_string(plan.number) ||
+          request.body != pattern(plan.number, plan.body_bytes)) {
+        violated("{}: {} arrived changed", backend->name(), plan.id);
+      }
+    }
+    for (const auto& connection : backend->connections()) {
+      if (connection->reader().broken() && !connection->reader().error().ends_with("inside a message")) {
+        violated("{} can't read a request: {}", backend->name(), connection->reader().error());
+      }
+    }
+  }
+  for (const auto& [id, count] : seen) {
+    const std::string& method = facts_.requests.at(id).method;
+    if (count > 1 && (method == "POST" || method == "PATCH")) violated("{} {} was delivered {} times", method, id, count);
+  }
+}
+
+void Checker::counts() {
+  using observe::Family;
+  const auto lines = static_cast<std::int64_t>(weir_.log().size());
+  if (weir_.metric(Family::kWorkerRequests) != lines) {
+    violated("{} requests counted, {} lines logged", weir_.metric(Family::kWorkerRequests), lines);
+  }
+  if (facts_.reloads > 0) return;  // series went with what a reload removed
+  if (weir_.metric(Family::kRequests) != lines) violated("{} requests by route, {} lines", weir_.metric(Family::kRequests), lines);
+  if (weir_.metric(Family::kBackendRequests) != attempts_) {
+    violated("{} requests to backends, {} attempts logged", weir_.metric(Family::kBackendRequests), attempts_);
+  }
+}
+
+}  // namespace
+
+void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations) {
+  const auto zero = [&](std::string_view what, std::int64_t value) {
+    if (value != 0) violations.push_back(fmt::format("{} {} left", value, what));
+  };
+  zero("leases", static_cast<std::int64_t>(weir.leases_out()));
+  zero("streams", static_cast<std::int64_t>(weir.live_streams()));
+  zero("connections", static_cast<std::int64_t>(weir.connections()));
+  zero("buffers", static_cast<std::int64_t>(weir.buffers_out()));
+  using observe::Family;
+  for (const Family gauge : {Family::kActiveConnections, Family::kBackendConnectionsActive, Family::kWorkerConnections}) {
+    zero(observe::describe(gauge).name, weir.metric(gauge));
+  }
+}
+
+void check_outcomes(const ScenarioFacts& facts, const std::vector<std::unique_ptr<SimBackend>>& backends,
+                    const WholeWeir& weir, ScenarioResult& result) {
+  Checker checker(facts, weir, result);
+  checker.read_log();
+  for (const auto& client : facts.clients) checker.client(*client);
+  checker.backends(backends);
+  checker.counts();
+}
+
+}  // namespace weir::sim

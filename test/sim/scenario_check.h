@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/scenario.h"
+
+namespace weir::sim {
+
+struct ScenarioClient {
+  std::size_t index = 0;
+  ClientFault fault = ClientFault::none;
+  std::vector<RequestPlan> requests;
+  std::size_t sent = 0;
+  bool second = false;  // uses the second listener
+  bool clean = true;    // nothing is wrong with its connection
+  bool body_pending = false;
+  bool in_tunnel = false;
+  std::unique_ptr<SimClient> peer;  // null until it has begun
+};
+
+// What was done, for the checks afterwards.
+struct ScenarioFacts {
+  std::vector<std::unique_ptr<ScenarioClient>> clients;
+  std::map<std::string, RequestPlan> requests;  // by id
+  std::size_t reloads = 0;
+  bool listener_removed = false;
+  Duration strictest_total{};  // the longest `total` that was in force
+  Duration longest_header_timeout{};
+};
+
+// Once the process has stopped: no lease, stream, connection or buffer is left, and every gauge is 0.
+void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations);
+
+// One complete answer or a visible abort for each request; no byte of another stream; what was counted, logged, seen by
+// backends and by clients agrees; deadlines held; nothing that is not idempotent was delivered twice.
+void check_outcomes(const ScenarioFacts& facts, const std::vector<std::unique_ptr<SimBackend>>& backends,
+                    const WholeWeir& weir, ScenarioResult& result);
+
+}  // namespace weir::sim

@@ -1,0 +1,42 @@
+// A few thousand drawn schedules; tools/simulate runs more of the same.
+
+#include "sim/scenario.h"
+
+#include <gtest/gtest.h>
+
+namespace weir::sim {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)))
+constexpr std::uint64_t kSchedules = 300;
+#else
+constexpr std::uint64_t kSchedules = 2000;
+#endif
+
+TEST(Scenarios, HoldTheInvariants) {
+  std::map<std::string, std::uint64_t> drawn;
+  for (std::uint64_t seed = 1; seed <= kSchedules; ++seed) {
+    const ScenarioResult result = run_scenario(seed);
+    for (const auto& [name, count] : result.drawn) drawn[name] += count;
+    for (const std::string& line : result.violations) ADD_FAILURE() << "seed " << seed << ": " << line;
+    ASSERT_TRUE(result.violations.empty()) << "replay with: tools/simulate --seed " << seed << " --count 1 --trace";
+  }
+  for (const std::string& name : scenario_draw_names()) {
+    std::cout << name << " " << drawn[name] << "\n";
+    EXPECT_GT(drawn[name], 0U) << name << " was never drawn";
+  }
+}
+
+TEST(Scenarios, ReplayByteForByte) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::vector<std::string> first, second;
+    run_scenario(seed, [&](std::string_view line) { first.emplace_back(line); });
+    run_scenario(seed, [&](std::string_view line) { second.emplace_back(line); });
+    ASSERT_GT(first.size(), 20U);
+    ASSERT_EQ(first.size(), second.size()) << "seed " << seed;
+    for (std::size_t i = 0; i < first.size(); ++i) ASSERT_EQ(first[i], second[i]) << "seed " << seed << ", line " << i;
+  }
+}
+
+}  // namespace
+}  // namespace weir::sim
