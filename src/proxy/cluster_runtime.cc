@@ -96,10 +96,6 @@ void ClusterRuntime::rebuild() {
   stale_ = false;
 }
 
-bool ClusterRuntime::any_usable() const {
-  return std::ranges::any_of(loads_, [](const balancing::BackendLoad& load) { return load.usable && load.weight > 0; });
-}
-
 void ClusterRuntime::attempt_started(BackendRuntime& backend, Attempt& attempt) {
   ++backend.active;
   backend.attempts.push_back(attempt);

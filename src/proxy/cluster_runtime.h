@@ -65,8 +65,6 @@ class ClusterRuntime final : public LocalCounted {
 
   void attempt_started(BackendRuntime& backend, Attempt& attempt);
   void attempt_ended(BackendRuntime& backend, Attempt& attempt);
-  // Whether pick() without anything to avoid finds one.
-  bool any_usable() const;
   // A refused connection: it takes no more requests until the control thread says otherwise.
   void mark_unusable(BackendRuntime& backend);
 

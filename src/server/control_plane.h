@@ -126,6 +126,8 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
 
   bool starting() const { return !current_; }
   std::optional<admin::ChangeError> unchangeable() const;
+  template <typename T>
+  void answer_in_force(admin::Change<T> result, Done<admin::Change<T>> done);
   void set_build_info();
 
   ControlEnvironment environment_;

@@ -151,10 +151,22 @@ std::optional<ChangeError> ControlPlane::unchangeable() const {
   return ChangeError{ChangeError::Kind::conflict, lifecycle_.serving() ? "Weir is starting" : "Weir is draining"};
 }
 
+// Once the workers have it: the next request of whoever asked is under the change.
+template <typename T>
+void ControlPlane::answer_in_force(admin::Change<T> result, Done<admin::Change<T>> done) {
+  if (!result) return done(std::move(result));
+  directory_.publish_now();
+  workers_.ask_all([](proxy::Worker&) { return true; },
+                   [result = std::move(result), done = std::move(done)](const std::vector<bool>&) mutable {
+                     done(std::move(result));
+                   });
+}
+
 void ControlPlane::add_backend(const std::string& cluster, admin::NewBackend backend,
                                Done<admin::Change<admin::BackendView>> done) {
   if (auto error = unchangeable()) return done(std::unexpected(std::move(*error)));
-  done(directory_.add_backend(cluster, backend));
+  auto added = directory_.add_backend(cluster, backend);
+  answer_in_force(std::move(added), std::move(done));
 }
 
 void ControlPlane::patch_backend(const std::string& cluster, const std::string& backend, admin::BackendPatch patch,
@@ -162,6 +174,7 @@ void ControlPlane::patch_backend(const std::string& cluster, const std::string& 
   if (auto error = unchangeable()) return done(std::unexpected(std::move(*error)));
   auto changed = directory_.patch_backend(cluster, backend, patch);
   if (!changed) return done(std::move(changed));
+  directory_.publish_now();
   workers_.ask_all(activity_of, [cluster, view = std::move(*changed),
                                  done = std::move(done)](const std::vector<Activity>& answers) mutable {
     std::vector<admin::ClusterView> views{{.name = cluster, .balance = {}, .backends = {std::move(view)}}};
@@ -173,7 +186,8 @@ void ControlPlane::patch_backend(const std::string& cluster, const std::string& 
 void ControlPlane::remove_backend(const std::string& cluster, const std::string& backend,
                                   Done<admin::Change<void>> done) {
   if (auto error = unchangeable()) return done(std::unexpected(std::move(*error)));
-  done(directory_.remove_backend(cluster, backend));
+  auto removed = directory_.remove_backend(cluster, backend);
+  answer_in_force(std::move(removed), std::move(done));
 }
 
 }  // namespace weir::server

@@ -152,6 +152,13 @@ void ClusterDirectory::on_timer(Timer&) {
   check_answered();
 }
 
+void ClusterDirectory::publish_now() {
+  if (!publish_timer_.armed()) return;
+  environment_.loop.timers().disarm(publish_timer_);
+  publish();
+  check_answered();
+}
+
 void ClusterDirectory::publish() {
   for (auto& cluster : clusters_) {
     if (!cluster->members_dirty && cluster->changed.empty()) continue;

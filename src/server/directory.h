@@ -66,6 +66,9 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
   admin::Change<admin::BackendView> patch_backend(const std::string& cluster, const std::string& backend,
                                                   const admin::BackendPatch& patch);
   admin::Change<void> remove_backend(const std::string& cluster, const std::string& backend);
+  // Tells the observer what has changed since it was told last, instead of in the next turn. Not from a callback of a
+  // health check or a look-up.
+  void publish_now();
 
  private:
   struct Cluster {

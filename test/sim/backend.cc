@@ -73,7 +73,9 @@ void BackendConnection::look() {
   }
 }
 
-void BackendConnection::on_ended() { reader_.end(got_reset()); }
+void BackendConnection::on_ended() {
+  reader_.end(got_reset());
+}
 
 void BackendConnection::run(Script script) {
   script_.insert(script_.end(), std::make_move_iterator(script.begin()), std::make_move_iterator(script.end()));
@@ -84,13 +86,27 @@ void BackendConnection::go_on() {
   while (next_ < script_.size()) {
     const Action action = std::move(script_[next_++]);
     switch (action.kind) {
-      case Action::Kind::send: send(action.bytes); break;
-      case Action::Kind::close: close(); break;
-      case Action::Kind::half_close: half_close(); break;
-      case Action::Kind::reset: reset(); break;
-      case Action::Kind::stop_reading: stop_reading(); break;
-      case Action::Kind::go_on_reading: go_on_reading(); break;
-      case Action::Kind::tunnel: reader_.become_tunnel(); break;
+      case Action::Kind::send:
+        send(action.bytes);
+        break;
+      case Action::Kind::close:
+        close();
+        break;
+      case Action::Kind::half_close:
+        half_close();
+        break;
+      case Action::Kind::reset:
+        reset();
+        break;
+      case Action::Kind::stop_reading:
+        stop_reading();
+        break;
+      case Action::Kind::go_on_reading:
+        go_on_reading();
+        break;
+      case Action::Kind::tunnel:
+        reader_.become_tunnel();
+        break;
       case Action::Kind::wait:
         if (action.wait == kForever) return;
         waiting_ = true;
@@ -139,9 +155,8 @@ void SimBackend::on_ready(Readiness) {
 }
 
 std::size_t SimBackend::open_connections() const {
-  return static_cast<std::size_t>(std::ranges::count_if(connections_, [](const auto& connection) {
-    return connection->is_open() && !connection->ended();
-  }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      connections_, [](const auto& connection) { return connection->is_open() && !connection->ended(); }));
 }
 
 const Handler* SimBackend::handler_for(const Message& request) const {

@@ -24,9 +24,15 @@ struct Action {
 };
 using Script = std::vector<Action>;
 
-inline Action send_bytes(std::string bytes) { return {Action::Kind::send, std::move(bytes), {}}; }
-inline Action wait_for(Duration wait) { return {Action::Kind::wait, {}, wait}; }
-inline Action then(Action::Kind kind) { return {kind, {}, {}}; }
+inline Action send_bytes(std::string bytes) {
+  return {Action::Kind::send, std::move(bytes), {}};
+}
+inline Action wait_for(Duration wait) {
+  return {Action::Kind::wait, {}, wait};
+}
+inline Action then(Action::Kind kind) {
+  return {kind, {}, {}};
+}
 
 // "HTTP/1.1 200 OK" with Content-Length; `more` are whole field lines.
 std::string response(std::string_view body, std::string_view more = {}, std::string_view status = "200 OK");

@@ -45,7 +45,8 @@ TEST_F(Basics, BodiesAndTrailersPassBothWays) {
   start();
   SimClient& client = connect();
   client.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: x-up\r\n\r\n" +
-                 in_chunks(up, 99, "X-Up: yes\r\nX-Forwarded-For: evil\r\nContent-Length: 3\r\n"), "POST");
+                 in_chunks(up, 99, "X-Up: yes\r\nX-Forwarded-For: evil\r\nContent-Length: 3\r\n"),
+             "POST");
   run(100ms);
   ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
   EXPECT_EQ(client.answers()[0].body, down);
@@ -84,11 +85,13 @@ TEST_F(Basics, HeadAnd204And304HaveNoBody) {
 TEST_F(Basics, HopByHopFieldsStayOnTheirHop) {
   backend().on("/", response("x", "Connection: close, X-Gone\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\nX-Stays: 2\r\n"));
   start();
-  SimClient& client = get("/", "Connection: X-Private, keep-alive\r\nX-Private: 1\r\nTE: trailers\r\nProxy-Connection: a\r\n"
-                               "Proxy-Authorization: b\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\nX-Kept: 3\r\n");
+  SimClient& client = get("/",
+                          "Connection: X-Private, keep-alive\r\nX-Private: 1\r\nTE: trailers\r\nProxy-Connection: a\r\n"
+                          "Proxy-Authorization: b\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\nX-Kept: 3\r\n");
   ASSERT_EQ(client.answer_count(), 1U);
   const Message& seen = backend().requests().at(0);
-  for (const char* name : {"connection", "x-private", "te", "proxy-connection", "proxy-authorization", "upgrade", "http2-settings"}) {
+  for (const char* name :
+       {"connection", "x-private", "te", "proxy-connection", "proxy-authorization", "upgrade", "http2-settings"}) {
     EXPECT_EQ(seen.count(name), 0U) << name;
   }
   EXPECT_EQ(seen.field("x-kept"), "3");
@@ -100,8 +103,10 @@ TEST_F(Basics, HopByHopFieldsStayOnTheirHop) {
 
 TEST_F(Basics, UntrustedClientsCannotForge) {
   start();
-  get("/", "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=1\r\nX-Real-IP: 9\r\nX_Forwarded_For: 8\r\n"
-           "X-Forwarded-Port: 7\r\nX_Request_Id: 5\r\nX-Client-Cert-Subject: root\r\nClient-Cert: x\r\n");
+  get("/",
+      "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=1\r\nX-Real-IP: 9\r\nX_Forwarded_For: "
+      "8\r\n"
+      "X-Forwarded-Port: 7\r\nX_Request_Id: 5\r\nX-Client-Cert-Subject: root\r\nClient-Cert: x\r\n");
   const Message& seen = backend().requests().at(0);
   EXPECT_EQ(seen.field("x-forwarded-for"), "192.0.2.1");
   EXPECT_EQ(seen.count("x-forwarded-for"), 1U);
@@ -236,21 +241,25 @@ TEST_P(BadRequests, AreAnsweredAndEndTheConnection) {
   EXPECT_TRUE(backend().requests().empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, BadRequests, testing::Values(
-    BadRequest{"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"},
-    BadRequest{"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "bad_request"},
-    BadRequest{"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "bad_request"},
-    BadRequest{"GET / HTTP/1.1\nHost: a\n\n\r\n\r\n", 400, "bad_request"},
-    BadRequest{"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400, "bad_request"},
-    BadRequest{"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n y\r\n\r\n", 400, "bad_request"},
-    BadRequest{"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-    BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "bad_request"},
-    BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na", 400, "bad_request"},
-    BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", 400, "bad_request"},
-    BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", 400, "bad_request"},
-    BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "bad_request"},
-    BadRequest{"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "http_version_unsupported"},
-    BadRequest{"\x16\x03\x01\x02\r\n\r\n", 400, "bad_request"}));
+INSTANTIATE_TEST_SUITE_P(
+    All, BadRequests,
+    testing::Values(
+        BadRequest{"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"},
+        BadRequest{"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "bad_request"},
+        BadRequest{"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "bad_request"},
+        BadRequest{"GET / HTTP/1.1\nHost: a\n\n\r\n\r\n", 400, "bad_request"},
+        BadRequest{"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400, "bad_request"},
+        BadRequest{"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n y\r\n\r\n", 400, "bad_request"},
+        BadRequest{"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
+        BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                   400, "bad_request"},
+        BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na", 400, "bad_request"},
+        BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", 400, "bad_request"},
+        BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", 400, "bad_request"},
+        BadRequest{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400,
+                   "bad_request"},
+        BadRequest{"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "http_version_unsupported"},
+        BadRequest{"\x16\x03\x01\x02\r\n\r\n", 400, "bad_request"}));
 
 TEST_F(Basics, OversizedHeads) {
   listener().head_limits = {200, 5, 50};

@@ -4,7 +4,8 @@
 
 namespace weir::sim {
 
-void SimClient::request(std::string_view method, std::string_view target, std::string_view more, std::string_view body) {
+void SimClient::request(std::string_view method, std::string_view target, std::string_view more,
+                        std::string_view body) {
   std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: example.com\r\n{}", method, target, more);
   if (!body.empty()) text += fmt::format("Content-Length: {}\r\n", body.size());
   text += "\r\n";

@@ -17,7 +17,8 @@ class SimClient final : public Peer {
   }
 
   // A request in HTTP/1.1 with a Host; `more` are whole field lines. A body gets a Content-Length.
-  void request(std::string_view method, std::string_view target, std::string_view more = {}, std::string_view body = {});
+  void request(std::string_view method, std::string_view target, std::string_view more = {},
+               std::string_view body = {});
   void get(std::string_view target) { request("GET", target); }
   // Bytes as they are; an answer to `method` is expected for them.
   void raw(std::string_view bytes, std::string_view method = "GET");

@@ -85,12 +85,14 @@ TEST_F(Continue, AnEarlyAnswerIsPassedOnWhileTheBodyIsStillSent) {
 TEST_F(Continue, AnEarlyAnswerWithACloseIsReadWhole) {
   Handler handler;
   handler.at_head = [](const Message&) {
-    return Script{send_bytes(response(pattern(3, 30'000), "Connection: close\r\n", "413 Too Large")), then(Action::Kind::half_close)};
+    return Script{send_bytes(response(pattern(3, 30'000), "Connection: close\r\n", "413 Too Large")),
+                  then(Action::Kind::half_close)};
   };
   backend().on("/early", handler);
   start();
   SimClient& client = connect();
-  client.raw("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" + std::string(5'000'000, 'a'), "POST");
+  client.raw("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" + std::string(5'000'000, 'a'),
+             "POST");
   run(5s);
   ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
   EXPECT_EQ(client.answers()[0].body, pattern(3, 30'000));

@@ -79,8 +79,11 @@ TEST_F(Faults, GarbageIsA502AndTheConnectionIsNotUsedAgain) {
 
 TEST_F(Faults, BrokenChunksBreakTheMessageOff) {
   start();
-  for (const char* bytes : {"5\r\nhelloXX", "5;\nhello", "ffffffffffffffffff\r\n", "5\r\nhello\r\nzz\r\n", "0\r\nContent-Length : 1\r\n\r\n"}) {
-    backend().on("/", Script{send_bytes(std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n") + bytes)});
+  for (const char* bytes : {"5\r\nhelloXX", "5;\nhello", "ffffffffffffffffff\r\n", "5\r\nhello\r\nzz\r\n",
+                            "0\r\nContent-Length : 1\r\n\r\n"}) {
+    backend().on(
+        "/",
+        Script{send_bytes(std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n") + bytes)});
     SimClient& client = get("/");
     EXPECT_EQ(client.answer_count(), 0U) << bytes;
     EXPECT_TRUE(client.ended()) << bytes;
@@ -93,16 +96,17 @@ class CutAnswers : public SimTest, public testing::WithParamInterface<bool> {};
 
 TEST_P(CutAnswers, AtEveryByte) {
   const bool reset = GetParam();
-  const std::vector<std::string> answers = {
-      response("0123456789", "X-A: b\r\n"), chunked_response("0123456789", 4, "X-T: 1\r\n"),
-      "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + response("0123456789")};
+  const std::vector<std::string> answers = {response("0123456789", "X-A: b\r\n"),
+                                            chunked_response("0123456789", 4, "X-T: 1\r\n"),
+                                            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + response("0123456789")};
   cluster().retry.attempts = 1;
   start();
   for (const std::string& whole : answers) {
     const std::size_t head = whole.rfind("HTTP/1.1 200 OK");
     const std::size_t head_end = whole.find("\r\n\r\n", head) + 4;
     for (std::size_t n = 0; n <= whole.size(); ++n) {
-      backend().on("/", Script{send_bytes(whole.substr(0, n)), wait_for(5ms), then(reset ? Action::Kind::reset : Action::Kind::close)});
+      backend().on("/", Script{send_bytes(whole.substr(0, n)), wait_for(5ms),
+                               then(reset ? Action::Kind::reset : Action::Kind::close)});
       SimClient& client = get("/");
       SCOPED_TRACE(n);
       if (n == whole.size()) {

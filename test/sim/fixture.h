@@ -27,8 +27,9 @@ class Fates final : public FaultPlan {
   std::map<SocketAddress, LinkPlan> to_address;
 };
 
-// A proxy with one listener, one cluster "app" and one backend, in virtual time. At the end of each test everything is taken
-// down, and nothing of it may be left: no lease, stream, buffer or gauge, and as many log lines as requests were counted.
+// A proxy with one listener, one cluster "app" and one backend, in virtual time. At the end of each test everything is
+// taken down, and nothing of it may be left: no lease, stream, buffer or gauge, and as many log lines as requests were
+// counted.
 class SimTest : public testing::Test {
  protected:
   explicit SimTest(SimProxy::Options options = {}, std::uint64_t seed = 1)
@@ -72,12 +73,14 @@ class SimTest : public testing::Test {
     for (const std::string& line : proxy_.log()) attempts += std::stol(SimProxy::log_value(line, "attempts"));
     if (lost_series_ == 0) EXPECT_GE(proxy_.metric(Family::kBackendRequests), attempts);
     for (const auto& cluster : proxy_.setup.clusters) {
-      for (const Member& member : cluster.members) EXPECT_EQ(member.backend->connections(), 0U) << member.backend->name();
+      for (const Member& member : cluster.members)
+        EXPECT_EQ(member.backend->connections(), 0U) << member.backend->name();
     }
   }
 
   // A further backend of the first cluster.
-  SimBackend& add_backend(std::string name, std::uint32_t weight = 1, std::uint32_t max_connections = Backend::kNoLimit) {
+  SimBackend& add_backend(std::string name, std::uint32_t weight = 1,
+                          std::uint32_t max_connections = Backend::kNoLimit) {
     const SocketAddress address = *SocketAddress::parse("10.1.0." + std::to_string(backends_.size() + 1) + ":80");
     backends_.push_back(std::make_unique<SimBackend>(outside_, name, address));
     proxy_.setup.clusters.front().members.push_back({make_backend(name, address, max_connections), weight, true});
@@ -118,12 +121,13 @@ class SimTest : public testing::Test {
   SimProxy proxy_;
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::int64_t lost_series_ = 0;  // requests whose series went with their route
-  std::int64_t lost_lines_ = 0;  // of the access log, as a test wanted it
+  std::int64_t lost_lines_ = 0;   // of the access log, as a test wanted it
 };
 
 // The last answer is this local reply, word for word as it is promised.
 inline void expect_local_reply(const SimClient& client, int status, std::string_view reason) {
-  ASSERT_FALSE(client.answers().empty()) << "no answer; error: " << client.reader().error() << ", received: " << client.received();
+  ASSERT_FALSE(client.answers().empty()) << "no answer; error: " << client.reader().error()
+                                         << ", received: " << client.received();
   const Message& answer = client.answers().back();
   EXPECT_EQ(answer.status, status);
   EXPECT_EQ(answer.body, std::to_string(status) + " " + std::string(reason) + "\n");

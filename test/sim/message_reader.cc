@@ -21,10 +21,15 @@ bool parse_number(std::string_view text, int base, std::uint64_t& out) {
 
 }  // namespace
 
-std::string_view Message::field(std::string_view name) const { return find(fields, name); }
-std::string_view Message::trailer(std::string_view name) const { return find(trailers, name); }
+std::string_view Message::field(std::string_view name) const {
+  return find(fields, name);
+}
+std::string_view Message::trailer(std::string_view name) const {
+  return find(trailers, name);
+}
 std::size_t Message::count(std::string_view name) const {
-  return static_cast<std::size_t>(std::ranges::count(fields, name, [](const auto& f) -> std::string_view { return f.first; }));
+  return static_cast<std::size_t>(
+      std::ranges::count(fields, name, [](const auto& f) -> std::string_view { return f.first; }));
 }
 
 bool MessageReader::fail(std::string why) {
@@ -65,13 +70,16 @@ void MessageReader::end(bool reset) {
 
 bool MessageReader::step() {
   switch (state_) {
-    case State::head: return read_head();
+    case State::head:
+      return read_head();
     case State::length:
       if (!take_body(remaining_)) return false;
       if (remaining_ == 0) complete();
       return true;
-    case State::until_close: return take_body(SIZE_MAX) && false;
-    case State::chunk_size: return read_chunk_size();
+    case State::until_close:
+      return take_body(SIZE_MAX) && false;
+    case State::chunk_size:
+      return read_chunk_size();
     case State::chunk_data:
       if (!take_body(remaining_)) return false;
       if (remaining_ == 0) state_ = State::chunk_end;
@@ -83,7 +91,8 @@ bool MessageReader::step() {
       state_ = State::chunk_size;
       return true;
     }
-    case State::trailers: return read_trailer();
+    case State::trailers:
+      return read_trailer();
   }
   return false;
 }
@@ -155,7 +164,8 @@ bool MessageReader::parse_field(std::string_view line, Message::Fields& into) {
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0) return fail("a bad field: " + std::string(line));
   std::string name(line.substr(0, colon));
-  std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   std::string_view value = line.substr(colon + 1);
   while (value.starts_with(' ')) value.remove_prefix(1);
   into.emplace_back(std::move(name), std::string(value));

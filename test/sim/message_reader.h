@@ -29,8 +29,8 @@ struct Message {
   std::size_t count(std::string_view name) const;
 };
 
-// A small, strict reader of HTTP/1 messages that shares no code with the proxy's codec: what tests believe of the bytes on
-// the wire. Anything unusual is an error.
+// A small, strict reader of HTTP/1 messages that shares no code with the proxy's codec: what tests believe of the bytes
+// on the wire. Anything unusual is an error.
 class MessageReader {
  public:
   enum class Kind : std::uint8_t { request, response };
@@ -54,10 +54,10 @@ class MessageReader {
   // A message has begun and is not complete.
   bool in_message() const { return state_ != State::head || !unread().empty(); }
 
-  std::deque<Message> messages;     // complete, in order; 1xx are not among them
-  std::vector<Message> interim;     // 1xx
-  Message current;                  // as far as it has come
-  std::string tunnel;               // what came after become_tunnel(), or behind a 101
+  std::deque<Message> messages;  // complete, in order; 1xx are not among them
+  std::vector<Message> interim;  // 1xx
+  Message current;               // as far as it has come
+  std::string tunnel;            // what came after become_tunnel(), or behind a 101
   bool in_tunnel = false;
 
  private:

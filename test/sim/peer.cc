@@ -7,11 +7,15 @@
 namespace weir::sim {
 
 Outside::Outside(SimWorld& world)
-    : world_(world), engine_(world, budget_, "outside", *IpAddress::parse("192.0.2.1")), loop_(engine_, world.rng().next()) {
+    : world_(world),
+      engine_(world, budget_, "outside", *IpAddress::parse("192.0.2.1")),
+      loop_(engine_, world.rng().next()) {
   world_.add_loop(loop_);
 }
 
-Outside::~Outside() { world_.remove_loop(loop_); }
+Outside::~Outside() {
+  world_.remove_loop(loop_);
+}
 
 void Peer::connect(const SocketAddress& to) {
   Result<SocketId> socket = outside_.engine().connect(to);

@@ -29,8 +29,8 @@ class Outside {
   EventLoop loop_;
 };
 
-// One end of a connection outside of the proxy: sends what it is told as the network takes it, and reads whatever comes, unless
-// told to stop. Lives until the end of the simulation.
+// One end of a connection outside of the proxy: sends what it is told as the network takes it, and reads whatever
+// comes, unless told to stop. Lives until the end of the simulation.
 class Peer : private ReadinessHandler {
  public:
   explicit Peer(Outside& outside) : outside_(outside) {}

@@ -60,7 +60,8 @@ SimProxy::SimProxy(SimWorld& world, Options options)
                                    std::uint16_t port) {
       ++hand_overs;
       Part& target = *workers_[to];
-      target.loop.post([&target, listener, socket, peer, port] { target.worker->take_over(listener, socket, peer, port); });
+      target.loop.post(
+          [&target, listener, socket, peer, port] { target.worker->take_over(listener, socket, peer, port); });
     };
     environment.accept_paused = [this](const std::string&) { ++accept_pauses; };
     part.worker = std::make_unique<proxy::Worker>(std::move(environment));
@@ -111,7 +112,9 @@ std::vector<std::vector<proxy::ListenerSocket>> SimProxy::bind_new() {
   return sockets;
 }
 
-void SimProxy::start() { reload(); }
+void SimProxy::start() {
+  reload();
+}
 
 void SimProxy::reload(Duration drain_timeout) {
   const auto snapshot = compile();
@@ -189,7 +192,8 @@ std::int64_t SimProxy::metric(observe::Family family, std::initializer_list<std:
         if (!has) return;
       }
       const bool gauge = observe::describe(family).type == observe::CellType::kGauge;
-      sum += gauge ? static_cast<std::int64_t>(series.gauge().value()) : static_cast<std::int64_t>(series.counter().value());
+      sum += gauge ? static_cast<std::int64_t>(series.gauge().value())
+                   : static_cast<std::int64_t>(series.counter().value());
     });
   }
   return sum;

@@ -52,8 +52,8 @@ class SimProxy {
 
   // Binds what `setup` lists and tells the workers.
   void start();
-  // The workers get `setup` as it is now by mail. Objects in it that were not replaced stay the same in the next snapshot;
-  // whatever was changed in place must have been replaced.
+  // The workers get `setup` as it is now by mail. Objects in it that were not replaced stay the same in the next
+  // snapshot; whatever was changed in place must have been replaced.
   void reload(Duration drain_timeout = 30s);
   void update_members(const std::string& cluster);
   void update_member(const std::string& cluster, std::size_t position);

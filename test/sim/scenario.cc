@@ -10,12 +10,21 @@ namespace weir::sim {
 
 namespace {
 
-constexpr Duration kBusy = 1500ms;    // while things are drawn to happen
+constexpr Duration kBusy = 1500ms;     // while things are drawn to happen
 constexpr Duration kSettles = 1500ms;  // then all is well for so long
-constexpr std::string_view kEvents[] = {"reload",          "bad_reload",       "admin_patch",        "admin_add",
-                                        "admin_remove",    "dns_answer",       "dns_failure",        "backend_stops",
-                                        "backend_returns", "backend_turns_sick", "h1_closes_idle_connections",
-                                        "descriptors_squeezed", "admin_reload"};
+constexpr std::string_view kEvents[] = {"reload",
+                                        "bad_reload",
+                                        "admin_patch",
+                                        "admin_add",
+                                        "admin_remove",
+                                        "dns_answer",
+                                        "dns_failure",
+                                        "backend_stops",
+                                        "backend_returns",
+                                        "backend_turns_sick",
+                                        "h1_closes_idle_connections",
+                                        "descriptors_squeezed",
+                                        "admin_reload"};
 
 SimWorld::Options world_options(std::uint64_t seed) {
   Rng rng(seed);
@@ -81,7 +90,8 @@ class Scenario {
 
 void Scenario::add_backends() {
   for (std::size_t i = 0; i < kBackends; ++i) {
-    backends_.push_back(std::make_unique<SimBackend>(outside_, fmt::format("b{}", i), *SocketAddress::parse(backend_address(i))));
+    backends_.push_back(
+        std::make_unique<SimBackend>(outside_, fmt::format("b{}", i), *SocketAddress::parse(backend_address(i))));
     SimBackend& backend = *backends_.back();
     backend_fault_chance_[i] = rng_.chance(0.5) ? 0.0 : rng_.chance(0.7) ? 0.15 : 0.7;
     Handler handler;
@@ -91,7 +101,9 @@ void Scenario::add_backends() {
       plans_[std::string(request.field("x-id"))] = std::move(plan);
       return now;
     };
-    handler.at_end = [this](const Message& request) { return std::move(plans_[std::string(request.field("x-id"))].at_end); };
+    handler.at_end = [this](const Message& request) {
+      return std::move(plans_[std::string(request.field("x-id"))].at_end);
+    };
     backend.on("/", handler);
     Handler health;
     health.at_end = [this, i](const Message&) {
@@ -116,7 +128,8 @@ void Scenario::add_client(std::size_t index) {
   facts_.clients.push_back(std::make_unique<ScenarioClient>());
   ScenarioClient& client = *facts_.clients.back();
   client.index = index;
-  if (rng_.chance(0.5)) client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(ClientFault::count_) - 1));
+  if (rng_.chance(0.5))
+    client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(ClientFault::count_) - 1));
   if (client.fault != ClientFault::none) ++result_.drawn[std::string(to_string(client.fault))];
   const bool http10 = client.fault == ClientFault::speaks_http10;
   const std::uint64_t requests = rng_.between(1, 5);
@@ -131,16 +144,26 @@ void Scenario::add_client(std::size_t index) {
 
 void Scenario::begin_client(ScenarioClient& client) {
   world_.trace("client {} begins, {}", client.index, to_string(client.fault));
-  client.peer = std::make_unique<SimClient>(outside_, *SocketAddress::parse(client.second ? "10.0.0.1:81" : "10.0.0.1:80"));
+  client.peer =
+      std::make_unique<SimClient>(outside_, *SocketAddress::parse(client.second ? "10.0.0.1:81" : "10.0.0.1:80"));
   client.clean = faults_.last_was_clean();
   client.peer->on_progress = [this, &client] { go_on(client); };
   switch (client.fault) {
-    case ClientFault::says_nothing: return;
-    case ClientFault::sends_garbage: return client.peer->raw("\x16\x03\x01 not http\r\n\r\n");
-    case ClientFault::aborts: world_.after(some_time(500ms), [&client] { client.peer->reset(); }); break;
-    case ClientFault::stops_reading: client.peer->stop_reading(); break;
-    case ClientFault::reads_slowly: toggle_reading(client, 100); break;
-    default: break;
+    case ClientFault::says_nothing:
+      return;
+    case ClientFault::sends_garbage:
+      return client.peer->raw("\x16\x03\x01 not http\r\n\r\n");
+    case ClientFault::aborts:
+      world_.after(some_time(500ms), [&client] { client.peer->reset(); });
+      break;
+    case ClientFault::stops_reading:
+      client.peer->stop_reading();
+      break;
+    case ClientFault::reads_slowly:
+      toggle_reading(client, 100);
+      break;
+    default:
+      break;
   }
   send_next(client);
   if (client.fault == ClientFault::pipelines) {
@@ -179,13 +202,17 @@ void Scenario::send_next(ScenarioClient& client) {
   const std::string body = request.body();
   const bool last = client.sent == client.requests.size();
   switch (client.fault) {
-    case ClientFault::stalls_inside_head: return peer.send(head.substr(0, rng_.between(1, head.size() - 1)));
-    case ClientFault::stalls_inside_body: return peer.send(head + body.substr(0, rng_.below(body.size() + 1)));
+    case ClientFault::stalls_inside_head:
+      return peer.send(head.substr(0, rng_.between(1, head.size() - 1)));
+    case ClientFault::stalls_inside_body:
+      return peer.send(head + body.substr(0, rng_.below(body.size() + 1)));
     case ClientFault::closes_inside_request:
       peer.send((head + body).substr(0, rng_.between(1, head.size() + body.size())));
       return rng_.chance(0.5) ? peer.half_close() : peer.close();
-    case ClientFault::sends_slowly: return send_in_pieces(client, head + body);
-    default: break;
+    case ClientFault::sends_slowly:
+      return send_in_pieces(client, head + body);
+    default:
+      break;
   }
   if (request.expect && client.fault != ClientFault::pipelines) {
     peer.send(head);
@@ -207,7 +234,8 @@ void Scenario::send_in_pieces(ScenarioClient& client, std::string text) {
   text.erase(0, size);
   client.body_pending = !text.empty();
   if (text.empty()) return go_on(client);
-  world_.after(some_time(30ms), [this, &client, text = std::move(text)]() mutable { send_in_pieces(client, std::move(text)); });
+  world_.after(some_time(30ms),
+               [this, &client, text = std::move(text)]() mutable { send_in_pieces(client, std::move(text)); });
 }
 
 void Scenario::draw_events() {
@@ -281,7 +309,8 @@ void Scenario::administer(std::string_view name) {
     ask("PATCH", one, fmt::format(R"({{"weight":{},"state":"{}"}})", rng_.below(4), kStates[rng_.below(3)]));
   } else if (name == "admin_add") {
     const std::size_t some = rng_.below(kBackends);
-    ask("POST", "/api/v1/clusters/app/backends", fmt::format(R"({{"name":"b{}","url":"http://{}"}})", some, backend_address(some)));
+    ask("POST", "/api/v1/clusters/app/backends",
+        fmt::format(R"({{"name":"b{}","url":"http://{}"}})", some, backend_address(some)));
   } else if (name == "admin_remove") {
     ask("DELETE", one, "");
   } else {
@@ -295,7 +324,8 @@ void Scenario::wind_up() {
   weir_.descriptors().set_limit(10'000);
   if (!world_.run_until(world_.now() + kSettles, 2'000'000)) result_.violations.push_back("it never comes to rest");
   weir_.control().terminate();
-  if (!world_.run_until([this] { return weir_.stopped(); }, 2'000'000)) result_.violations.push_back("TERM does not end it");
+  if (!world_.run_until([this] { return weir_.stopped(); }, 2'000'000))
+    result_.violations.push_back("TERM does not end it");
   world_.run_until(world_.now() + 200ms);
 }
 
@@ -329,12 +359,16 @@ ScenarioResult Scenario::run() {
 std::vector<std::string> scenario_draw_names() {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < kFaultCount; ++i) names.emplace_back(to_string(static_cast<Fault>(i)));
-  for (std::size_t i = 1; i < static_cast<std::size_t>(BackendFault::count_); ++i) names.emplace_back(to_string(static_cast<BackendFault>(i)));
-  for (std::size_t i = 1; i < static_cast<std::size_t>(ClientFault::count_); ++i) names.emplace_back(to_string(static_cast<ClientFault>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(BackendFault::count_); ++i)
+    names.emplace_back(to_string(static_cast<BackendFault>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(ClientFault::count_); ++i)
+    names.emplace_back(to_string(static_cast<ClientFault>(i)));
   for (const std::string_view name : kEvents) names.emplace_back(name);
   return names;
 }
 
-ScenarioResult run_scenario(std::uint64_t seed, const SimWorld::Trace& trace) { return Scenario(seed, trace).run(); }
+ScenarioResult run_scenario(std::uint64_t seed, const SimWorld::Trace& trace) {
+  return Scenario(seed, trace).run();
+}
 
 }  // namespace weir::sim

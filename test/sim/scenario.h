@@ -18,7 +18,7 @@ namespace weir::sim {
 
 // What one schedule came to.
 struct ScenarioResult {
-  std::vector<std::string> violations;  // empty: every invariant held
+  std::vector<std::string> violations;         // empty: every invariant held
   std::map<std::string, std::uint64_t> drawn;  // faults and events by name, and how often they took effect
   std::uint64_t requests = 0;
   std::uint64_t answers = 0;

@@ -6,30 +6,56 @@
 
 namespace weir::sim {
 
-std::string backend_address(std::size_t index) { return fmt::format("10.1.0.{}:80", index + 1); }
+std::string backend_address(std::size_t index) {
+  return fmt::format("10.1.0.{}:80", index + 1);
+}
 
 std::string_view to_string(BackendFault fault) {
-  static constexpr std::string_view kNames[] = {
-      "none", "h1_resets_before_head", "h1_resets_inside_head", "h1_resets_after_head", "h1_closes_at_byte_n",
-      "h1_stalls_before_head", "h1_stalls_after_head", "h1_sends_garbage", "h1_sends_bad_chunks",
-      "h1_sends_both_framings", "h1_sends_more_than_it_said", "h1_switches_unasked", "h1_drips", "h1_answers_early",
-      "h1_answers_early_and_closes", "h1_closes_after_answer", "h1_answers_late", "h1_stops_reading"};
+  static constexpr std::string_view kNames[] = {"none",
+                                                "h1_resets_before_head",
+                                                "h1_resets_inside_head",
+                                                "h1_resets_after_head",
+                                                "h1_closes_at_byte_n",
+                                                "h1_stalls_before_head",
+                                                "h1_stalls_after_head",
+                                                "h1_sends_garbage",
+                                                "h1_sends_bad_chunks",
+                                                "h1_sends_both_framings",
+                                                "h1_sends_more_than_it_said",
+                                                "h1_switches_unasked",
+                                                "h1_drips",
+                                                "h1_answers_early",
+                                                "h1_answers_early_and_closes",
+                                                "h1_closes_after_answer",
+                                                "h1_answers_late",
+                                                "h1_stops_reading"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(BackendFault::count_));
   return kNames[static_cast<std::size_t>(fault)];
 }
 
 std::string_view to_string(ClientFault fault) {
-  static constexpr std::string_view kNames[] = {
-      "none", "client_aborts", "client_closes_inside_request", "client_half_closes", "client_reads_slowly",
-      "client_stops_reading", "client_sends_slowly", "client_stalls_inside_head", "client_stalls_inside_body",
-      "client_sends_garbage", "client_pipelines", "client_speaks_http10", "client_says_nothing"};
+  static constexpr std::string_view kNames[] = {"none",
+                                                "client_aborts",
+                                                "client_closes_inside_request",
+                                                "client_half_closes",
+                                                "client_reads_slowly",
+                                                "client_stops_reading",
+                                                "client_sends_slowly",
+                                                "client_stalls_inside_head",
+                                                "client_stalls_inside_body",
+                                                "client_sends_garbage",
+                                                "client_pipelines",
+                                                "client_speaks_http10",
+                                                "client_says_nothing"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(ClientFault::count_));
   return kNames[static_cast<std::size_t>(fault)];
 }
 
 namespace {
 
-std::string ms(std::uint64_t value) { return fmt::format("{}ms", value); }
+std::string ms(std::uint64_t value) {
+  return fmt::format("{}ms", value);
+}
 
 std::string cluster_text(Rng& rng, ScenarioConfig& config) {
   std::string backends;
@@ -38,7 +64,7 @@ std::string cluster_text(Rng& rng, ScenarioConfig& config) {
     if (rng.chance(named ? 0.7 : i == 0 ? 0.05 : 0.3)) continue;
     config.backends.push_back(i);
     backends += fmt::format("      - {{name: b{}, url: \"http://{}\", weight: {}, max_connections: {}}}\n", i,
-                            named ? "app.test:80" : backend_address(i), rng.below(4), 
+                            named ? "app.test:80" : backend_address(i), rng.below(4),
                             rng.chance(0.3) ? std::to_string(rng.between(1, 4)) : "none");
   }
   if (config.backends.empty()) {
@@ -46,20 +72,26 @@ std::string cluster_text(Rng& rng, ScenarioConfig& config) {
     backends = fmt::format("      - {{name: b0, url: \"http://{}\"}}\n", backend_address(0));
   }
   static constexpr std::string_view kBalance[] = {"round_robin", "random", "least_connections", "power_of_two"};
-  std::string text = fmt::format("clusters:\n  - name: app\n    balance: {}\n    backends:\n{}", kBalance[rng.below(4)], backends);
+  std::string text =
+      fmt::format("clusters:\n  - name: app\n    balance: {}\n    backends:\n{}", kBalance[rng.below(4)], backends);
   if (rng.chance(0.3)) config.total = std::chrono::milliseconds(rng.between(300, 2000));
   const std::string total =
-      config.total == kForever ? "none" : ms(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(config.total).count()));
+      config.total == kForever
+          ? "none"
+          : ms(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(config.total).count()));
   text += fmt::format("    timeouts: {{connect: {}, request: {}, stream_idle: {}, total: {}, idle: {}}}\n",
                       ms(rng.between(50, 500)), ms(rng.between(100, 1500)), ms(rng.between(100, 1500)), total,
                       ms(rng.between(20, 2000)));
   text += fmt::format("    retry: {{attempts: {}, on: [{}], backoff: {{base: {}, max: {}}}}}\n", rng.between(1, 4),
-                      rng.chance(0.8) ? "connect_failure, reset" : "connect_failure", ms(rng.between(1, 30)), ms(rng.between(30, 200)));
+                      rng.chance(0.8) ? "connect_failure, reset" : "connect_failure", ms(rng.between(1, 30)),
+                      ms(rng.between(30, 200)));
   text += fmt::format("    dns: {{refresh: {}}}\n", ms(rng.between(50, 400)));
   config.health_checked = rng.chance(0.5);
   if (config.health_checked) {
-    text += fmt::format("    health_check: {{type: {}, interval: {}, timeout: {}, unhealthy_after: {}, healthy_after: {}}}\n",
-                        rng.chance(0.7) ? "http, path: /health" : "tcp", ms(rng.between(30, 300)), ms(rng.between(20, 30)), rng.between(1, 3), rng.between(1, 2));
+    text += fmt::format(
+        "    health_check: {{type: {}, interval: {}, timeout: {}, unhealthy_after: {}, healthy_after: {}}}\n",
+        rng.chance(0.7) ? "http, path: /health" : "tcp", ms(rng.between(30, 300)), ms(rng.between(20, 30)),
+        rng.between(1, 3), rng.between(1, 2));
   }
   return text;
 }
@@ -73,18 +105,21 @@ ScenarioConfig draw_config(Rng& rng, std::size_t workers) {
   if (rng.chance(0.3)) config.body_limit = rng.between(1000, 60'000);
   config.second_listener = rng.chance(0.5);
   const std::string limits = fmt::format(
-      "{{header_timeout: {}, body_timeout: {}, body_min_rate: {}, idle_timeout: {}, tunnel_idle_timeout: {}, body_bytes: {}, "
+      "{{header_timeout: {}, body_timeout: {}, body_min_rate: {}, idle_timeout: {}, tunnel_idle_timeout: {}, "
+      "body_bytes: {}, "
       "max_connections: {}, header_bytes: 4KiB, uri_bytes: 1KiB}}",
       ms(header_ms), ms(rng.between(100, 800)), rng.chance(0.5) ? "none" : "1KiB/s", ms(rng.between(100, 1500)),
       ms(rng.between(200, 1500)), config.body_limit == UINT64_MAX ? "none" : std::to_string(config.body_limit),
       rng.chance(0.2) ? rng.between(1, 4) : 1000);
   std::string text = fmt::format(
       "workers: {}\ndrain_timeout: {}\nadmin: {{address: \"127.0.0.1:9090\"}}\nlisteners:\n"
-      "  - {{name: web, address: \"10.0.0.1:80\", limits: {}, via: {}, access_log: {{path: /access.log, format: json}}}}\n",
+      "  - {{name: web, address: \"10.0.0.1:80\", limits: {}, via: {}, access_log: {{path: /access.log, format: "
+      "json}}}}\n",
       workers, ms(rng.between(50, 800)), limits, rng.chance(0.3));
   if (config.second_listener) {
     text += fmt::format(
-        "  - {{name: second, address: \"10.0.0.1:81\", limits: {}, access_log: {{path: /access.log, format: json}}}}\n", limits);
+        "  - {{name: second, address: \"10.0.0.1:81\", limits: {}, access_log: {{path: /access.log, format: json}}}}\n",
+        limits);
   }
   text += cluster_text(rng, config);
   text += fmt::format(
@@ -96,10 +131,16 @@ ScenarioConfig draw_config(Rng& rng, std::size_t workers) {
 }
 
 std::string RequestPlan::head() const {
-  std::string text = fmt::format("{} {}/{} HTTP/1.{}\r\nHost: a.test\r\nX-Request-Id: {}\r\nX-Id: {}\r\nX-Number: {}\r\n", method,
-                                 number % 17 == 0 ? "/said" : number % 19 == 0 ? "/nowhere" : "/r", number, http10 ? 0 : 1, id, id, number);
+  std::string text =
+      fmt::format("{} {}/{} HTTP/1.{}\r\nHost: a.test\r\nX-Request-Id: {}\r\nX-Id: {}\r\nX-Number: {}\r\n", method,
+                  number % 17 == 0   ? "/said"
+                  : number % 19 == 0 ? "/nowhere"
+                                     : "/r",
+                  number, http10 ? 0 : 1, id, id, number);
   if (upgrade) {
-    text += "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    text +=
+        "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        "dGhlIHNhbXBsZSBub25jZQ==\r\n";
   } else if (close || http10) {
     text += close ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
   }
@@ -118,7 +159,8 @@ std::string RequestPlan::body() const {
 }
 
 RequestPlan draw_request(Rng& rng, std::uint64_t number, bool http10) {
-  static constexpr std::string_view kMethods[] = {"GET", "GET", "GET", "POST", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"};
+  static constexpr std::string_view kMethods[] = {"GET", "GET",  "GET",    "POST",    "POST",
+                                                  "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"};
   RequestPlan plan;
   plan.number = number;
   plan.id = fmt::format("id-{}", number);
@@ -145,7 +187,8 @@ namespace {
 
 // The bytes of a proper answer; its framing is drawn by the request's number.
 std::string proper_answer(const Message& request, std::uint64_t number, bool& until_close) {
-  if (request.method == "HEAD") return fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nContent-Length: 1234\r\n\r\n", number);
+  if (request.method == "HEAD")
+    return fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nContent-Length: 1234\r\n\r\n", number);
   const std::string body = pattern(number + 1'000'000, answer_bytes(number));
   switch (number % 8) {
     case 0:
@@ -154,14 +197,17 @@ std::string proper_answer(const Message& request, std::uint64_t number, bool& un
                          in_chunks(body, 1 + number % 7000, number % 16 == 0 ? "X-T: 1\r\n" : ""));
     case 2:
       until_close = true;
-      return fmt::format("HTTP/1.{} 200 OK\r\nX-Number: {}\r\nConnection: close\r\n\r\n{}", number % 3 == 0 ? 0 : 1, number, body);
-    case 3: return fmt::format("HTTP/1.1 204 No Content\r\nX-Number: {}\r\n\r\n", number);
+      return fmt::format("HTTP/1.{} 200 OK\r\nX-Number: {}\r\nConnection: close\r\n\r\n{}", number % 3 == 0 ? 0 : 1,
+                         number, body);
+    case 3:
+      return fmt::format("HTTP/1.1 204 No Content\r\nX-Number: {}\r\n\r\n", number);
     case 4:
-      return fmt::format("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-Number: {}\r\nContent-Length: {}\r\n\r\n{}",
-                         number, body.size(), body);
+      return fmt::format(
+          "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-Number: {}\r\nContent-Length: {}\r\n\r\n{}",
+          number, body.size(), body);
     default:
-      return fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nKeep-Alive: timeout={}\r\nContent-Length: {}\r\n\r\n{}", number,
-                         1 + number % 4, body.size(), body);
+      return fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nKeep-Alive: timeout={}\r\nContent-Length: {}\r\n\r\n{}",
+                         number, 1 + number % 4, body.size(), body);
   }
 }
 
@@ -172,41 +218,68 @@ AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
   const std::uint64_t number = std::stoull("0" + std::string(request.field("x-number")));
   bool until_close = false;
   std::string whole = proper_answer(request, number, until_close);
-  if (request.field("upgrade") == "websocket" && (fault == BackendFault::none || fault == BackendFault::h1_switches_unasked)) {
-    return {{}, {send_bytes(fmt::format("HTTP/1.1 101 Switching Protocols\r\nX-Number: {}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", number)),
-                 then(Kind::tunnel), wait_for(std::chrono::milliseconds(rng.below(50))), send_bytes(pattern(number, 5000)),
-                 wait_for(std::chrono::milliseconds(rng.below(300))), then(Kind::half_close)}};
+  if (request.field("upgrade") == "websocket" &&
+      (fault == BackendFault::none || fault == BackendFault::h1_switches_unasked)) {
+    return {
+        {},
+        {send_bytes(fmt::format(
+             "HTTP/1.1 101 Switching Protocols\r\nX-Number: {}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+             number)),
+         then(Kind::tunnel), wait_for(std::chrono::milliseconds(rng.below(50))), send_bytes(pattern(number, 5000)),
+         wait_for(std::chrono::milliseconds(rng.below(300))), then(Kind::half_close)}};
   }
-  const std::size_t head_end = whole.rfind("\r\n\r\n", whole.find("X-Number")) == std::string::npos
-                                   ? whole.find("\r\n\r\n", whole.find("X-Number")) + 4
-                                   : whole.find("\r\n\r\n", whole.find("X-Number")) + 4;
+  const std::size_t head_end = whole.find("\r\n\r\n", whole.find("X-Number")) + 4;
+  // Whatever follows a body without an end of its own is a part of it.
+  if (until_close && fault == BackendFault::h1_sends_more_than_it_said) fault = BackendFault::none;
   AnswerPlan plan;
   if (!request.field("expect").empty() && rng.chance(0.8)) plan.at_head = {send_bytes("HTTP/1.1 100 Continue\r\n\r\n")};
   Script& script = plan.at_end;
   const auto ends = [&](Kind kind) { script.push_back(then(kind)); };
   switch (fault) {
-    case BackendFault::h1_resets_before_head: ends(Kind::reset); break;
-    case BackendFault::h1_resets_inside_head: script = {send_bytes(whole.substr(0, rng.between(1, 20))), wait_for(1ms), then(Kind::reset)}; break;
-    case BackendFault::h1_resets_after_head: script = {send_bytes(whole.substr(0, head_end)), wait_for(1ms), then(Kind::reset)}; break;
-    case BackendFault::h1_closes_at_byte_n: script = {send_bytes(whole.substr(0, rng.below(whole.size()))), then(Kind::close)}; break;
-    case BackendFault::h1_stalls_before_head: script = {wait_for(kForever)}; break;
-    case BackendFault::h1_stalls_after_head: script = {send_bytes(whole.substr(0, head_end)), wait_for(kForever)}; break;
-    case BackendFault::h1_sends_garbage: script = {send_bytes("\x01\x02 garbage\r\n\r\n")}; break;
+    case BackendFault::h1_resets_before_head:
+      ends(Kind::reset);
+      break;
+    case BackendFault::h1_resets_inside_head:
+      script = {send_bytes(whole.substr(0, rng.between(1, 20))), wait_for(1ms), then(Kind::reset)};
+      break;
+    case BackendFault::h1_resets_after_head:
+      script = {send_bytes(whole.substr(0, head_end)), wait_for(1ms), then(Kind::reset)};
+      break;
+    case BackendFault::h1_closes_at_byte_n:
+      script = {send_bytes(whole.substr(0, rng.below(whole.size()))), then(Kind::close)};
+      break;
+    case BackendFault::h1_stalls_before_head:
+      script = {wait_for(kForever)};
+      break;
+    case BackendFault::h1_stalls_after_head:
+      script = {send_bytes(whole.substr(0, head_end)), wait_for(kForever)};
+      break;
+    case BackendFault::h1_sends_garbage:
+      script = {send_bytes("\x01\x02 garbage\r\n\r\n")};
+      break;
     case BackendFault::h1_sends_bad_chunks:
-      script = {send_bytes(fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", number))};
+      script = {send_bytes(
+          fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", number))};
       break;
     case BackendFault::h1_sends_both_framings:
       script = {send_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n")};
       break;
-    case BackendFault::h1_sends_more_than_it_said: script = {send_bytes(whole + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")}; break;
-    case BackendFault::h1_switches_unasked: script = {send_bytes("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nevil")}; break;
+    case BackendFault::h1_sends_more_than_it_said:
+      script = {send_bytes(whole + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")};
+      break;
+    case BackendFault::h1_switches_unasked:
+      script = {
+          send_bytes("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nevil")};
+      break;
     case BackendFault::h1_drips:
       for (std::size_t at = 0; at < whole.size(); at += 1 + whole.size() / 20) {
         script.push_back(send_bytes(whole.substr(at, 1 + whole.size() / 20)));
         script.push_back(wait_for(std::chrono::milliseconds(rng.below(60))));
       }
       break;
-    case BackendFault::h1_answers_early: plan.at_head.push_back(send_bytes(whole)); break;
+    case BackendFault::h1_answers_early:
+      plan.at_head.push_back(send_bytes(whole));
+      break;
     case BackendFault::h1_answers_early_and_closes:
       plan.at_head.push_back(send_bytes(whole));
       plan.at_head.push_back(then(Kind::close));
@@ -220,12 +293,16 @@ AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
       plan.at_head.push_back(then(Kind::go_on_reading));
       script = {send_bytes(whole)};
       break;
-    case BackendFault::h1_closes_after_answer: script = {send_bytes(whole), then(Kind::close)}; break;
+    case BackendFault::h1_closes_after_answer:
+      script = {send_bytes(whole), then(Kind::close)};
+      break;
     case BackendFault::none:
-    case BackendFault::count_: script = {send_bytes(whole)}; break;
+    case BackendFault::count_:
+      script = {send_bytes(whole)};
+      break;
   }
-  if (until_close && (fault == BackendFault::none || fault == BackendFault::h1_drips || fault == BackendFault::h1_answers_late ||
-                      fault == BackendFault::h1_stops_reading)) {
+  if (until_close && (fault == BackendFault::none || fault == BackendFault::h1_drips ||
+                      fault == BackendFault::h1_answers_late || fault == BackendFault::h1_stops_reading)) {
     ends(Kind::half_close);
   }
   if (until_close && fault == BackendFault::h1_answers_early) plan.at_head.push_back(then(Kind::half_close));
@@ -234,8 +311,12 @@ AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
 
 void ScenarioFaults::draw_direction(DirectionPlan& plan) {
   switch (rng_.below(8)) {
-    case 0: plan.reset_after_bytes = rng_.chance(0.5) ? rng_.below(500) : rng_.below(100'000); break;
-    case 1: plan.close_after_bytes = rng_.chance(0.5) ? rng_.below(500) : rng_.below(100'000); break;
+    case 0:
+      plan.reset_after_bytes = rng_.chance(0.5) ? rng_.below(500) : rng_.below(100'000);
+      break;
+    case 1:
+      plan.close_after_bytes = rng_.chance(0.5) ? rng_.below(500) : rng_.below(100'000);
+      break;
     case 2:
       plan.stall_after_bytes = rng_.chance(0.5) ? rng_.below(500) : rng_.below(100'000);
       plan.stall_duration = rng_.chance(0.3) ? kForever : Duration(std::chrono::milliseconds(rng_.below(2000)));
@@ -245,9 +326,15 @@ void ScenarioFaults::draw_direction(DirectionPlan& plan) {
       plan.drip_interval = std::chrono::milliseconds(rng_.between(1, 20));
       break;
     case 4:
-    case 5: plan.short_writes = true; break;
-    case 6: plan.short_reads = true; break;
-    default: plan.extra_delay = std::chrono::milliseconds(rng_.between(1, 100)); break;
+    case 5:
+      plan.short_writes = true;
+      break;
+    case 6:
+      plan.short_reads = true;
+      break;
+    default:
+      plan.extra_delay = std::chrono::milliseconds(rng_.between(1, 100));
+      break;
   }
 }
 
@@ -262,10 +349,17 @@ LinkPlan ScenarioFaults::draw(const IpAddress&, const SocketAddress& to, TimePoi
   last_clean_ = false;
   if (!client) {
     switch (rng_.below(10)) {
-      case 0: plan.refuse = true; return plan;
-      case 1: plan.blackhole = true; return plan;
-      case 2: plan.connect_errno = rng_.chance(0.5) ? EADDRNOTAVAIL : ENOBUFS; return plan;
-      default: break;
+      case 0:
+        plan.refuse = true;
+        return plan;
+      case 1:
+        plan.blackhole = true;
+        return plan;
+      case 2:
+        plan.connect_errno = rng_.chance(0.5) ? EADDRNOTAVAIL : ENOBUFS;
+        return plan;
+      default:
+        break;
     }
   }
   if (rng_.chance(0.6)) draw_direction(plan.to_listener);

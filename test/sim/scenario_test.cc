@@ -7,7 +7,8 @@
 namespace weir::sim {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)))
+#if defined(__SANITIZE_ADDRESS__) || \
+    (defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)))
 constexpr std::uint64_t kSchedules = 300;
 #else
 constexpr std::uint64_t kSchedules = 2000;

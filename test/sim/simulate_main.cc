@@ -34,10 +34,11 @@ int run(const Options& options) {
     fmt::print("replay with: tools/simulate --seed {} --count 1 --trace\n", seed);
   }
   for (const std::string& name : weir::sim::scenario_draw_names()) fmt::print("{:<32} {}\n", name, drawn[name]);
-  fmt::print("{} schedules, {} requests, {} answers ({} local replies), {} aborts, {} failed\n", options.count, requests,
-             answers, local_replies, aborts, failed);
+  fmt::print("{} schedules, {} requests, {} answers ({} local replies), {} aborts, {} failed\n", options.count,
+             requests, answers, local_replies, aborts, failed);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  fmt::print(stderr, "{:.1f} s, {:.2f} ms a schedule\n", took.count(), 1000 * took.count() / static_cast<double>(options.count));
+  fmt::print(stderr, "{:.1f} s, {:.2f} ms a schedule\n", took.count(),
+             1000 * took.count() / static_cast<double>(options.count));
   return failed == 0 ? 0 : 1;
 }
 

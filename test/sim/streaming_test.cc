@@ -19,8 +19,10 @@ class Downloads : public SimTest, public testing::WithParamInterface<Framing> {
  protected:
   Script answer(const std::string& body) {
     switch (GetParam()) {
-      case Framing::length: return {send_bytes(response(body))};
-      case Framing::chunked: return {send_bytes(chunked_response(body, 10'000))};
+      case Framing::length:
+        return {send_bytes(response(body))};
+      case Framing::chunked:
+        return {send_bytes(chunked_response(body, 10'000))};
       case Framing::until_close:
         return {send_bytes("HTTP/1.1 200 OK\r\n\r\n" + body), then(Action::Kind::half_close)};
     }
@@ -106,7 +108,8 @@ TEST_P(Downloads, AClientThatLeavesStopsTheBackend) {
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Framings, Downloads, testing::Values(Framing::length, Framing::chunked, Framing::until_close), name_of);
+INSTANTIATE_TEST_SUITE_P(Framings, Downloads, testing::Values(Framing::length, Framing::chunked, Framing::until_close),
+                         name_of);
 
 class Uploads : public SimTest, public testing::WithParamInterface<Framing> {
  protected:
@@ -204,7 +207,8 @@ class Streaming : public SimTest {};
 TEST_F(Streaming, ManyAtOnceNeverMix) {
   for (int i = 0; i < 20; ++i) {
     Handler handler;
-    const std::string down = pattern(static_cast<std::uint64_t>(100 + i), 50'000 + 20'000 * static_cast<std::size_t>(i));
+    const std::string down =
+        pattern(static_cast<std::uint64_t>(100 + i), 50'000 + 20'000 * static_cast<std::size_t>(i));
     handler.at_end = [down, i](const Message&) {
       return Script{send_bytes(i % 2 == 0 ? response(down) : chunked_response(down, 5000))};
     };
@@ -215,12 +219,14 @@ TEST_F(Streaming, ManyAtOnceNeverMix) {
   for (int i = 0; i < 20; ++i) {
     SimClient& client = connect();
     const std::string path = "/" + std::to_string(100 + i);
-    client.request("POST", path, "", pattern(static_cast<std::uint64_t>(i), 200'000 - 9'000 * static_cast<std::size_t>(i)));
+    client.request("POST", path, "",
+                   pattern(static_cast<std::uint64_t>(i), 200'000 - 9'000 * static_cast<std::size_t>(i)));
     client.get(path);
   }
   run(10s);
   for (int i = 0; i < 20; ++i) {
-    const std::string down = pattern(static_cast<std::uint64_t>(100 + i), 50'000 + 20'000 * static_cast<std::size_t>(i));
+    const std::string down =
+        pattern(static_cast<std::uint64_t>(100 + i), 50'000 + 20'000 * static_cast<std::size_t>(i));
     ASSERT_EQ(clients_[static_cast<std::size_t>(i)]->answer_count(), 2U);
     EXPECT_TRUE(clients_[static_cast<std::size_t>(i)]->answers()[0].body == down);
     EXPECT_TRUE(clients_[static_cast<std::size_t>(i)]->answers()[1].body == down);

@@ -109,8 +109,8 @@ TEST_F(Timeouts, RequestIsNoLimitToTheBody) {
 
 TEST_F(Timeouts, StreamIdleCutsASilentAnswer) {
   cluster().timeouts.stream_idle = 4s;
-  backend().on("/", Script{send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), wait_for(3s), send_bytes("d"),
-                           wait_for(kForever)});
+  backend().on("/", Script{send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), wait_for(3s),
+                           send_bytes("d"), wait_for(kForever)});
   start();
   SimClient& client = connect();
   const TimePoint begin = now();
@@ -205,7 +205,8 @@ TEST_F(Timeouts, BodyMinRateIsAveragedOverHalfAMinute) {
   start();
   SimClient& slow = connect();
   SimClient& fast = connect();
-  for (SimClient* client : {&slow, &fast}) client->raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", "POST");
+  for (SimClient* client : {&slow, &fast})
+    client->raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", "POST");
   for (int i = 0; i < 40; ++i) {
     run(1s);
     slow.send(std::string(90, 's'));

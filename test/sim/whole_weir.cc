@@ -20,7 +20,8 @@ struct WholeWeir::Part {
     environment.hand_over = [&weir](std::size_t to, const std::string& listener, SocketId socket, IpAddress peer,
                                     std::uint16_t port) {
       Part& other = *weir.workers_[to];
-      other.loop.post([&other, listener, socket, peer, port] { other.worker->take_over(listener, socket, peer, port); });
+      other.loop.post(
+          [&other, listener, socket, peer, port] { other.worker->take_over(listener, socket, peer, port); });
     };
     worker = std::make_unique<proxy::Worker>(std::move(environment));
   }
@@ -64,7 +65,9 @@ WholeWeir::WholeWeir(SimWorld& world, std::size_t workers, std::size_t descripto
   }
 }
 
-WholeWeir::~WholeWeir() { take_apart(); }
+WholeWeir::~WholeWeir() {
+  take_apart();
+}
 
 std::size_t WholeWeir::take_apart() {
   if (control_ == nullptr) return 0;

@@ -13,7 +13,8 @@
 
 namespace weir::sim {
 
-// A whole Weir as one simulated process: the control plane with admin port, health checks and look-ups, and the workers.
+// A whole Weir as one simulated process: the control plane with admin port, health checks and look-ups, and the
+// workers.
 class WholeWeir {
  public:
   WholeWeir(SimWorld& world, std::size_t workers, std::size_t descriptors);

@@ -266,8 +266,8 @@ TEST_F(Reloads, KeepPoolsAndPositions) {
 }
 
 TEST_F(Reloads, RunningRequestsSeeNothingOfThem) {
-  backend().on("/", Script{wait_for(100ms), send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"), wait_for(200ms),
-                           send_bytes("world")});
+  backend().on("/", Script{wait_for(100ms), send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"),
+                           wait_for(200ms), send_bytes("world")});
   start();
   SimClient& client = connect();
   client.get("/");

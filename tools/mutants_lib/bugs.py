@@ -1,7 +1,7 @@
 """The bugs that tools/mutants plants: plausible slips, spread over the whole code.
 
-`old` must stand in `file` exactly once; how it is broken into lines and indented does not matter. With `new` in its place
-the code must compile, and one of the test programs `tests` must fail.
+`old` must stand in `file`, a .cc file, exactly once; how it is broken into lines and indented does not matter. With
+`new` in its place the code must compile, and one of the test programs `tests` must fail.
 """
 
 import dataclasses
@@ -78,7 +78,13 @@ BUGS = (
          "if (state_ == State::until_close || state_ == State::done || state_ == State::chunk_size) {",
          "http1_test"),
 
-    # routing and balancing
+    _bug("body_awaited_after_head", "the answer to HEAD is given the body that its length speaks of",
+         "src/http/http1/response_decoder.cc",
+         "head.status == 304 || method == Method::head)",
+         "head.status == 304 || (interim && method == Method::head))",
+         "http1_test"),
+
+    # routing, filters and balancing
     _bug("prefix_matches_half_a_segment", "/api matches /apix",
          "src/routing/route_table.cc",
          "(path.size() == prefix.size() || path[prefix.size()] == '/');",
@@ -89,6 +95,11 @@ BUGS = (
          "index < search.best; index = routes_[index].next",
          "index != kNoRoute; index = routes_[index].next",
          "routing_test"),
+    _bug("header_set_beside_the_old", "setting a header leaves its further lines",
+         "src/filters/header_filter.cc",
+         "field->removed = field->removed || same(*field); }",
+         "field->removed = field->removed || (field->name_size == 0 && same(*field)); }",
+         "filters_test"),
     _bug("round_robin_a_turn_too_many", "a backend gets one turn more than its weight",
          "src/upstream/balancing/round_robin.cc",
          "if (++turn.turn == member.weight) {",
@@ -135,12 +146,13 @@ BUGS = (
          "sim_test"),
     _bug("leftover_answers_the_next_request", "bytes behind a response do not spoil its connection",
          "src/upstream/pool/http1_connection.cc",
-         "if (!bytes.empty() || input.status == IoStatus::end || input.status == IoStatus::failed) keep_alive_ = false;",
-         "if (input.status == IoStatus::end || input.status == IoStatus::failed) keep_alive_ = false;",
+         "if (!bytes.empty() || input.status == IoStatus::end ||",
+         "if (input.status == IoStatus::end ||",
          "sim_test"),
     _bug("trailers_of_another_stream", "a connection's next response gets the trailers of the one before",
          "src/upstream/pool/http1_connection.cc",
-         "trailers_.clear(); head_.fields = http::FieldList(arena_); trailers_ = http::FieldList(arena_); arena_.clear();",
+         "trailers_.clear(); head_.fields = http::FieldList(arena_); trailers_ = http::FieldList(arena_);"
+         " arena_.clear();",
          "head_.fields = http::FieldList(arena_);",
          "sim_test"),
     _bug("splice_not_told_to_the_decoder", "spliced bytes of a response are awaited a second time",
@@ -189,6 +201,11 @@ BUGS = (
          "src/proxy/stream_response.cc",
          "client_->abort(); record();",
          "client_->abort();",
+         "sim_test"),
+    _bug("unasked_upgrade", "a 101 that the client did not ask for makes a tunnel",
+         "src/proxy/stream_response.cc",
+         "if (head.status == 101 && !request_.upgrade_websocket) {",
+         "if (head.status == 101 && !request_.upgrade_websocket && finished_) {",
          "sim_test"),
     _bug("connection_options_passed_on", "fields that Connection names go on to the backend",
          "src/proxy/forwarding.cc",
@@ -253,5 +270,10 @@ BUGS = (
          "src/server/directory.cc",
          "return name + '\\0' + url;",
          "return name + url.substr(0, 4);",
+         "server_test"),
+    _bug("health_forgotten_at_a_reload", "a reload takes every backend for a new one",
+         "src/server/directory.cc",
+         "if (found != old.end() && found->second) {",
+         "if (found != old.end() && found->second && !applying_) {",
          "server_test"),
 )

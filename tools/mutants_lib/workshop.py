@@ -1,6 +1,7 @@
 """A copy of the source that can be spoilt, built and tested. The source itself is only read."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 import subprocess
@@ -18,6 +19,7 @@ class Trouble(Exception):
 @dataclasses.dataclass
 class Verdict:
     found_by: str = ""  # the first case that failed; empty if all passed
+    took_s: float = 0
 
 
 def write_if_changed(path, data):
@@ -52,6 +54,7 @@ class Workshop:
         self.scratch = folder / "scratch"
         self.jobs = jobs
         self.seconds = {}  # how long each test program takes on the unspoilt source
+        self.sound = {}  # its digest there
 
     def prepare(self):
         copy_source(self.source, self.tree)
@@ -86,12 +89,27 @@ class Workshop:
         if status == 0 and not outcome.failures:
             if outcome.passed == 0:
                 raise Trouble(f"{test} ran no test")
-            self.seconds.setdefault(test, took_s)
-            return Verdict()
+            return Verdict(took_s=took_s)
         first = outcome.failures[0].removesuffix(" (was running)") if outcome.failures else test
         if status is None or status < 0:
             first += f" ({run_tests.describe_status(status, bound_s)})"
         return Verdict(first)
 
-    def file(self, name):
-        return self.tree / name
+    def digest(self, test):
+        return hashlib.sha256((self.build_dir / test).read_bytes()).digest()
+
+    def note_sound(self, test, took_s):
+        self.seconds[test] = took_s
+        self.sound[test] = self.digest(test)
+
+    def is_sound(self, test):
+        return self.digest(test) == self.sound[test]
+
+    def read(self, name):
+        return (self.tree / name).read_text()
+
+    def write(self, name, text):
+        """The object file goes, so that no clock is needed to see that it is outdated."""
+        (self.tree / name).write_text(text)
+        for stale in self.build_dir.glob(f"**/CMakeFiles/*.dir/{name}.o"):
+            stale.unlink()
