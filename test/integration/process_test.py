@@ -125,6 +125,7 @@ class Signals(Case):
             answer = wire.final()
             self.assertEqual((answer.status, answer.text, answer.get("connection")), (200, "late", "close"))
             self.assertTrue(wire.closed())
+            wire.close()
         self.assertEqual(weir.wait(), 0)
 
     def test_a_request_on_its_way_to_an_idle_connection_is_answered(self):
@@ -137,6 +138,7 @@ class Signals(Case):
         weir.signal(signal.SIGTERM)
         for wire in wires:
             self.assertEqual(wire.final().status, 200)
+            wire.close()
         self.assertEqual(weir.wait(), 0)
 
     def test_drain_timeout_bounds_it(self):
