@@ -168,7 +168,7 @@ RequestPlan draw_request(Rng& rng, std::uint64_t number, bool http10) {
   plan.method = kMethods[rng.below(std::size(kMethods))];
   const bool has_body = plan.method == "POST" || plan.method == "PUT" || plan.method == "PATCH" || rng.chance(0.05);
   if (has_body) {
-    plan.body_bytes = rng.chance(0.15) ? rng.below(200'000) : rng.below(3000);
+    plan.body_bytes = rng.chance(0.2) ? 0 : rng.chance(0.15) ? rng.below(200'000) : rng.below(3000);
     plan.chunked = !http10 && rng.chance(0.4);
     plan.trailers = plan.chunked && rng.chance(0.3);
     plan.expect = !http10 && rng.chance(0.2);
