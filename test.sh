@@ -6,6 +6,7 @@ set -euo pipefail
 root=$(dirname "$(readlink -f "$0")")
 cd "$root"
 export PYTHONDONTWRITEBYTECODE=1
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1  # another clone of the same sources finds the same objects
 jobs=$(nproc)
 results=build/test-results
 fuzz_seconds=10  # for each target

@@ -39,7 +39,7 @@ std::string location(const Wanted& wanted, std::string_view path, std::string_vi
 
 TEST(RedirectLocation, WhatIsLeftOutStays) {
   EXPECT_EQ(location({.scheme = "https"}, "/a/b?c=d"), "https://example.com/a/b?c=d");
-  EXPECT_EQ(location({.host = "other.org"}, "/a?b", "example.com:8080"), "http://other.org/a?b");
+  EXPECT_EQ(location({.host = "other.org"}, "/a?b", "example.com:8080"), "http://other.org:8080/a?b");
   EXPECT_EQ(location({.path = "/x", .has_path = true}, "/a?b", "example.com:8080"), "http://example.com:8080/x?b");
 }
 

@@ -223,7 +223,6 @@ void Stream::on_request_writable() {
   if (tunnel_ && request_phase_ == RequestPhase::done) return end_tunnel_if_done();
   if (!request_paused_) return;
   request_paused_ = false;
-  if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::body) context_.loop.timers().disarm(timer_);
   client_->resume_request();
 }
 
@@ -257,7 +256,6 @@ void Stream::stop_request_relay() {
   if (upstream_ != nullptr) upstream_->pump_request_from(nullptr);
   const std::uint64_t taken = request_relay_.taken();
   request_relay_.stop();
-  if (response_ == ResponsePhase::waiting) context_.loop.timers().disarm(timer_);
   client_->end_diversion(taken);
 }
 
