@@ -26,13 +26,25 @@ class Reading(Case):
         self.assertEqual(shown.get("content-type"), "application/json")
         self.assertEqual(shown.json()["generation"], 1)
         self.assertEqual(shown.json()["config"]["drain_timeout"], "30s")  # the defaults are filled in
-        self.assertEqual(weir.admin("/api/v1/routes").json()["routes"],
-                         [{"name": "all", "match": {"path_prefix": "/api", "methods": ["GET"]}, "cluster": "app"}])
+        self.assertEqual(
+            weir.admin("/api/v1/routes").json()["routes"],
+            [{"name": "all", "match": {"path_prefix": "/api", "methods": ["GET"]}, "cluster": "app"}],
+        )
         cluster = weir.admin("/api/v1/clusters").json()["clusters"][0]
         self.assertEqual((cluster["name"], cluster["balance"]), ("app", "round_robin"))
-        self.assertEqual(cluster["backends"][0], {**cluster["backends"][0], "name": "backend", "url": backend.url,
-                                                  "weight": 3, "state": "active", "healthy": True,
-                                                  "active_connections": 0, "requests_total": 1})
+        self.assertEqual(
+            cluster["backends"][0],
+            {
+                **cluster["backends"][0],
+                "name": "backend",
+                "url": backend.url,
+                "weight": 3,
+                "state": "active",
+                "healthy": True,
+                "active_connections": 0,
+                "requests_total": 1,
+            },
+        )
 
     def test_metrics_by_accept(self):
         weir = self.weir(respond_config())
@@ -52,11 +64,15 @@ class Reading(Case):
         weir = self.weir(config_for(backend))
         fetch(weir.port, method="POST", body=b"abc")
         fetch(weir.port, method="BREW")
-        self.assertEqual(weir.metric("lb_requests_total", method="POST", status_code="200", listener="web", route="all"), 1)
+        self.assertEqual(
+            weir.metric("lb_requests_total", method="POST", status_code="200", listener="web", route="all"), 1
+        )
         self.assertEqual(weir.metric("lb_requests_total", method="OTHER"), 1)
         self.assertEqual(weir.metric("lb_request_size_bytes_sum"), 3)
         self.assertEqual(weir.metric("lb_response_size_bytes_sum"), 10)
-        self.assertEqual(weir.metric("lb_backend_requests_total", cluster="app", backend="backend", status_code="200"), 2)
+        self.assertEqual(
+            weir.metric("lb_backend_requests_total", cluster="app", backend="backend", status_code="200"), 2
+        )
         self.assertEqual(weir.metric("lb_total_backends", cluster="app"), 1)
         self.assertEqual(weir.metric("lb_config_generation"), 1)
         self.assertGreater(weir.metric("lb_bytes_total", direction="received"), 50)
@@ -70,8 +86,12 @@ class Reading(Case):
     def test_unknown_paths_and_methods(self):
         weir = self.weir(respond_config())
         self.assertEqual(weir.admin("/api/v1/nothing").status, 404)
-        for path, method in (("/metrics", "POST"), ("/api/v1/reload", "GET"), ("/api/v1/config", "DELETE"),
-                             ("/api/v1/clusters/app/backends", "PUT")):
+        for path, method in (
+            ("/metrics", "POST"),
+            ("/api/v1/reload", "GET"),
+            ("/api/v1/config", "DELETE"),
+            ("/api/v1/clusters/app/backends", "PUT"),
+        ):
             answer = weir.admin(path, method)
             self.assertEqual(answer.status, 405)
             self.assertIn("error", answer.json())
@@ -105,7 +125,9 @@ class Security(Case):
     def test_a_body_needs_its_content_type(self):
         weir = self.weir(config_for(self.backend()))
         for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
-            answer = weir.admin("/api/v1/clusters/app/backends", "POST", {"Content-Type": kind}, b'{"url":"http://a:1"}')
+            answer = weir.admin(
+                "/api/v1/clusters/app/backends", "POST", {"Content-Type": kind}, b'{"url":"http://a:1"}'
+            )
             self.assertGreaterEqual(answer.status, 400, kind)
         self.assertEqual(len(weir.backends()), 1)
 
@@ -185,14 +207,25 @@ class Backends(Case):
 
     def test_errors(self):
         def post(body):
-            return self.running.admin("/api/v1/clusters/app/backends", "POST",
-                                      {"Content-Type": "application/json"}, body).status
+            return self.running.admin(
+                "/api/v1/clusters/app/backends", "POST", {"Content-Type": "application/json"}, body
+            ).status
+
         for body in (b"{", b"", b"[]x", b'{"url":"http://a:1"}}'):
             self.assertEqual(post(body), 400, body)
-        for body in (b"{}", b'{"url":"nonsense"}', b'{"url":"http://a:1/path"}', b'{"url":"http://a:1","weight":-1}',
-                     b'{"url":"http://a:1","extra":1}', b'{"url":7}', b"[]"):
+        for body in (
+            b"{}",
+            b'{"url":"nonsense"}',
+            b'{"url":"http://a:1/path"}',
+            b'{"url":"http://a:1","weight":-1}',
+            b'{"url":"http://a:1","extra":1}',
+            b'{"url":7}',
+            b"[]",
+        ):
             self.assertEqual(post(body), 422, body)
-        self.assertEqual(self.running.admin("/api/v1/clusters/none/backends", "POST", body={"url": "http://a:1"}).status, 404)
+        self.assertEqual(
+            self.running.admin("/api/v1/clusters/none/backends", "POST", body={"url": "http://a:1"}).status, 404
+        )
         self.assertEqual(self.patch("none", weight=1).status, 404)
         self.assertEqual(self.remove("none").status, 404)
         self.assertEqual(self.add(name="one", url=self.two.url).status, 409)

@@ -18,6 +18,7 @@ class Descriptors(Case):
 
         def few():
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
         backend = self.backend()
         weir = self.weir(config_for(backend), preexec=few)
         kept = self.connect(weir.port)
@@ -69,15 +70,39 @@ class Logs(Case):
     def test_access_log_fields(self):
         backend = self.backend(answer=lambda request, wire: ok("12345"))
         weir = self.weir(config_for(backend, listener={"access_log": {"path": "access.log"}}))
-        fetch(weir.port, '/p?q=%22x', "POST", {"User-Agent": "test\"agent", "Referer": "http://r/", "X-Request-Id": "id-1"}, b"abc")
+        fetch(
+            weir.port,
+            "/p?q=%22x",
+            "POST",
+            {"User-Agent": 'test"agent', "Referer": "http://r/", "X-Request-Id": "id-1"},
+            b"abc",
+        )
         self.connect(weir.port).send("BAD\r\n\r\n").final()
         log = weir.folder / "access.log"
-        lines = until(lambda: log.exists() and len(log.read_text().splitlines()) == 2 and log.read_text().splitlines(), "lines")
+        lines = until(
+            lambda: log.exists() and len(log.read_text().splitlines()) == 2 and log.read_text().splitlines(), "lines"
+        )
         first, second = map(json.loads, lines)
-        wanted = {"listener": "web", "route": "all", "cluster": "app", "backend": "backend", "client": "127.0.0.1",
-                  "method": "POST", "host": "test.example", "path": '/p?q=%22x', "protocol": "HTTP/1.1", "status": 200,
-                  "reason": "", "request_bytes": 3, "response_bytes": 5, "attempts": 1, "request_id": "id-1", "worker": 0,
-                  "user_agent": 'test"agent', "referer": "http://r/"}
+        wanted = {
+            "listener": "web",
+            "route": "all",
+            "cluster": "app",
+            "backend": "backend",
+            "client": "127.0.0.1",
+            "method": "POST",
+            "host": "test.example",
+            "path": "/p?q=%22x",
+            "protocol": "HTTP/1.1",
+            "status": 200,
+            "reason": "",
+            "request_bytes": 3,
+            "response_bytes": 5,
+            "attempts": 1,
+            "request_id": "id-1",
+            "worker": 0,
+            "user_agent": 'test"agent',
+            "referer": "http://r/",
+        }
         self.assertEqual({key: first.get(key) for key in wanted}, wanted)
         self.assertRegex(first["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertLessEqual(first["upstream_us"], first["duration_us"])
@@ -86,9 +111,15 @@ class Logs(Case):
 
 class SlowClients(Case):
     def test_slow_heads_and_bodies_get_408(self):
-        weir = self.weir(config_for(self.backend(), listener={"limits": {"header_timeout": "200ms", "body_timeout": "200ms"}}))
-        for sent in ("GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
-                     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"):
+        weir = self.weir(
+            config_for(self.backend(), listener={"limits": {"header_timeout": "200ms", "body_timeout": "200ms"}})
+        )
+        for sent in (
+            "GET / HT",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        ):
             wire = self.connect(weir.port).send(sent)
             self.assert_reply(wire.final(), 408, "request_timeout")
             self.assertTrue(wire.closed())
@@ -123,12 +154,16 @@ class SlowClients(Case):
         backend = self.backend()
         weir = self.weir(config_for(backend, listener={"limits": {"body_bytes": 1000}}))
         size = 8 << 20
-        for head, body in ((f"Content-Length: {size}", b"x" * size),
-                           ("Transfer-Encoding: chunked", b"100000\r\n" + b"x" * (1 << 20) + b"\r\n")):
+        for head, body in (
+            (f"Content-Length: {size}", b"x" * size),
+            ("Transfer-Encoding: chunked", b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"),
+        ):
             for _ in range(3):
                 wire = self.connect(weir.port)
                 # The whole body goes out before the first byte of the answer is read.
-                wire.send(f"POST / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n".encode() + body * (8 if len(body) < size else 1))
+                wire.send(
+                    f"POST / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n".encode() + body * (8 if len(body) < size else 1)
+                )
                 answer = wire.final()
                 self.assert_reply(answer, 413, "body_too_large")
                 self.assertEqual(answer.get("connection"), "close")
@@ -153,6 +188,7 @@ class SlowClients(Case):
         def stall(request, wire):
             wire.rest()
             gone.set()
+
         weir = self.weir(config_for(self.backend(answer=stall)))
         backend_busy = self.connect(weir.port).send(render("GET", "/"))
         until(lambda: weir.metric("lb_pool_connections", state="active"), "under way")
@@ -192,6 +228,7 @@ class BadBackends(Case):
             wire.head()
             wire.send(answer["bytes"] + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nLEAKED")
             wire.rest()
+
         bad = self.backend("bad", raw=serve)
         weir = self.weir(config_for(bad))
         for garbage in self.GARBAGE:
@@ -207,6 +244,7 @@ class BadBackends(Case):
         def serve(wire):
             while wire.request():
                 wire.send(ok("mine") + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nLEAKED")
+
         weir = self.weir(config_for(self.backend(raw=serve)))
         wire = self.connect(weir.port)
         for _ in range(10):
@@ -219,7 +257,8 @@ class BadBackends(Case):
 
         def serve(wire):
             wire.head()
-            wire.send(whole[:cut["at"]])
+            wire.send(whole[: cut["at"]])
+
         weir = self.weir(config_for(self.backend(raw=serve), cluster={"retry": {"attempts": 1}}))
         for at in range(len(whole) + 1):
             cut["at"] = at
@@ -235,6 +274,7 @@ class BadBackends(Case):
         def serve(wire):
             wire.head()
             wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf!")
+
         weir = self.weir(config_for(self.backend(raw=serve)))
         answer = fetch(weir.port)
         self.assertEqual((answer.status, answer.body, answer.complete), (200, b"half!", False))
@@ -248,6 +288,7 @@ class BadBackends(Case):
                 if closing["next"]:
                     wire.close()
                     return
+
         backend = self.backend(raw=serve)
         weir = self.weir(config_for(backend))
         closing["next"] = True
@@ -263,6 +304,7 @@ class BadBackends(Case):
             if request.method == "POST":
                 wire.reset()
             return ok("fine")
+
         backends = [self.backend(name, answer) for name in ("one", "two")]
         weir = self.weir(config_for(*backends))
         for number in range(10):
@@ -288,6 +330,7 @@ class BadBackends(Case):
             wire.head()
             wire.send(ok("no", status="403 Forbidden", fields=[("Connection", "close")]))
             wire.rest()
+
         weir = self.weir(config_for(self.backend(raw=serve)))
         wire = self.connect(weir.port)
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)

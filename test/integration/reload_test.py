@@ -7,7 +7,19 @@ import signal
 import socket
 import unittest
 
-from harness import Case, backend_of, config_for, connect, fetch, free_port, ok, render, respond_config, until, weir as command
+from harness import (
+    Case,
+    backend_of,
+    config_for,
+    connect,
+    fetch,
+    free_port,
+    ok,
+    render,
+    respond_config,
+    until,
+    weir as command,
+)
 
 
 class Reload(Case):
@@ -89,8 +101,10 @@ class Reload(Case):
         free = free_port()
         with socket.create_server(("127.0.0.1", 0)) as busy:
             next_config = respond_config("two")
-            next_config["listeners"] += [{"name": "free", "address": f"127.0.0.1:{free}"},
-                                         {"name": "busy", "address": f"127.0.0.1:{busy.getsockname()[1]}"}]
+            next_config["listeners"] += [
+                {"name": "free", "address": f"127.0.0.1:{free}"},
+                {"name": "busy", "address": f"127.0.0.1:{busy.getsockname()[1]}"},
+            ]
             answer = weir.reload(next_config)
             self.assertEqual(answer.status, 422)
             self.assertIn("in use", answer.json()["error"])
@@ -102,7 +116,11 @@ class Reload(Case):
     def test_workers_and_admin_cannot_change(self):
         config = respond_config("one")
         weir = self.weir(config)
-        for change in ({"workers": 2}, {"admin": {"address": "127.0.0.1:0", "token": "some-secret-token"}}, {"admin": "none"}):
+        for change in (
+            {"workers": 2},
+            {"admin": {"address": "127.0.0.1:0", "token": "some-secret-token"}},
+            {"admin": "none"},
+        ):
             answer = weir.reload({**config, **change})
             self.assertEqual(answer.status, 422, change)
             self.assertIn(next(iter(change)), answer.json()["error"])
@@ -167,7 +185,9 @@ class Reload(Case):
             if round_number % 2:
                 changed["listeners"].append({"name": "extra", "address": f"127.0.0.1:{extra}"})
                 changed["clusters"].append({"name": f"c{round_number}", "backends": [backend_of(backends[0])]})
-                changed["routes"].insert(0, {"name": f"r{round_number}", "match": {"path": "/r"}, "cluster": f"c{round_number}"})
+                changed["routes"].insert(
+                    0, {"name": f"r{round_number}", "match": {"path": "/r"}, "cluster": f"c{round_number}"}
+                )
             self.assertEqual(weir.reload(changed).status, 200)
             for wire in wires:
                 self.assertEqual(wire.final().status, 200)
@@ -185,8 +205,11 @@ class Reload(Case):
 class RoundTrip(Case):
     def test_the_configuration_in_force_is_a_configuration(self):
         backend = self.backend()
-        weir = self.weir(config_for(backend, cluster={"health_check": {"path": "/x"}},
-                                    listener={"access_log": {"path": "access.log"}}))
+        weir = self.weir(
+            config_for(
+                backend, cluster={"health_check": {"path": "/x"}}, listener={"access_log": {"path": "access.log"}}
+            )
+        )
         shown = weir.admin("/api/v1/config").json()["config"]
         path = self.folder() / "config.yaml"
         path.write_text(json.dumps(shown))

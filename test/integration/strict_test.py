@@ -5,21 +5,24 @@ import unittest
 
 from harness import Case, config_for, render
 
+POST = "POST / HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = POST + "Transfer-Encoding: chunked\r\n\r\n"
+
 BAD = {
-    "length and chunks": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunks and length": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-    "differing lengths": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-    "listed lengths": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello",
-    "signed length": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello",
-    "hexadecimal length": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\nhello",
-    "empty length": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\nhello",
-    "length above 2^64": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
-    "coding before chunked": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "coding after chunked": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "chunked twice": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "chunked in two fields": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "unknown coding": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "vertical tab in the coding": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "length and chunks": POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks and length": POST + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "differing lengths": POST + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    "listed lengths": POST + "Content-Length: 5, 5\r\n\r\nhello",
+    "signed length": POST + "Content-Length: +5\r\n\r\nhello",
+    "hexadecimal length": POST + "Content-Length: 0x5\r\n\r\nhello",
+    "empty length": POST + "Content-Length: \r\n\r\nhello",
+    "length above 2^64": POST + "Content-Length: 18446744073709551621\r\n\r\nhello",
+    "coding before chunked": POST + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "coding after chunked": POST + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "chunked twice": POST + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "chunked in two fields": POST + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "unknown coding": POST + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "vertical tab in the coding": POST + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
     "chunked in HTTP/1.0": "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "bare LF after the request line": "GET / HTTP/1.1\nHost: a\r\n\r\n",
     "bare LF after a field": "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
@@ -50,14 +53,14 @@ BAD = {
     "lower-case version": "GET / http/1.1\r\nHost: a\r\n\r\n",
     "method with a bracket": "GE[T / HTTP/1.1\r\nHost: a\r\n\r\n",
     "TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    "chunk size with a sign": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n",
-    "chunk size 0x": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
-    "chunk size overflow": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n",
-    "chunk size missing": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\nhello\r\n0\r\n\r\n",
-    "chunk size with a space": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
-    "bare LF after a chunk size": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
-    "chunk without its end": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
-    "broken trailer": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX : y\r\n\r\n",
+    "chunk size with a sign": CHUNKED + "+5\r\nhello\r\n0\r\n\r\n",
+    "chunk size 0x": CHUNKED + "0x5\r\nhello\r\n0\r\n\r\n",
+    "chunk size overflow": CHUNKED + "10000000000000005\r\nhello\r\n0\r\n\r\n",
+    "chunk size missing": CHUNKED + "\r\nhello\r\n0\r\n\r\n",
+    "chunk size with a space": CHUNKED + "5 \r\nhello\r\n0\r\n\r\n",
+    "bare LF after a chunk size": CHUNKED + "5\nhello\r\n0\r\n\r\n",
+    "chunk without its end": CHUNKED + "5\r\nhelloXX0\r\n\r\n",
+    "broken trailer": CHUNKED + "0\r\nX : y\r\n\r\n",
 }
 OTHER = {
     "target too long": ("GET /" + "a" * 20000 + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri_too_long"),
@@ -76,8 +79,8 @@ GOOD = {
     "obs-text value": "GET / HTTP/1.1\r\nHost: a\r\nX: \xe9\r\n\r\n",
     "absolute form": "GET http://b.example/x HTTP/1.1\r\nHost: a\r\n\r\n",
     "asterisk form": "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-    "chunk extension": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
-    "trailers": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
+    "chunk extension": CHUNKED + "5;a=b\r\nhello\r\n0\r\n\r\n",
+    "trailers": CHUNKED + "5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
     "HTTP/1.0 without host": "GET / HTTP/1.0\r\n\r\n",
 }
 SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -126,7 +129,8 @@ class Strictness(Case):
 
     def test_pipelined_requests_are_answered_in_order(self):
         self.seen.answer = lambda request, wire: (
-            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(request.target), request.target.encode()))
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(request.target), request.target.encode())
+        )
         wire = self.send("".join(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n" for i in range(50)))
         self.assertEqual([wire.final().text for _ in range(50)], [f"/{i}" for i in range(50)])
 
@@ -149,16 +153,38 @@ class Forwarding(Case):
         return self.seen.requests[-1]
 
     def test_hop_by_hop_fields_stop_here(self):
-        request = self.forwarded({"Connection": "close, X-Hop", "X-Hop": "1", "Keep-Alive": "timeout=5", "TE": "gzip",
-                                  "Proxy-Connection": "x", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk", "X-Kept": "1"})
+        request = self.forwarded(
+            {
+                "Connection": "close, X-Hop",
+                "X-Hop": "1",
+                "Keep-Alive": "timeout=5",
+                "TE": "gzip",
+                "Proxy-Connection": "x",
+                "Upgrade": "h2c",
+                "HTTP2-Settings": "AAMAAABk",
+                "X-Kept": "1",
+            }
+        )
         names = {name for name, _ in request.fields}
-        self.assertFalse(names & {"connection", "x-hop", "keep-alive", "proxy-connection", "upgrade", "http2-settings"}, names)
+        self.assertFalse(
+            names & {"connection", "x-hop", "keep-alive", "proxy-connection", "upgrade", "http2-settings"}, names
+        )
         self.assertIn("x-kept", names)
 
     def test_what_clients_may_not_say(self):
-        request = self.forwarded({"X-Forwarded-For": "1.2.3.4", "X_Forwarded_For": "1.2.3.4", "X-Real-IP": "1.2.3.4",
-                                  "Forwarded": "for=1.2.3.4", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil",
-                                  "X-Forwarded-Port": "1", "Client-Cert": "x", "X-Client-Cert-Subject": "x"})
+        request = self.forwarded(
+            {
+                "X-Forwarded-For": "1.2.3.4",
+                "X_Forwarded_For": "1.2.3.4",
+                "X-Real-IP": "1.2.3.4",
+                "Forwarded": "for=1.2.3.4",
+                "X-Forwarded-Proto": "https",
+                "X-Forwarded-Host": "evil",
+                "X-Forwarded-Port": "1",
+                "Client-Cert": "x",
+                "X-Client-Cert-Subject": "x",
+            }
+        )
         self.assertNotIn("1.2.3.4", str(request.fields))
         self.assertEqual(request.all("x-forwarded-for"), ["127.0.0.1"])
         self.assertEqual(request.all("x-forwarded-proto"), ["http"])
@@ -182,7 +208,8 @@ class Forwarding(Case):
     def test_answers_get_a_date_and_lose_hop_by_hop_fields(self):
         self.seen.answer = lambda request, wire: (
             b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=3\r\n"
-            b"Proxy-Authenticate: Basic\r\nX-Kept: 1\r\n\r\n")
+            b"Proxy-Authenticate: Basic\r\nX-Kept: 1\r\n\r\n"
+        )
         self.forwarded()
         names = {name for name, _ in self.answer.fields}
         self.assertFalse(names & {"x-hop", "keep-alive"}, names)
