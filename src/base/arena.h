@@ -9,8 +9,8 @@
 
 namespace weir {
 
-// Memory of one stream: pieces are handed out from the slabs of a BufferPool and all go back at once. What was handed out
-// stays where it is until clear(). A piece larger than a slab gets a heap block of its own. One thread.
+// Memory of one stream: pieces are handed out from the slabs of a BufferPool and all go back at once. What was handed
+// out stays where it is until clear(). A piece larger than a slab gets a heap block of its own. One thread.
 class Arena {
  public:
   explicit Arena(BufferPool& pool) : pool_(pool) {}

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-// WEIR_ASSERT guards our own invariants, never input. It is on in every build but release; WEIR_CHECK is always on and is
-// for what must not go on when it is broken, off the data path.
+// WEIR_ASSERT guards our own invariants, never input. It is on in every build but release; WEIR_CHECK is always on and
+// is for what must not go on when it is broken, off the data path.
 namespace weir {
 
 [[noreturn]] inline void assertion_failed(const char* expression, const char* file, int line) {

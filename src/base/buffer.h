@@ -9,8 +9,8 @@
 
 namespace weir {
 
-// One fixed piece of memory in a Buffer or an Arena: kSliceBytes in all, this header included. `begin` and `end` delimit
-// what it holds, as offsets into data().
+// One fixed piece of memory in a Buffer or an Arena: kSliceBytes in all, this header included. `begin` and `end`
+// delimit what it holds, as offsets into data().
 struct Slice {
   Slice* next;
   std::uint32_t begin;
@@ -25,8 +25,8 @@ struct Slice {
 inline constexpr std::size_t kSliceBytes = 17 * 1024 + 192;
 inline constexpr std::size_t kSliceCapacity = kSliceBytes - sizeof(Slice);
 
-// The slices of one worker: taken and given back LIFO, so that the hot ones stay in the cache. Keeps as many as were lately
-// out at once, and at least `keep`, so that a steady load takes none from the heap. One thread.
+// The slices of one worker: taken and given back LIFO, so that the hot ones stay in the cache. Keeps as many as were
+// lately out at once, and at least `keep`, so that a steady load takes none from the heap. One thread.
 class BufferPool {
  public:
   explicit BufferPool(std::size_t keep = 256) : keep_(keep) {}

@@ -18,9 +18,7 @@ class Slab {
   explicit Slab(std::size_t objects_per_block = 64) : objects_per_block_(objects_per_block) {}
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
-  ~Slab() {
-    WEIR_ASSERT(live_ == 0);
-  }
+  ~Slab() { WEIR_ASSERT(live_ == 0); }
 
   template <typename... Args>
   T* make(Args&&... args) {
@@ -39,8 +37,8 @@ class Slab {
     --live_;
   }
 
-  // Once every object has come back, gives all blocks but one to the heap: what an idle worker does. Not done by destroy(),
-  // or a load whose streams all end in the same turn would take the blocks from the heap again and again.
+  // Once every object has come back, gives all blocks but one to the heap: what an idle worker does. Not done by
+  // destroy(), or a load whose streams all end in the same turn would take the blocks from the heap again and again.
   void trim() {
     if (live_ > 0 || blocks_.size() <= 1) return;
     blocks_.resize(1);

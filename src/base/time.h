@@ -4,7 +4,8 @@
 
 namespace weir {
 
-// Durations and instants of the whole project, in nanoseconds. Instants come from a runtime::Clock and from nowhere else.
+// Durations and instants of the whole project, in nanoseconds. Instants come from a runtime::Clock and from nowhere
+// else.
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;

@@ -11,14 +11,18 @@ namespace {
 
 constexpr std::size_t kLineBytesShown = 240;
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
+bool is_continuation(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+}
 
 std::uint32_t count_characters(std::string_view text) {
   return static_cast<std::uint32_t>(std::ranges::count_if(text, [](char byte) { return !is_continuation(byte); }));
 }
 
 // Terminals must not be told what to do by a file.
-char printable(char byte) { return static_cast<unsigned char>(byte) < 0x20U && byte != '\t' ? ' ' : byte; }
+char printable(char byte) {
+  return static_cast<unsigned char>(byte) < 0x20U && byte != '\t' ? ' ' : byte;
+}
 
 }  // namespace
 

@@ -16,7 +16,9 @@ std::optional<std::string> test_environment(std::string_view name) {
   return std::nullopt;
 }
 
-Parsed load(std::string_view text) { return parse(text, "dir/c.yaml", test_environment); }
+Parsed load(std::string_view text) {
+  return parse(text, "dir/c.yaml", test_environment);
+}
 
 // A valid file; tests append to it or replace parts.
 constexpr std::string_view kFull = R"(workers: 2

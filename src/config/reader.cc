@@ -78,7 +78,9 @@ void Reader::note_unexpanded(std::string pointer, std::string text) {
   unexpanded_.by_pointer.insert_or_assign(std::move(pointer), std::move(text));
 }
 
-void Reader::forget_unexpanded() { unexpanded_.by_pointer.erase(pointer_); }
+void Reader::forget_unexpanded() {
+  unexpanded_.by_pointer.erase(pointer_);
+}
 
 bool Reader::expect_mapping(NodeId id) {
   if (node(id).kind == NodeKind::kMapping) return true;
@@ -111,7 +113,9 @@ std::string_view Reader::unknown_key(NodeId key, std::span<const std::string_vie
   return nearest(text, known);
 }
 
-void Reader::double_key(NodeId key) { error(key, fmt::format("key {} is there twice", quote(key_text(key)))); }
+void Reader::double_key(NodeId key) {
+  error(key, fmt::format("key {} is there twice", quote(key_text(key))));
+}
 
 void Reader::missing_key(NodeId mapping, std::string_view key) {
   if (node(mapping).is_cut) return;

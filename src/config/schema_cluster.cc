@@ -218,6 +218,8 @@ std::expected<Balance, std::string> parse_balance(std::string_view name) {
   return std::unexpected(fmt::format("expected one of {}", fmt::join(allowed, ", ")));
 }
 
-std::string_view to_string(Balance balance) { return OneOf<Balance, kBalances>::name(balance); }
+std::string_view to_string(Balance balance) {
+  return OneOf<Balance, kBalances>::name(balance);
+}
 
 }  // namespace weir::config

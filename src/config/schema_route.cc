@@ -157,8 +157,8 @@ constexpr Field<FilterSpec> kHeaderEditFields[] = {
 
 // What the filter itself would not take. Entries that were refused while reading are not looked at again.
 void check_header_edit(Reader& reader, NodeId id, FilterSpec& filter) {
-  const auto direction = filter.kind == FilterKind::kRequestHeaders ? filters::Direction::request
-                                                                    : filters::Direction::response;
+  const auto direction =
+      filter.kind == FilterKind::kRequestHeaders ? filters::Direction::request : filters::Direction::response;
   const auto check = [&](std::string_view key, filters::HeaderChange change) {
     const NodeId list = reader.find_value(id, key);
     if (list == kNoNode || reader.node(list).kind == NodeKind::kScalar) return;

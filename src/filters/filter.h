@@ -21,8 +21,12 @@ enum class Step : std::uint8_t {
   response_body = 1 << 3,
 };
 using Steps = std::uint8_t;
-constexpr Steps steps_of(Step step) { return static_cast<Steps>(step); }
-constexpr Steps operator|(Step a, Step b) { return static_cast<Steps>(static_cast<Steps>(a) | static_cast<Steps>(b)); }
+constexpr Steps steps_of(Step step) {
+  return static_cast<Steps>(step);
+}
+constexpr Steps operator|(Step a, Step b) {
+  return static_cast<Steps>(static_cast<Steps>(a) | static_cast<Steps>(b));
+}
 
 // What a filter wants to happen next. The owner of the stream does it after the call has returned.
 struct Action {

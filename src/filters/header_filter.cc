@@ -13,8 +13,9 @@ using http::FieldId;
 
 // They say how long a message is or belong to one connection: Weir sets them itself.
 constexpr std::array kOwnFields = {
-    FieldId::connection, FieldId::content_length, FieldId::expect, FieldId::http2_settings, FieldId::keep_alive,
-    FieldId::proxy_connection, FieldId::te, FieldId::trailer, FieldId::transfer_encoding, FieldId::upgrade,
+    FieldId::connection,        FieldId::content_length,   FieldId::expect, FieldId::http2_settings,
+    FieldId::keep_alive,        FieldId::proxy_connection, FieldId::te,     FieldId::trailer,
+    FieldId::transfer_encoding, FieldId::upgrade,
 };
 
 constexpr std::size_t kNameBytesMax = 256;

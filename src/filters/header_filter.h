@@ -12,9 +12,9 @@ namespace weir::filters {
 
 // What `request_headers` and `response_headers` say. Applied in this order: remove, set, add. Names ignore case.
 struct HeaderRules {
-  std::vector<std::string> remove;                         // all lines of that name
-  std::vector<std::pair<std::string, std::string>> set;    // one line in the place of the first, else at the end
-  std::vector<std::pair<std::string, std::string>> add;    // one more line at the end
+  std::vector<std::string> remove;                       // all lines of that name
+  std::vector<std::pair<std::string, std::string>> set;  // one line in the place of the first, else at the end
+  std::vector<std::pair<std::string, std::string>> add;  // one more line at the end
 
   bool operator==(const HeaderRules&) const = default;
 };

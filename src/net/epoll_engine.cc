@@ -20,8 +20,8 @@
 namespace weir {
 namespace {
 
-// libc's recv() and send() are points where a thread can be cancelled, and pay for it with two locked instructions each time
-// in a process with threads. Nobody cancels threads here.
+// libc's recv() and send() are points where a thread can be cancelled, and pay for it with two locked instructions each
+// time in a process with threads. Nobody cancels threads here.
 ssize_t raw_recv(int socket, void* into, std::size_t size) {
   return ::syscall(SYS_recvfrom, socket, into, size, 0, nullptr, nullptr);
 }

@@ -57,7 +57,8 @@ SpliceRelay::Pumped SpliceRelay::pump() {
       const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, kPipeBytes));
       const IoResult in = loop_.engine().splice_in(source_, pipe_, want);
       if (in.status == IoStatus::ok) {
-        // Only a full pipe says that more follows at once: else the kernel would hold the end of a burst back for 200 ms.
+        // Only a full pipe says that more follows at once: else the kernel would hold the end of a burst back for 200
+        // ms.
         more = in.bytes == kPipeBytes && remaining_ > in.bytes;
         remaining_ -= in.bytes;
         taken_ += in.bytes;

@@ -13,7 +13,8 @@ namespace {
 
 using Outcome = SpliceRelay::Outcome;
 
-// Two connections of one engine: what is written to `sender` comes out of `source`, what goes into `sink` at `receiver`.
+// Two connections of one engine: what is written to `sender` comes out of `source`, what goes into `sink` at
+// `receiver`.
 class SpliceRelayTest : public testing::Test, public Flushable {
  protected:
   SpliceRelayTest() {
@@ -41,7 +42,10 @@ class SpliceRelayTest : public testing::Test, public Flushable {
     EXPECT_EQ(engine.connect_error(client), 0);
     return {client, accepted.socket};
   }
-  void settle() { ASSERT_TRUE(world.run_until(world.now() + 10ms)); engine.poll(TimePoint::min()); }
+  void settle() {
+    ASSERT_TRUE(world.run_until(world.now() + 10ms));
+    engine.poll(TimePoint::min());
+  }
   void send(std::string_view bytes) {
     iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
     ASSERT_EQ(engine.write(sender, {&piece, 1}, false).bytes, bytes.size());

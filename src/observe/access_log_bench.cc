@@ -7,12 +7,24 @@ namespace weir::observe {
 namespace {
 
 AccessRecord example() {
-  return {.time = WallTime(1'795'251'600s), .listener = "web", .route = "api", .cluster = "app",
-          .backend = "backend-8001", .client = "192.0.2.7", .method = "GET", .host = "example.com",
-          .path = "/some/path?with=query", .protocol = "HTTP/1.1", .request_id = "0123456789abcdef0123456789abcdef",
+  return {.time = WallTime(1'795'251'600s),
+          .listener = "web",
+          .route = "api",
+          .cluster = "app",
+          .backend = "backend-8001",
+          .client = "192.0.2.7",
+          .method = "GET",
+          .host = "example.com",
+          .path = "/some/path?with=query",
+          .protocol = "HTTP/1.1",
+          .request_id = "0123456789abcdef0123456789abcdef",
           .user_agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-          .referer = "https://example.com/", .response_bytes = 64, .duration_us = 300, .upstream_us = 250,
-          .attempts = 1, .status = 200};
+          .referer = "https://example.com/",
+          .response_bytes = 64,
+          .duration_us = 300,
+          .upstream_us = 250,
+          .attempts = 1,
+          .status = 200};
 }
 
 // What a request costs the worker; the draining is not counted.

@@ -26,12 +26,24 @@ void append_escaped(std::string& out, std::string_view text) {
     out += '\\';
     switch (c) {
       case '"':
-      case '\\': out += c; break;
-      case '\b': out += 'b'; break;
-      case '\n': out += 'n'; break;
-      case '\r': out += 'r'; break;
-      case '\t': out += 't'; break;
-      case '\v': out += 'v'; break;
+      case '\\':
+        out += c;
+        break;
+      case '\b':
+        out += 'b';
+        break;
+      case '\n':
+        out += 'n';
+        break;
+      case '\r':
+        out += 'r';
+        break;
+      case '\t':
+        out += 't';
+        break;
+      case '\v':
+        out += 'v';
+        break;
       default:
         out += 'x';
         out += kHex[byte >> 4];

@@ -12,10 +12,26 @@ namespace weir::observe {
 namespace {
 
 AccessRecord example() {
-  return {.time = WallTime(1'795'251'600s + 250us), .listener = "web", .route = "api", .cluster = "app",
-          .backend = "backend-8001", .client = "192.0.2.7", .method = "GET", .host = "example.com", .path = "/a?b=1",
-          .protocol = "HTTP/1.1", .reason = "", .request_id = "r-1", .user_agent = "curl/8", .referer = "",
-          .request_bytes = 1, .response_bytes = 64, .duration_us = 900, .upstream_us = 800, .attempts = 2, .worker = 3,
+  return {.time = WallTime(1'795'251'600s + 250us),
+          .listener = "web",
+          .route = "api",
+          .cluster = "app",
+          .backend = "backend-8001",
+          .client = "192.0.2.7",
+          .method = "GET",
+          .host = "example.com",
+          .path = "/a?b=1",
+          .protocol = "HTTP/1.1",
+          .reason = "",
+          .request_id = "r-1",
+          .user_agent = "curl/8",
+          .referer = "",
+          .request_bytes = 1,
+          .response_bytes = 64,
+          .duration_us = 900,
+          .upstream_us = 800,
+          .attempts = 2,
+          .worker = 3,
           .status = 200};
 }
 

@@ -76,10 +76,14 @@ class Writer {
  private:
   std::string_view type_name(CellType type) const {
     switch (type) {
-      case CellType::kCounter: return "counter";
-      case CellType::kGauge: return "gauge";
-      case CellType::kInfo: return open_metrics_ ? "info" : "gauge";
-      case CellType::kHistogram: break;
+      case CellType::kCounter:
+        return "counter";
+      case CellType::kGauge:
+        return "gauge";
+      case CellType::kInfo:
+        return open_metrics_ ? "info" : "gauge";
+      case CellType::kHistogram:
+        break;
     }
     return "histogram";
   }
@@ -174,7 +178,9 @@ class FamilyRenderer {
         writer_.number(family_.type == CellType::kInfo ? 1 : sum);
         return;
       }
-      case CellType::kHistogram: render_histogram(run); return;
+      case CellType::kHistogram:
+        render_histogram(run);
+        return;
     }
   }
 
@@ -241,9 +247,8 @@ void render(std::span<const MetricStore* const> stores, const ProcessMetrics* pr
   readings.reserve(ordered.size());
   std::array<std::vector<const Series*>, kFamilyCount> families;
   for (const MetricStore* store : ordered) {
-    readings.emplace_back(*store).for_each([&](const Series& series) {
-      families[static_cast<std::size_t>(series.family())].push_back(&series);
-    });
+    readings.emplace_back(*store).for_each(
+        [&](const Series& series) { families[static_cast<std::size_t>(series.family())].push_back(&series); });
   }
   Writer writer(options, out);
   for (std::size_t i = 0; i < kFamilyCount; ++i) {

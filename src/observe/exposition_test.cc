@@ -223,17 +223,32 @@ void use_everything(MetricStore& store, const std::string& name) {
     const FamilyDescriptor& descriptor = describe(family);
     const auto make = [&](MetricStore::Labels labels) {
       switch (descriptor.type) {
-        case CellType::kCounter: store.counter(family, labels)->add(2); break;
-        case CellType::kHistogram: store.histogram(family, labels)->observe(5000); break;
-        default: store.gauge(family, labels)->set(1);
+        case CellType::kCounter:
+          store.counter(family, labels)->add(2);
+          break;
+        case CellType::kHistogram:
+          store.histogram(family, labels)->observe(5000);
+          break;
+        default:
+          store.gauge(family, labels)->set(1);
       }
     };
     switch (descriptor.label_count - (descriptor.per_worker ? 1 : 0)) {
-      case 0: make({}); break;
-      case 1: make({name}); break;
-      case 2: make({name, "y"}); break;
-      case 3: make({name, "y", "z"}); break;
-      default: make({name, "y", "z", "200"}); break;
+      case 0:
+        make({});
+        break;
+      case 1:
+        make({name});
+        break;
+      case 2:
+        make({name, "y"});
+        break;
+      case 3:
+        make({name, "y", "z"});
+        break;
+      default:
+        make({name, "y", "z", "200"});
+        break;
     }
   }
 }
@@ -243,8 +258,12 @@ TEST(Exposition, EveryFamilyIsReadBackFromBothFormats) {
   use_everything(store, "a");
   use_everything(store, "b");
   use_everything(other, "a");
-  const ProcessMetrics process{.cpu_seconds = 1.25, .start_time_seconds = 1.7e9, .resident_memory_bytes = 4096,
-                               .virtual_memory_bytes = 8192, .open_fds = 7, .max_fds = 1024};
+  const ProcessMetrics process{.cpu_seconds = 1.25,
+                               .start_time_seconds = 1.7e9,
+                               .resident_memory_bytes = 4096,
+                               .virtual_memory_bytes = 8192,
+                               .open_fds = 7,
+                               .max_fds = 1024};
   for (const auto& options : {kText, kOpenMetrics}) {
     std::string text;
     render(std::vector<const MetricStore*>{&store, &other}, &process, options, text);
@@ -293,8 +312,8 @@ TEST(Exposition, TheOrderDependsOnNothingButTheLabels) {
 }
 
 RC_GTEST_PROP(Exposition, LabelsAreReadBack, ()) {
-  const auto bytes = *rc::gen::container<std::string>(rc::gen::oneOf(rc::gen::element('"', '\\', '\n', 'n', ' ', '\0'),
-                                                                      rc::gen::inRange<char>(1, 127)));
+  const auto bytes = *rc::gen::container<std::string>(
+      rc::gen::oneOf(rc::gen::element('"', '\\', '\n', 'n', ' ', '\0'), rc::gen::inRange<char>(1, 127)));
   const auto other = *rc::gen::arbitrary<std::string>();
   MetricStore store;
   store.counter(Family::kRetries, {bytes, "x"})->add();

@@ -9,9 +9,9 @@ constexpr std::uint64_t kUs = 1'000;
 constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::uint64_t kS = 1'000'000'000;
 constexpr std::array<std::uint64_t, 16> kDurationBounds = {
-    100 * kUs, 250 * kUs, 500 * kUs, 1 * kMs,   2'500 * kUs, 5 * kMs, 10 * kMs,   25 * kMs,
-    50 * kMs,  100 * kMs, 250 * kMs, 500 * kMs, 1 * kS,      2'500 * kMs, 5 * kS, 10 * kS};
-constexpr std::array<std::uint64_t, 9> kSizeBounds = {256,       1'024,     4'096,     16'384,    65'536,
+    100 * kUs, 250 * kUs, 500 * kUs, 1 * kMs,   2'500 * kUs, 5 * kMs,     10 * kMs, 25 * kMs,
+    50 * kMs,  100 * kMs, 250 * kMs, 500 * kMs, 1 * kS,      2'500 * kMs, 5 * kS,   10 * kS};
+constexpr std::array<std::uint64_t, 9> kSizeBounds = {256,     1'024,     4'096,     16'384,    65'536,
                                                       262'144, 1'048'576, 4'194'304, 16'777'216};
 constexpr BucketLayout kDurations{kDurationBounds};
 constexpr BucketLayout kSizes{kSizeBounds};
@@ -95,20 +95,34 @@ const FamilyDescriptor& describe(Family family) {
 
 std::string_view name_of(Label label) {
   switch (label) {
-    case kListener: return "listener";
-    case kRoute: return "route";
-    case kMethod: return "method";
-    case kStatusCode: return "status_code";
-    case kDirection: return "direction";
-    case kReason: return "reason";
-    case kCluster: return "cluster";
-    case kBackend: return "backend";
-    case kProtocol: return "protocol";
-    case kState: return "state";
-    case kVersion: return "version";
-    case kCommit: return "commit";
-    case kCompiler: return "compiler";
-    case kWorker: return "worker";
+    case kListener:
+      return "listener";
+    case kRoute:
+      return "route";
+    case kMethod:
+      return "method";
+    case kStatusCode:
+      return "status_code";
+    case kDirection:
+      return "direction";
+    case kReason:
+      return "reason";
+    case kCluster:
+      return "cluster";
+    case kBackend:
+      return "backend";
+    case kProtocol:
+      return "protocol";
+    case kState:
+      return "state";
+    case kVersion:
+      return "version";
+    case kCommit:
+      return "commit";
+    case kCompiler:
+      return "compiler";
+    case kWorker:
+      return "worker";
   }
   return "";
 }

@@ -74,8 +74,8 @@ struct FamilyDescriptor {
   CellType type;
   Unit unit = Unit::kNone;
   std::array<Label, kLabelsMax> label_names{};
-  std::uint8_t label_count = 0;         // the worker label included
-  bool per_worker = false;              // the last label is the worker, which the store fills in
+  std::uint8_t label_count = 0;           // the worker label included
+  bool per_worker = false;                // the last label is the worker, which the store fills in
   const BucketLayout* buckets = nullptr;  // of a histogram
 
   std::span<const Label> labels() const { return {label_names.data(), label_count}; }

@@ -20,7 +20,9 @@ struct Opened {
   bool may_block;
 };
 
-bool is_standard(const std::string& path) { return path == "-" || path == LogFile::kStandardError; }
+bool is_standard(const std::string& path) {
+  return path == "-" || path == LogFile::kStandardError;
+}
 
 Result<Opened> open_standard(int standard) {
   const std::string name = standard == STDOUT_FILENO ? "stdout" : "stderr";
@@ -52,7 +54,9 @@ Result<std::unique_ptr<LogFile>> LogFile::open(std::string path) {
   return std::unique_ptr<LogFile>(new LogFile(std::move(path), opened->fd, opened->may_block));
 }
 
-LogFile::~LogFile() { ::close(fd_); }
+LogFile::~LogFile() {
+  ::close(fd_);
+}
 
 ssize_t LogFile::write_some(std::string_view bytes) const {
   if (may_block_) {

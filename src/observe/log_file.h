@@ -25,7 +25,8 @@ class LogFile {
   // Told once for each line that was lost, with the owner given to end_line().
   using OnLost = std::function<void(void* owner)>;
 
-  // "-" is stdout, kStandardError the stderr of the process, whatever it is. Creates the file with mode 0640. A FIFO that nobody reads is an error.
+  // "-" is stdout, kStandardError the stderr of the process, whatever it is. Creates the file with mode 0640. A FIFO
+  // that nobody reads is an error.
   static Result<std::unique_ptr<LogFile>> open(std::string path);
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
@@ -60,7 +61,7 @@ class LogFile {
 
   const std::string path_;
   int fd_;
-  bool may_block_;  // a pipe, terminal or socket that others share: only written while it says that it has room
+  bool may_block_;        // a pipe, terminal or socket that others share: only written while it says that it has room
   bool blocked_ = false;  // there was no room at the last attempt: end_line() makes none of its own
   std::string buffer_;
   std::size_t written_ = 0;  // of buffer_

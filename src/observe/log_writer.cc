@@ -13,8 +13,8 @@
 namespace weir::observe {
 namespace {
 
-constexpr Duration kPause = 20ms;        // between two looks at the rings while there is something to log
-constexpr Duration kDeepPause = 250ms;   // when there was nothing for a while; the first record wakes the writer
+constexpr Duration kPause = 20ms;       // between two looks at the rings while there is something to log
+constexpr Duration kDeepPause = 250ms;  // when there was nothing for a while; the first record wakes the writer
 constexpr int kIdleTurnsToSleep = 50;
 
 }  // namespace
@@ -329,8 +329,8 @@ void LogWriter::close_unused(const Request& request) {
   });
 }
 
-// The last turn took everything; only what a pipe did not take is left. The control thread waits in stop(), so the files
-// are the writer's alone.
+// The last turn took everything; only what a pipe did not take is left. The control thread waits in stop(), so the
+// files are the writer's alone.
 void LogWriter::finish(const Request& request) {
   Duration left = request.stop_timeout;
   const auto pending = [](const auto& file) { return file->pending_bytes() > 0; };

@@ -20,8 +20,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 AccessRecord record_of(std::string_view path) {
-  return {.listener = "web", .client = "192.0.2.1", .method = "GET", .path = path, .protocol = "HTTP/1.1",
-          .status = 200};
+  return {
+      .listener = "web", .client = "192.0.2.1", .method = "GET", .path = path, .protocol = "HTTP/1.1", .status = 200};
 }
 
 std::uint64_t lost_of(const MetricStore& store, Family family) {

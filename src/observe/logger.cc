@@ -11,9 +11,8 @@ namespace {
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warn", "error"};
 
 bool plain_word(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return c > ' ' && c < 0x7F && c != '"' && c != '\\' && c != '=';
-  });
+  return !text.empty() &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F && c != '"' && c != '\\' && c != '='; });
 }
 
 // As it is, but for controls and what is not UTF-8, which are shown as in a JSON string.
@@ -46,7 +45,9 @@ void append_value(std::string& out, const LogField& field, LogFormat format) {
 
 }  // namespace
 
-std::string_view name_of(LogLevel level) { return kLevels[static_cast<std::size_t>(level)]; }
+std::string_view name_of(LogLevel level) {
+  return kLevels[static_cast<std::size_t>(level)];
+}
 
 std::optional<LogLevel> parse_log_level(std::string_view name) {
   const auto found = std::ranges::find(kLevels, name);

@@ -25,10 +25,13 @@ std::uint64_t mix(std::uint64_t hash, std::string_view text) {
 
 constexpr std::size_t cell_size(CellType type) {
   switch (type) {
-    case CellType::kCounter: return sizeof(Counter);
-    case CellType::kHistogram: return sizeof(Histogram);
+    case CellType::kCounter:
+      return sizeof(Counter);
+    case CellType::kHistogram:
+      return sizeof(Histogram);
     case CellType::kGauge:
-    case CellType::kInfo: break;
+    case CellType::kInfo:
+      break;
   }
   return sizeof(Gauge);
 }
@@ -101,10 +104,16 @@ Series* MetricStore::create(Family family, Labels labels, std::uint64_t hash) {
     *end++ = '\0';
   }
   switch (descriptor.type) {
-    case CellType::kCounter: new (series->cell_) Counter; break;
-    case CellType::kHistogram: new (series->cell_) Histogram(*descriptor.buckets); break;
+    case CellType::kCounter:
+      new (series->cell_) Counter;
+      break;
+    case CellType::kHistogram:
+      new (series->cell_) Histogram(*descriptor.buckets);
+      break;
     case CellType::kGauge:
-    case CellType::kInfo: new (series->cell_) Gauge; break;
+    case CellType::kInfo:
+      new (series->cell_) Gauge;
+      break;
   }
   if ((count_ + 1) * 2 > table_.size()) grow_table();
   insert(series);

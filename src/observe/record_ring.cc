@@ -14,11 +14,11 @@ namespace {
 
 using Text = std::string_view AccessRecord::*;
 
-constexpr std::array<Text, 13> kTexts = {
-    &AccessRecord::listener, &AccessRecord::route,  &AccessRecord::cluster,    &AccessRecord::backend,
-    &AccessRecord::client,   &AccessRecord::method, &AccessRecord::host,       &AccessRecord::path,
-    &AccessRecord::protocol, &AccessRecord::reason, &AccessRecord::request_id, &AccessRecord::user_agent,
-    &AccessRecord::referer};
+constexpr std::array<Text, 13> kTexts = {&AccessRecord::listener, &AccessRecord::route,      &AccessRecord::cluster,
+                                         &AccessRecord::backend,  &AccessRecord::client,     &AccessRecord::method,
+                                         &AccessRecord::host,     &AccessRecord::path,       &AccessRecord::protocol,
+                                         &AccessRecord::reason,   &AccessRecord::request_id, &AccessRecord::user_agent,
+                                         &AccessRecord::referer};
 
 }  // namespace
 
@@ -41,7 +41,9 @@ Result<std::unique_ptr<RecordRing>> RecordRing::create(std::size_t capacity_byte
   return std::unique_ptr<RecordRing>(new RecordRing(static_cast<char*>(memory), capacity_bytes));
 }
 
-RecordRing::~RecordRing() { ::munmap(memory_, capacity_); }
+RecordRing::~RecordRing() {
+  ::munmap(memory_, capacity_);
+}
 
 bool RecordRing::has_room(std::uint64_t end) {
   if (end - known_head_ <= capacity_) return true;

@@ -11,8 +11,15 @@ namespace weir::observe {
 namespace {
 
 AccessRecord record_of(std::uint64_t number, std::string_view path) {
-  return {.time = WallTime(Duration(number)), .listener = "web", .method = "GET", .path = path, .referer = "r",
-          .request_bytes = number, .attempts = 1, .worker = 2, .status = 200};
+  return {.time = WallTime(Duration(number)),
+          .listener = "web",
+          .method = "GET",
+          .path = path,
+          .referer = "r",
+          .request_bytes = number,
+          .attempts = 1,
+          .worker = 2,
+          .status = 200};
 }
 
 TEST(RecordRing, GivesBackWhatWasPut) {

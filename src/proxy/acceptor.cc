@@ -18,14 +18,15 @@ std::string_view overloaded_reply(WorkerContext& context, std::span<char> room) 
                                     "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\n"
                                     "content-length: 15\r\ndate: {}\r\nx-request-id: {}\r\nconnection: close\r\n\r\n"
                                     "503 overloaded\n",
-                                    context.date.at(context.loop.wall_now()),
-                                    std::string_view(id.data(), id.size()));
+                                    context.date.at(context.loop.wall_now()), std::string_view(id.data(), id.size()));
   return {room.data(), end.out};
 }
 
 }  // namespace
 
-RefusedConnections::~RefusedConnections() { close_all(); }
+RefusedConnections::~RefusedConnections() {
+  close_all();
+}
 
 void RefusedConnections::add(SocketId socket, std::string_view reply) {
   if (places_ == nullptr) places_ = std::make_unique<std::array<Place, kPlaces>>();
@@ -107,7 +108,9 @@ void Acceptor::close() {
   context_.loop.timers().disarm(pause_timer_);
 }
 
-void Acceptor::release() { context_.loop.retire(*this); }
+void Acceptor::release() {
+  context_.loop.retire(*this);
+}
 
 void Acceptor::on_ready(Readiness) {
   if (!paused_) accept_some(kPerTurn);
@@ -127,11 +130,14 @@ void Acceptor::accept_some(int at_most) {
         paused_ = false;
         place(accepted);
         break;
-      case Accepted::Status::would_block: paused_ = false; return;
+      case Accepted::Status::would_block:
+        paused_ = false;
+        return;
       case Accepted::Status::out_of_descriptors:
         if (!context_.pools.close_longest_idle()) return pause();
         break;
-      case Accepted::Status::failed: break;  // that one connection was gone already
+      case Accepted::Status::failed:
+        break;  // that one connection was gone already
     }
   }
   context_.loop.mark_ready(*this);

@@ -9,8 +9,8 @@
 
 namespace weir::proxy {
 
-// A connection that was turned away: its short answer is out, and it stays until the client has read it. At most kPlaces at
-// a time; the oldest makes room. One thread.
+// A connection that was turned away: its short answer is out, and it stays until the client has read it. At most
+// kPlaces at a time; the oldest makes room. One thread.
 class RefusedConnections {
  public:
   explicit RefusedConnections(EventLoop& loop) : loop_(loop) {}
@@ -42,8 +42,8 @@ class RefusedConnections {
   std::size_t next_ = 0;
 };
 
-// One listening socket of one worker: accepts, and hands each connection to the least loaded worker. Destroyed at the end of
-// the turn in which it closed.
+// One listening socket of one worker: accepts, and hands each connection to the least loaded worker. Destroyed at the
+// end of the turn in which it closed.
 class Acceptor final : private ReadinessHandler, private Resumable, private TimerHandler, private Retired {
  public:
   Acceptor(WorkerContext& context, RefusedConnections& refused, LocalRef<ListenerRuntime> listener, SocketId socket);

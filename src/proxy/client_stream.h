@@ -8,8 +8,8 @@
 
 namespace weir::proxy {
 
-// The client's side of one stream, as the Stream sees it: implemented by each codec's connection. Calls only gather output
-// and change state; none of them calls back.
+// The client's side of one stream, as the Stream sees it: implemented by each codec's connection. Calls only gather
+// output and change state; none of them calls back.
 class ClientStream {
  public:
   static constexpr std::size_t kHighWatermark = 64 * 1024;
@@ -37,8 +37,8 @@ class ClientStream {
   virtual void resume_request() = 0;
   virtual void start_tunnel() = 0;
 
-  // For splicing: the client's own socket, if the request's body comes from it, or the response's body goes to it, as it is;
-  // else kNoSocket.
+  // For splicing: the client's own socket, if the request's body comes from it, or the response's body goes to it, as
+  // it is; else kNoSocket.
   virtual SocketId splice_source() const = 0;
   virtual SocketId splice_sink() const = 0;
   virtual Flushable& flusher() = 0;
@@ -46,7 +46,8 @@ class ClientStream {
   virtual void pump_response_from(SpliceRelay* relay) = 0;
   // The relay that the stream gave for the request's body has taken `taken` bytes and reads no more.
   virtual void end_diversion(std::uint64_t taken) = 0;
-  // Body bytes of the request were moved by the relay: progress, as reading is. `held_back`: the rest waits for the backend.
+  // Body bytes of the request were moved by the relay: progress, as reading is. `held_back`: the rest waits for the
+  // backend.
   virtual void request_moved(std::size_t bytes, bool held_back) = 0;
 
  protected:

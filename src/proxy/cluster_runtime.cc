@@ -12,7 +12,9 @@ ClusterRuntime::ClusterRuntime(PoolContext& pools, std::shared_ptr<const Cluster
       seed_(seed),
       balancer_(balancing::make_balancer(settings_->policy, seed)) {}
 
-ClusterRuntime::~ClusterRuntime() { retire(); }
+ClusterRuntime::~ClusterRuntime() {
+  retire();
+}
 
 void ClusterRuntime::configure(std::shared_ptr<const ClusterSettings> settings) {
   if (settings_ == settings) return;
@@ -79,7 +81,9 @@ void ClusterRuntime::tell_attempts(BackendRuntime& backend) {
   }
 }
 
-void ClusterRuntime::retire() { set_members({}); }
+void ClusterRuntime::retire() {
+  set_members({});
+}
 
 BackendRuntime* ClusterRuntime::pick(std::span<const std::uint32_t> avoid, std::uint64_t hash) {
   if (stale_) rebuild();

@@ -41,8 +41,8 @@ class BackendRuntime final : public LocalCounted {
   StatusCounters statuses;
 };
 
-// One worker's live state of one cluster: who is in it, the balancer's position, the retry budget. Kept over reloads that
-// keep the cluster's name. One thread.
+// One worker's live state of one cluster: who is in it, the balancer's position, the retry budget. Kept over reloads
+// that keep the cluster's name. One thread.
 class ClusterRuntime final : public LocalCounted {
  public:
   ClusterRuntime(PoolContext& pools, std::shared_ptr<const ClusterSettings> settings, std::uint64_t seed);

@@ -40,8 +40,10 @@ bool is_hop_by_hop(FieldId id) {
     case FieldId::te:
     case FieldId::transfer_encoding:
     case FieldId::upgrade:
-    case FieldId::http2_settings: return true;
-    default: return false;
+    case FieldId::http2_settings:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -67,16 +69,21 @@ bool folds_to_prefix(std::string_view name, std::string_view prefix) {
 // A name under which a backend might believe something about the client, in any spelling with '-' or '_'.
 bool names_client(std::string_view name) {
   switch (fold(name[0])) {
-    case 'f': return folds_to(name, "forwarded");
-    case 'c': return folds_to_prefix(name, "client-cert");
+    case 'f':
+      return folds_to(name, "forwarded");
+    case 'c':
+      return folds_to_prefix(name, "client-cert");
     case 'x':
       return folds_to_prefix(name, "x-forwarded-") || folds_to(name, "x-real-ip") ||
              folds_to_prefix(name, "x-client-cert");
-    default: return false;
+    default:
+      return false;
   }
 }
 
-bool is_request_id_name(std::string_view name) { return folds_to(name, "x-request-id"); }
+bool is_request_id_name(std::string_view name) {
+  return folds_to(name, "x-request-id");
+}
 
 void remove_named_by_connection(FieldList& fields) {
   for (const Field& connection : fields) {
@@ -91,12 +98,12 @@ void remove_named_by_connection(FieldList& fields) {
 
 // Takes out what is for this hop only. `has_connection` fields are looked into first, since they name further ones.
 void remove_hop_by_hop(FieldList& fields) {
-  constexpr std::uint64_t kHopByHop =
-      FieldList::bit(FieldId::connection) | FieldList::bit(FieldId::keep_alive) |
-      FieldList::bit(FieldId::proxy_connection) | FieldList::bit(FieldId::proxy_authenticate) |
-      FieldList::bit(FieldId::proxy_authorization) | FieldList::bit(FieldId::te) |
-      FieldList::bit(FieldId::transfer_encoding) | FieldList::bit(FieldId::upgrade) |
-      FieldList::bit(FieldId::http2_settings);
+  constexpr std::uint64_t kHopByHop = FieldList::bit(FieldId::connection) | FieldList::bit(FieldId::keep_alive) |
+                                      FieldList::bit(FieldId::proxy_connection) |
+                                      FieldList::bit(FieldId::proxy_authenticate) |
+                                      FieldList::bit(FieldId::proxy_authorization) | FieldList::bit(FieldId::te) |
+                                      FieldList::bit(FieldId::transfer_encoding) | FieldList::bit(FieldId::upgrade) |
+                                      FieldList::bit(FieldId::http2_settings);
   if ((fields.present() & kHopByHop) == 0) return;
   if ((fields.present() & FieldList::bit(FieldId::connection)) != 0) remove_named_by_connection(fields);
   for (Field& field : fields) {
@@ -129,8 +136,8 @@ void set_forwarded(http::RequestHead& head, const ForwardingFacts& facts) {
   const std::string_view peer(text.data(), facts.identity->peer.format(text.data()));
   if (facts.identity->trusted) {
     if (!peer.empty() || fields.has(FieldId::x_forwarded_for)) {
-      const std::string_view all =
-          peer.empty() ? joined(fields, FieldId::x_forwarded_for, "unknown") : joined(fields, FieldId::x_forwarded_for, peer);
+      const std::string_view all = peer.empty() ? joined(fields, FieldId::x_forwarded_for, "unknown")
+                                                : joined(fields, FieldId::x_forwarded_for, peer);
       fields.remove(FieldId::x_forwarded_for);
       fields.add("x-forwarded-for", all, FieldId::x_forwarded_for);
     }

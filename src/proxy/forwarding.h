@@ -12,7 +12,7 @@ namespace weir::proxy {
 // Who sent a request, as far as it can be believed.
 struct ClientIdentity {
   IpAddress peer;
-  IpAddress client;   // the rightmost address that is no trusted proxy's; the peer if it is not trusted itself
+  IpAddress client;      // the rightmost address that is no trusted proxy's; the peer if it is not trusted itself
   bool trusted = false;  // the peer is a trusted proxy
 };
 ClientIdentity identify_client(const http::RequestHead& head, const IpAddress& peer, std::span<const Cidr> trusted);
@@ -24,8 +24,8 @@ struct ForwardingFacts {
   bool via;
 };
 
-// Removes hop-by-hop fields and what an untrusted client may not say; sets x-forwarded-*, x-request-id, host. New text is put
-// into the head's arena. Framing and upgrade are said again in HTTP/1.1 terms.
+// Removes hop-by-hop fields and what an untrusted client may not say; sets x-forwarded-*, x-request-id, host. New text
+// is put into the head's arena. Framing and upgrade are said again in HTTP/1.1 terms.
 void prepare_request(http::RequestHead& head, const ForwardingFacts& facts);
 
 struct ResponseFacts {

@@ -137,7 +137,8 @@ TEST(Forwarding, TrailersCannotSayWhatHeadsMayNot) {
   BufferPool pool;
   Arena arena(pool);
   http::FieldList trailers(arena);
-  for (const char* name : {"x-sum", "X_Forwarded_For", "content-length", "host", "connection", "x_request_id", "Client-Cert"}) {
+  for (const char* name :
+       {"x-sum", "X_Forwarded_For", "content-length", "host", "connection", "x_request_id", "Client-Cert"}) {
     trailers.add_copy(name, "1");
   }
   clean_trailers(trailers);
@@ -153,8 +154,12 @@ TEST(Forwarding, ResponsesLoseTheirHopAndGetADateAndAnId) {
   Arena arena(pool);
   http::ResponseHead head(arena);
   head.status = 200;
-  for (const auto& [name, value] : Fields{{"connection", "x-secret, date"}, {"x-secret", "1"}, {"date", "then"},
-                                          {"x-request-id", "theirs"}, {"transfer-encoding", "chunked"}, {"server", "s"}}) {
+  for (const auto& [name, value] : Fields{{"connection", "x-secret, date"},
+                                          {"x-secret", "1"},
+                                          {"date", "then"},
+                                          {"x-request-id", "theirs"},
+                                          {"transfer-encoding", "chunked"},
+                                          {"server", "s"}}) {
     head.fields.add_copy(name, value);
   }
   prepare_response(head, {"id-1", "now", false});
@@ -162,7 +167,8 @@ TEST(Forwarding, ResponsesLoseTheirHopAndGetADateAndAnId) {
   for (const http::Field& field : head.fields) {
     if (!field.removed) out.emplace_back(field.name(), field.value());
   }
-  EXPECT_THAT(out, testing::ElementsAre(std::pair("server", "s"), std::pair("date", "now"), std::pair("x-request-id", "id-1")));
+  EXPECT_THAT(
+      out, testing::ElementsAre(std::pair("server", "s"), std::pair("date", "now"), std::pair("x-request-id", "id-1")));
 }
 
 }  // namespace

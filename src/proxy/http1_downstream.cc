@@ -79,14 +79,18 @@ void Http1Downstream::on_ready(Readiness readiness) {
 bool Http1Downstream::wants_input() const {
   switch (phase_) {
     // Nobody takes the answers: no further request.
-    case Phase::idle: return !above_high_;
+    case Phase::idle:
+      return !above_high_;
     case Phase::head:
     case Phase::discard:
-    case Phase::linger: return true;
+    case Phase::linger:
+      return true;
     case Phase::body:
-    case Phase::tunnel: return !paused_;
+    case Phase::tunnel:
+      return !paused_;
     case Phase::busy:
-    case Phase::closed: return false;
+    case Phase::closed:
+      return false;
   }
   return false;
 }
@@ -103,7 +107,8 @@ void Http1Downstream::resume() {
 }
 
 bool Http1Downstream::divert() {
-  if (phase_ != Phase::body || diversion_over_ || io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes) return false;
+  if (phase_ != Phase::body || diversion_over_ || io_.kept() > 0 || decoder_.body().remaining() < kSpliceBytes)
+    return false;
   request_relay_ = stream_->splice_request(decoder_.body().remaining());
   return request_relay_ != nullptr;
 }
@@ -260,8 +265,8 @@ void Http1Downstream::send_informational(http::ResponseHead& head) {
 
 void Http1Downstream::send_head(http::ResponseHead& head) {
   if (phase_ == Phase::closed) return;
-  const bool chunks = head.body == BodyKind::chunked || head.body == BodyKind::until_close ||
-                      head.body == BodyKind::stream_end;
+  const bool chunks =
+      head.body == BodyKind::chunked || head.body == BodyKind::until_close || head.body == BodyKind::stream_end;
   response_body_ = head.body;
   if (chunks) {
     // HTTP/1.0 knows no chunks: the close is the end.
@@ -366,7 +371,9 @@ void Http1Downstream::start_tunnel() {
 }
 
 // Asked by divert(), which knows that a body of known length comes next.
-SocketId Http1Downstream::splice_source() const { return phase_ == Phase::body ? io_.socket() : kNoSocket; }
+SocketId Http1Downstream::splice_source() const {
+  return phase_ == Phase::body ? io_.socket() : kNoSocket;
+}
 
 SocketId Http1Downstream::splice_sink() const {
   const bool as_it_is = response_body_ == BodyKind::length || response_body_ == BodyKind::until_close;
@@ -466,7 +473,9 @@ void Http1Downstream::close() {
   context_.loop.retire(*this);
 }
 
-void Http1Downstream::destroy() { context_.connections.destroy(this); }
+void Http1Downstream::destroy() {
+  context_.connections.destroy(this);
+}
 
 void Http1Downstream::on_timer(Timer&) {
   switch (phase_) {
@@ -475,14 +484,18 @@ void Http1Downstream::on_timer(Timer&) {
       linger_after_flush_ = true;
       return context_.loop.mark_dirty(*this);
     case Phase::idle:
-    case Phase::busy: return give_up_writing();
-    case Phase::linger: return close();
-    case Phase::head: return request_error(ReplyReason::request_timeout);
+    case Phase::busy:
+      return give_up_writing();
+    case Phase::linger:
+      return close();
+    case Phase::head:
+      return request_error(ReplyReason::request_timeout);
     case Phase::body:
       if (paused_ || (request_relay_ != nullptr && stream_->request_held_back())) return arm_body_timer();
       return request_error(ReplyReason::request_timeout);
     case Phase::tunnel:
-    case Phase::closed: return;
+    case Phase::closed:
+      return;
   }
 }
 

@@ -11,8 +11,8 @@
 namespace weir::proxy {
 
 // One client's HTTP/1.1 connection: reads requests one after the other, each with a Stream of its own, and writes their
-// responses. Made from the worker's slab when it is accepted, destroyed at the end of the turn in which it closed. While
-// idle it holds no buffer. See LIFECYCLE.md. One thread.
+// responses. Made from the worker's slab when it is accepted, destroyed at the end of the turn in which it closed.
+// While idle it holds no buffer. See LIFECYCLE.md. One thread.
 //
 //   idle -> head -> body -> busy -> idle                   a request after the other
 //                     |       `---> tunnel -> closed       after a 101
@@ -95,7 +95,7 @@ class Http1Downstream final : public ClientStream,
   Stream* stream_ = nullptr;
   SpliceRelay* response_relay_ = nullptr;
   SpliceRelay* request_relay_ = nullptr;
-  TimePoint window_began_{};      // of body_min_rate
+  TimePoint window_began_{};  // of body_min_rate
   std::uint64_t window_bytes_ = 0;
   std::uint64_t discarded_ = 0;
   const IpAddress peer_;
@@ -103,15 +103,15 @@ class Http1Downstream final : public ClientStream,
   http::BodyKind response_body_ = http::BodyKind::none;
   bool paused_ = false;
   bool relay_held_back_ = false;  // the request's relay waits for the backend
-  bool readable_ = false;       // an edge has come that was not read to its end
-  bool peer_fin_ = false;       // FIN announced: read to the end
+  bool readable_ = false;         // an edge has come that was not read to its end
+  bool peer_fin_ = false;         // FIN announced: read to the end
   bool draining_ = false;
-  bool fresh_ = true;           // has not sent a byte yet
-  bool close_after_ = false;    // this response is the last
+  bool fresh_ = true;         // has not sent a byte yet
+  bool close_after_ = false;  // this response is the last
   bool shut_after_flush_ = false;
   bool linger_after_flush_ = false;
-  bool above_high_ = false;       // much is unsent: no further request is read
-  bool diversion_over_ = false;   // a relay of this request's body ended before the body did
+  bool above_high_ = false;      // much is unsent: no further request is read
+  bool diversion_over_ = false;  // a relay of this request's body ended before the body did
   bool client_is_1_0_ = false;
   bool keep_alive_ = true;
 };

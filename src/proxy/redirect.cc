@@ -31,8 +31,7 @@ std::string redirect_location(const Redirect& redirect, const Route& route, cons
                               std::string_view scheme) {
   std::string scratch(request.path.size(), '\0');
   const http::NormalPath normal = http::normalise_path(request.path, scratch);
-  const http::HostPort from =
-      request.authority.empty() ? http::HostPort{} : http::split_authority(request.authority);
+  const http::HostPort from = request.authority.empty() ? http::HostPort{} : http::split_authority(request.authority);
   const std::string_view host = redirect.host.empty() ? from.host : std::string_view(redirect.host);
   const std::string_view to_scheme = redirect.scheme.empty() ? scheme : std::string_view(redirect.scheme);
   // The old port means nothing to another scheme.

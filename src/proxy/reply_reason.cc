@@ -32,28 +32,41 @@ constexpr std::array<Entry, static_cast<std::size_t>(ReplyReason::count_)> kReas
 
 }  // namespace
 
-std::string_view to_string(ReplyReason reason) { return kReasons[static_cast<std::size_t>(reason)].text; }
-std::uint16_t status_of(ReplyReason reason) { return kReasons[static_cast<std::size_t>(reason)].status; }
+std::string_view to_string(ReplyReason reason) {
+  return kReasons[static_cast<std::size_t>(reason)].text;
+}
+std::uint16_t status_of(ReplyReason reason) {
+  return kReasons[static_cast<std::size_t>(reason)].status;
+}
 
 ReplyReason reason_of(http1::DecodeError error) {
   switch (error) {
-    case http1::DecodeError::uri_too_long: return ReplyReason::uri_too_long;
-    case http1::DecodeError::headers_too_large: return ReplyReason::headers_too_large;
-    case http1::DecodeError::version_unsupported: return ReplyReason::http_version_unsupported;
-    default: return ReplyReason::bad_request;
+    case http1::DecodeError::uri_too_long:
+      return ReplyReason::uri_too_long;
+    case http1::DecodeError::headers_too_large:
+      return ReplyReason::headers_too_large;
+    case http1::DecodeError::version_unsupported:
+      return ReplyReason::http_version_unsupported;
+    default:
+      return ReplyReason::bad_request;
   }
 }
 
 ReplyReason reason_of(UpstreamFailure failure) {
   switch (failure) {
     case UpstreamFailure::connect_refused:
-    case UpstreamFailure::connect_failed: return ReplyReason::connect_failed;
-    case UpstreamFailure::connect_timeout: return ReplyReason::connect_timeout;
-    case UpstreamFailure::protocol_error: return ReplyReason::upstream_protocol_error;
+    case UpstreamFailure::connect_failed:
+      return ReplyReason::connect_failed;
+    case UpstreamFailure::connect_timeout:
+      return ReplyReason::connect_timeout;
+    case UpstreamFailure::protocol_error:
+      return ReplyReason::upstream_protocol_error;
     case UpstreamFailure::overloaded:
-    case UpstreamFailure::own_trouble: return ReplyReason::overloaded;
+    case UpstreamFailure::own_trouble:
+      return ReplyReason::overloaded;
     case UpstreamFailure::none:
-    case UpstreamFailure::reset: return ReplyReason::upstream_reset;
+    case UpstreamFailure::reset:
+      return ReplyReason::upstream_reset;
   }
   return ReplyReason::upstream_reset;
 }

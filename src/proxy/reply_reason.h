@@ -8,7 +8,8 @@
 
 namespace weir::proxy {
 
-// Why Weir answered a request itself. The text is stable: it is the reply's body, the log's `reason` and a metric's label.
+// Why Weir answered a request itself. The text is stable: it is the reply's body, the log's `reason` and a metric's
+// label.
 enum class ReplyReason : std::uint8_t {
   none,
   bad_request,

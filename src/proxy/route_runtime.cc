@@ -57,10 +57,12 @@ RouteCells& RouteRuntime::cells(observe::MetricStore& metrics, const LocalRef<Li
   }
   const std::string_view listener_name = listener->settings->name;
   const std::string_view route_name = route == nullptr ? std::string_view() : std::string_view(route->name);
-  cells_.push_back(std::make_unique<RouteCells>(RouteCells{
-      listener.get(), metrics.histogram(Family::kRequestDuration, {listener_name, route_name}),
-      metrics.histogram(Family::kRequestSize, {listener_name, route_name}),
-      metrics.histogram(Family::kResponseSize, {listener_name, route_name}), {}}));
+  cells_.push_back(
+      std::make_unique<RouteCells>(RouteCells{listener.get(),
+                                              metrics.histogram(Family::kRequestDuration, {listener_name, route_name}),
+                                              metrics.histogram(Family::kRequestSize, {listener_name, route_name}),
+                                              metrics.histogram(Family::kResponseSize, {listener_name, route_name}),
+                                              {}}));
   return *cells_.back();
 }
 
@@ -206,9 +208,8 @@ ClusterRuntime* RouteRuntimes::cluster(std::string_view name) {
 LocalRef<ListenerRuntime> RouteRuntimes::listener(std::string_view name) {
   const auto found = listeners_.find(std::string(name));
   if (found != listeners_.end()) return found->second;
-  const auto gone = std::ranges::find(removed_, name, [](const auto& listener) -> std::string_view {
-    return listener->settings->name;
-  });
+  const auto gone = std::ranges::find(
+      removed_, name, [](const auto& listener) -> std::string_view { return listener->settings->name; });
   return gone == removed_.end() ? LocalRef<ListenerRuntime>() : *gone;
 }
 

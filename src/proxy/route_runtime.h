@@ -28,7 +28,7 @@ class ListenerRuntime final : public LocalCounted {
   std::unique_ptr<observe::AccessLogSink> access_log;  // null if there is none
   observe::GaugeRef active_connections;
   observe::CounterRef received, sent;
-  bool draining = false;  // removed from the configuration: its connections are to end
+  bool draining = false;              // removed from the configuration: its connections are to end
   TimePoint drain_deadline = kNever;  // what is left then is cut
 
  private:
@@ -69,8 +69,8 @@ class RouteRuntimes {
   RouteRuntimes(PoolContext& pools, observe::MetricStore& metrics, std::uint64_t seed);
   ~RouteRuntimes();
 
-  // Listeners, routes and clusters that stay keep their state; the others are let go, and live as long as streams hold them.
-  // What is left of a listener that goes is to end at `drain_deadline`.
+  // Listeners, routes and clusters that stay keep their state; the others are let go, and live as long as streams hold
+  // them. What is left of a listener that goes is to end at `drain_deadline`.
   void apply(std::shared_ptr<const Snapshot> snapshot, TimePoint drain_deadline);
 
   // Lets go of everything; nothing is configured any more.
@@ -98,7 +98,7 @@ class RouteRuntimes {
   std::unordered_map<std::string, LocalRef<ClusterRuntime>> clusters_;
   std::unordered_map<std::string, LocalRef<ListenerRuntime>> listeners_;
   std::vector<LocalRef<ListenerRuntime>> removed_;  // by the last reload: a connection may be on its way here
-  std::vector<LocalRef<RouteRuntime>> routes_;  // by the route table's index; null until used
+  std::vector<LocalRef<RouteRuntime>> routes_;      // by the route table's index; null until used
   LocalRef<RouteRuntime> no_route_;
 };
 

@@ -16,8 +16,9 @@
 #include "routing/route_table.h"
 #include "upstream/cluster.h"
 
-// What the configuration says, compiled into what the data path reads. All of it is immutable and shared by all threads. A
-// Route or ListenerSettings that a new configuration leaves unchanged is the same object in the next snapshot.
+// What the configuration says, compiled into what the data path reads. All of it is immutable and shared by all
+// threads. A Route or ListenerSettings that a new configuration leaves unchanged is the same object in the next
+// snapshot.
 namespace weir::proxy {
 
 struct AccessLogSettings {
@@ -101,7 +102,8 @@ struct ClusterSnapshot {
 struct Snapshot {
   std::uint64_t generation = 1;
   std::vector<std::shared_ptr<const ListenerSettings>> listeners;
-  std::vector<std::shared_ptr<observe::AccessLog>> access_logs;  // of the listeners, by position; null where there is none
+  std::vector<std::shared_ptr<observe::AccessLog>>
+      access_logs;                                   // of the listeners, by position; null where there is none
   std::vector<std::shared_ptr<const Route>> routes;  // in the order of RouteTable's indices
   std::shared_ptr<const routing::RouteTable> route_table;
   std::vector<ClusterSnapshot> clusters;

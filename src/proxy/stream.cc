@@ -27,7 +27,9 @@ Stream::Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, Clien
       started_(context.loop.now()),
       started_wall_(context.loop.wall_now()) {}
 
-filters::FilterChain::Call Stream::filter_call() { return {arena_, context_.loop.now(), client_text_}; }
+filters::FilterChain::Call Stream::filter_call() {
+  return {arena_, context_.loop.now(), client_text_};
+}
 
 // Kept if the client's is fit to be passed on, else made.
 void Stream::note_request_id() {
@@ -155,15 +157,15 @@ void Stream::on_timer(Timer& timer) {
   break_off(ReplyReason::upstream_timeout);
 }
 
-// Something moved: the stream's idle time begins anew. Between the request's end and the response's head it is the request
-// timeout that runs.
+// Something moved: the stream's idle time begins anew. Between the request's end and the response's head it is the
+// request timeout that runs.
 void Stream::touch() {
   if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::done) return;
   context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
 }
 
-// The idle time is over. Who takes what waits for it, though too slowly for a watermark to be reached, is not silent; and a
-// client that doesn't send its body is the business of its connection's timers.
+// The idle time is over. Who takes what waits for it, though too slowly for a watermark to be reached, is not silent;
+// and a client that doesn't send its body is the business of its connection's timers.
 bool Stream::goes_on_although_late() {
   if (response_ == ResponsePhase::waiting) {
     if (request_phase_ == RequestPhase::done) return false;
@@ -180,6 +182,8 @@ bool Stream::goes_on_although_late() {
   return true;
 }
 
-void Stream::destroy() { context_.streams.destroy(this); }
+void Stream::destroy() {
+  context_.streams.destroy(this);
+}
 
 }  // namespace weir::proxy

@@ -14,9 +14,9 @@
 
 namespace weir::proxy {
 
-// One request with its response: routes it, tries it at backends, passes both directions on, counts and logs it. Made by the
-// client's connection when the first byte of a request is there, destroyed at the end of the turn in which it finished. See
-// LIFECYCLE.md. One thread.
+// One request with its response: routes it, tries it at backends, passes both directions on, counts and logs it. Made
+// by the client's connection when the first byte of a request is there, destroyed at the end of the turn in which it
+// finished. See LIFECYCLE.md. One thread.
 class Stream final : private UpstreamHandler, private Attempt, private TimerHandler, private Retired {
  public:
   Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer);
@@ -116,7 +116,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   std::string_view request_id_;
   std::string_view client_text_;
 
-  Timer timer_;        // stream_idle while bodies move, the request timeout in between, or the tunnel's idle timeout
+  Timer timer_;  // stream_idle while bodies move, the request timeout in between, or the tunnel's idle timeout
   Timer total_timer_;
   Timer backoff_timer_;
   SpliceRelay response_relay_;

@@ -24,12 +24,10 @@ bool Stream::begin_try(BackendRuntime& backend) {
   context_.release_later(std::move(backend_));
   backend_ = LocalRef<BackendRuntime>(&backend);
   const Pool::Acquired acquired = backend.pool.acquire(*this, fresh_connection_);
-  if (acquired.status == Pool::Acquired::Status::refused &&
-      acquired.error.failure == UpstreamFailure::overloaded) {
+  if (acquired.status == Pool::Acquired::Status::refused && acquired.error.failure == UpstreamFailure::overloaded) {
     // Full is not broken: the others are asked, each once, and it is no try.
-    const bool again = tried_count_ < tried_.size() &&
-                       std::find(tried_.begin(), tried_.begin() + tried_count_, backend.position) ==
-                           tried_.begin() + tried_count_;
+    const bool again = tried_count_ < tried_.size() && std::find(tried_.begin(), tried_.begin() + tried_count_,
+                                                                 backend.position) == tried_.begin() + tried_count_;
     if (!again) {
       reply(ReplyReason::overloaded);
       return true;
@@ -83,7 +81,9 @@ void Stream::on_lease(UpstreamStream& stream) {
   send_request();
 }
 
-void Stream::on_lease_failed(const UpstreamError& error) { attempt_failed(error); }
+void Stream::on_lease_failed(const UpstreamError& error) {
+  attempt_failed(error);
+}
 
 void Stream::on_upstream_failed(const UpstreamError& error) {
   upstream_ = nullptr;
@@ -175,7 +175,8 @@ void Stream::schedule_retry(bool at_once) {
   if (!at_once || (tried_count_ > 0 && cluster_->backends().size() <= tried_count_)) {
     const std::uint32_t doublings = std::min<std::uint32_t>(attempts_ > 0 ? attempts_ - 1 : 0, 20);
     wait = std::min(policy.backoff_max, policy.backoff_base * (std::int64_t{1} << doublings));
-    wait = Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * (0.5 + context_.loop.rng().unit() / 2)));
+    wait =
+        Duration(static_cast<std::int64_t>(static_cast<double>(wait.count()) * (0.5 + context_.loop.rng().unit() / 2)));
     if (fresh_connection_ && stale_retries_ > 0 && tried_count_ == 0) wait = Duration::zero();
   }
   context_.loop.timers().arm(backoff_timer_, deadline_after(context_.loop.now(), wait));
@@ -223,7 +224,6 @@ void Stream::on_request_writable() {
   if (tunnel_ && request_phase_ == RequestPhase::done) return end_tunnel_if_done();
   if (!request_paused_) return;
   request_paused_ = false;
-  if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::body) context_.loop.timers().disarm(timer_);
   client_->resume_request();
 }
 
@@ -251,13 +251,13 @@ void Stream::on_request_pumped(SpliceRelay::Pumped pumped) {
   stop_request_relay();
 }
 
-// The client's connection must know what was taken from its socket, or it would take the next request for the rest of a body.
+// The client's connection must know what was taken from its socket, or it would take the next request for the rest of a
+// body.
 void Stream::stop_request_relay() {
   if (!request_relay_.active()) return;
   if (upstream_ != nullptr) upstream_->pump_request_from(nullptr);
   const std::uint64_t taken = request_relay_.taken();
   request_relay_.stop();
-  if (response_ == ResponsePhase::waiting) context_.loop.timers().disarm(timer_);
   client_->end_diversion(taken);
 }
 

@@ -32,7 +32,8 @@ void Stream::on_response_head(http::ResponseHead& head) {
   const filters::FilterChain& chain = route_->route->filters;
   if (!chain.empty()) static_cast<void>(chain.apply_response_head(head, filter_state_, filter_call()));
   if (head.status == 101) return begin_tunnel(head);
-  // Who waits for "100 Continue" and gets this instead may leave the body out: where the next request begins is then unknown.
+  // Who waits for "100 Continue" and gets this instead may leave the body out: where the next request begins is then
+  // unknown.
   if (request_.expect_continue && !told_to_continue_ && request_bytes_ == 0 && request_phase_ != RequestPhase::done) {
     client_->close_after();
   }
@@ -76,8 +77,8 @@ void Stream::on_response_end(http::FieldList* trailers) {
   finish();
 }
 
-// Both halves are closed, and the backend has all that the client sent. (What the client has not got yet is its connection's
-// to write.) The upstream connection tells when the last of it is written.
+// Both halves are closed, and the backend has all that the client sent. (What the client has not got yet is its
+// connection's to write.) The upstream connection tells when the last of it is written.
 void Stream::end_tunnel_if_done() {
   if (response_ == ResponsePhase::done && request_phase_ == RequestPhase::done && upstream_->unsent() == 0) finish();
 }
@@ -206,16 +207,17 @@ void Stream::record() {
   const LocalRef<RouteRuntime>& route = route_ ? route_ : context_.routes.no_route();
   RouteCells& cells = route->cells(context_.metrics, listener_);
   const std::string_view listener_name = listener_->settings->name;
-  const std::string_view route_name = route->route == nullptr ? std::string_view() : std::string_view(route->route->name);
+  const std::string_view route_name =
+      route->route == nullptr ? std::string_view() : std::string_view(route->route->name);
   // Of what could not be read as far as that, nobody knows the method.
   const http::Method method = request_.method_text.empty() ? http::Method::other : request_.method;
   const std::uint32_t key = static_cast<std::uint32_t>(method) << 16 | status_;
   cells.requests
       .get(key,
            [&] {
-             return context_.metrics.counter(observe::Family::kRequests,
-                                             {listener_name, route_name, http::to_string(method),
-                                              observe::status_label(status_)});
+             return context_.metrics.counter(
+                 observe::Family::kRequests,
+                 {listener_name, route_name, http::to_string(method), observe::status_label(status_)});
            })
       .add(1);
   cells.duration->observe(static_cast<std::uint64_t>(took.count()));

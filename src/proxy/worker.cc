@@ -41,7 +41,9 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   connections_gauge = metrics.gauge(observe::Family::kWorkerConnections);
 }
 
-WorkerContext::~WorkerContext() { loop.on_idle(nullptr); }
+WorkerContext::~WorkerContext() {
+  loop.on_idle(nullptr);
+}
 
 void WorkerContext::release_later(LocalRef<BackendRuntime> backend) {
   if (!backend) return;
@@ -167,7 +169,8 @@ void Worker::Parts::drain_removed_listeners() {
 // Each removed listener has its own deadline: later reloads give it no more time.
 void Worker::Parts::arm_removal_timer() {
   TimePoint next = kNever;
-  context.open.for_each([&](Http1Downstream& connection) { next = std::min(next, connection.listener().drain_deadline); });
+  context.open.for_each(
+      [&](Http1Downstream& connection) { next = std::min(next, connection.listener().drain_deadline); });
   context.loop.timers().arm(removal_timer, next);
 }
 
@@ -228,11 +231,19 @@ void Worker::stop() {
   parts_->refused.close_all();
 }
 
-bool Worker::done() const { return parts_->acceptors.empty() && parts_->context.open.empty(); }
+bool Worker::done() const {
+  return parts_->acceptors.empty() && parts_->context.open.empty();
+}
 
-std::size_t Worker::connections() const { return parts_->context.connections.live(); }
-std::size_t Worker::leases_out() const { return parts_->context.pools.leases_out; }
-std::size_t Worker::live_streams() const { return parts_->context.streams.live(); }
+std::size_t Worker::connections() const {
+  return parts_->context.connections.live();
+}
+std::size_t Worker::leases_out() const {
+  return parts_->context.pools.leases_out;
+}
+std::size_t Worker::live_streams() const {
+  return parts_->context.streams.live();
+}
 
 std::vector<Worker::BackendActivity> Worker::activity() const {
   std::vector<BackendActivity> all;

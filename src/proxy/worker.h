@@ -13,8 +13,8 @@
 
 namespace weir::proxy {
 
-// How many connections each worker has, so that accepting can hand one to the least loaded. One cache line a worker, touched
-// when a connection opens or closes.
+// How many connections each worker has, so that accepting can hand one to the least loaded. One cache line a worker,
+// touched when a connection opens or closes.
 class ConnectionBoard {
  public:
   explicit ConnectionBoard(std::size_t workers) : cells_(workers) {}
@@ -41,7 +41,8 @@ struct WorkerEnvironment {
   UpstreamEvents* upstream_events = nullptr;
   ConnectionBoard* board = nullptr;
   // Hands a connection to another worker: its `take_over` is called there by mail. Called in this worker's thread.
-  std::function<void(std::size_t worker, const std::string& listener, SocketId socket, IpAddress peer, std::uint16_t port)>
+  std::function<void(std::size_t worker, const std::string& listener, SocketId socket, IpAddress peer,
+                     std::uint16_t port)>
       hand_over;
   // Accepting pauses for lack of descriptors; for the log. May be empty.
   std::function<void(const std::string& listener)> accept_paused;
@@ -50,13 +51,13 @@ struct WorkerEnvironment {
 struct ListenerSocket {
   std::string listener;
   SocketId socket = kNoSocket;  // bound and listening; adopted by this worker's engine
-  // Not empty (then there is no `socket`): the name under which this worker has the listening socket so far. The address
-  // stays, so the socket goes on under the new name without being closed.
+  // Not empty (then there is no `socket`): the name under which this worker has the listening socket so far. The
+  // address stays, so the socket goes on under the new name without being closed.
   std::string moved_from{};
 };
 
-// The data path of one worker: listeners, connections, streams, pools. Everything here belongs to the worker's thread; the
-// control thread reaches it by mail to the loop.
+// The data path of one worker: listeners, connections, streams, pools. Everything here belongs to the worker's thread;
+// the control thread reaches it by mail to the loop.
 class Worker {
  public:
   explicit Worker(WorkerEnvironment environment);
@@ -64,22 +65,23 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
-  // Takes a new configuration into force. `sockets` are those of listeners that were not there before; listeners that are
-  // not in the snapshot any more serve what waits in their accept queue, close, and drain within `drain_timeout`.
+  // Takes a new configuration into force. `sockets` are those of listeners that were not there before; listeners that
+  // are not in the snapshot any more serve what waits in their accept queue, close, and drain within `drain_timeout`.
   void apply(std::shared_ptr<const Snapshot> snapshot, std::vector<ListenerSocket> sockets, Duration drain_timeout);
   // Members of one cluster changed (DNS, admin). Unknown clusters are ignored.
   void update_members(const std::string& cluster, std::shared_ptr<const Membership> members);
   // One member's weight or usability changed.
   void update_member(const std::string& cluster, const Member& member);
-  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one. Returns how many.
+  // Closes an idle connection to `backend`, if this worker has one, so that another worker can open one. Returns how
+  // many.
   std::size_t reclaim_idle(const std::string& cluster, const Backend& backend);
   // The answer of all other workers to this one's UpstreamEvents::reclaim_idle: how many connections were closed.
   void reclaimed(const std::string& cluster, const std::shared_ptr<Backend>& backend, std::size_t closed);
 
   void take_over(const std::string& listener, SocketId socket, IpAddress peer, std::uint16_t port);
 
-  // Serves what waits in the accept queues, closes the listening sockets, closes idle connections after one more read, lets
-  // running requests finish with "connection: close", until `deadline`; then cuts what is left. done() tells.
+  // Serves what waits in the accept queues, closes the listening sockets, closes idle connections after one more read,
+  // lets running requests finish with "connection: close", until `deadline`; then cuts what is left. done() tells.
   void drain(TimePoint deadline);
   // Cuts everything at once.
   void stop();

@@ -14,9 +14,15 @@ constexpr std::uint32_t kExactHost = 0;
 constexpr std::uint32_t kWildcardHost = 1;
 constexpr std::uint32_t kDepthBits = 32;
 
-std::uint32_t exact_scope(std::uint32_t group) { return 2 * group; }
-std::uint32_t prefix_scope(std::uint32_t group) { return 2 * group + 1; }
-std::uint32_t depth_bit(std::uint32_t depth) { return std::uint32_t{1} << std::min(depth, kDepthBits - 1); }
+std::uint32_t exact_scope(std::uint32_t group) {
+  return 2 * group;
+}
+std::uint32_t prefix_scope(std::uint32_t group) {
+  return 2 * group + 1;
+}
+std::uint32_t depth_bit(std::uint32_t depth) {
+  return std::uint32_t{1} << std::min(depth, kDepthBits - 1);
+}
 
 // Where the segment that begins at `begin`, with its slash, ends.
 std::size_t segment_end(std::string_view path, std::size_t begin) {

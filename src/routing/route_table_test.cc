@@ -30,14 +30,22 @@ class RouteTableTest : public testing::Test {
   http::FieldList fields_{arena_};
 };
 
-RouteMatch with_host(std::string host) { return {std::move(host), {}, {}, {}, {}}; }
-RouteMatch with_path(std::string path) { return {"", std::move(path), {}, {}, {}}; }
-RouteMatch with_prefix(std::string prefix) { return {"", {}, std::move(prefix), {}, {}}; }
+RouteMatch with_host(std::string host) {
+  return {std::move(host), {}, {}, {}, {}};
+}
+RouteMatch with_path(std::string path) {
+  return {"", std::move(path), {}, {}, {}};
+}
+RouteMatch with_prefix(std::string prefix) {
+  return {"", {}, std::move(prefix), {}, {}};
+}
 RouteMatch with_header(std::string name, std::string value) {
   return {"", {}, {}, {}, {{std::move(name), std::move(value)}}};
 }
 
-TEST_F(RouteTableTest, NothingMatchesInAnEmptyTable) { EXPECT_EQ(find({}, "a", "/"), kNoRoute); }
+TEST_F(RouteTableTest, NothingMatchesInAnEmptyTable) {
+  EXPECT_EQ(find({}, "a", "/"), kNoRoute);
+}
 
 TEST_F(RouteTableTest, ARouteWithoutConditionsMatchesEverything) {
   EXPECT_TRUE(matches({}, "a", "/x"));
@@ -141,12 +149,9 @@ TEST_F(RouteTableTest, HeaderValuesMatchExactlyAndAnyLineWill) {
 
 TEST_F(RouteTableTest, TheFirstInOrderWinsHoweverSpecific) {
   const std::vector<RouteMatch> routes = {
-      {"", {}, "/api/v1", {"DELETE"}, {}},
-      {"*.example.com", {}, "/api", {}, {}},
-      {"shop.example.com", "/api/v1/x", {}, {}, {}},
-      {"", {}, "/api", {}, {}},
-      {"shop.example.com", {}, {}, {}, {}},
-      {},
+      {"", {}, "/api/v1", {"DELETE"}, {}},           {"*.example.com", {}, "/api", {}, {}},
+      {"shop.example.com", "/api/v1/x", {}, {}, {}}, {"", {}, "/api", {}, {}},
+      {"shop.example.com", {}, {}, {}, {}},          {},
   };
   EXPECT_EQ(find(routes, "shop.example.com", "/api/v1/x", "DELETE"), 0U);
   EXPECT_EQ(find(routes, "shop.example.com", "/api/v1/x"), 1U);
@@ -189,13 +194,12 @@ rc::Gen<std::optional<T>> sometimes(rc::Gen<T> gen) {
 rc::Gen<std::string> joined(std::string before, std::string between, int count_max) {
   const auto part_gen = rc::gen::element<std::string>("a", "b", "ab", "longer-name-1");
   return rc::gen::mapcat(rc::gen::inRange(1, count_max + 1), [=](int count) {
-    return rc::gen::map(
-        rc::gen::container<std::vector<std::string>>(static_cast<std::size_t>(count), part_gen),
-        [=](const std::vector<std::string>& parts) {
-          std::string text = before;
-          for (const auto& part : parts) text += (text.size() == before.size() ? "" : between) + part;
-          return text;
-        });
+    return rc::gen::map(rc::gen::container<std::vector<std::string>>(static_cast<std::size_t>(count), part_gen),
+                        [=](const std::vector<std::string>& parts) {
+                          std::string text = before;
+                          for (const auto& part : parts) text += (text.size() == before.size() ? "" : between) + part;
+                          return text;
+                        });
   });
 }
 

@@ -52,6 +52,8 @@ struct ControlEnvironment {
   std::function<std::optional<observe::ProcessMetrics>()> process_metrics;
   // The log's settings changed with a reload. May be empty.
   std::function<void(const config::LogSpec&)> configure_log;
+  // A reload took effect and what it replaced has been let go. May be empty.
+  std::function<void()> on_reloaded;
   // No worker does anything any more; nothing is posted to them from now on.
   std::function<void()> on_stopped;
   BuildInfo build;

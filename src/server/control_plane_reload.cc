@@ -122,6 +122,7 @@ void ControlPlane::end_reload(admin::Change<std::uint64_t> result) {
   reload_success_gauge_->set(result ? 1 : 0);
   if (result) {
     logger_.info(loop_.wall_now(), "configuration reloaded", {{"generation", *result}, {"reason", "reload"}});
+    if (environment_.on_reloaded) environment_.on_reloaded();
   } else {
     logger_.error(loop_.wall_now(), "configuration not reloaded, what runs stays",
                   {{"generation", generation_}, {"reason", in_one_line(result.error().message)}});

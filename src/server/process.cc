@@ -192,6 +192,9 @@ ControlEnvironment Process::control_environment() {
     if (!metrics) return std::nullopt;
     return *metrics;
   };
+  // What the old configuration and the parsing of the new one left behind goes back to the system, or a process that
+  // is reloaded often would grow by what lies between.
+  environment.on_reloaded = [this] { executor_->submit([] { malloc_trim(0); }, [] {}); };
   environment.configure_log = [this](const config::LogSpec& log) { configure_log(log); };
   environment.on_stopped = [this] { stopped_ = true; };
   environment.build = options_.build;

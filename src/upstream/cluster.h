@@ -27,8 +27,8 @@ struct ClusterSettings {
     std::uint32_t attempts = 2;  // all tries, the first included
     bool on_connect_failure = true;
     bool on_reset = true;
-    double budget = 0.2;                // share of the last 10 s' requests
-    std::vector<std::string> methods;   // retried although not idempotent
+    double budget = 0.2;               // share of the last 10 s' requests
+    std::vector<std::string> methods;  // retried although not idempotent
     Duration backoff_base = 25ms;
     Duration backoff_max = 1s;
     bool operator==(const Retry&) const = default;
@@ -45,9 +45,9 @@ struct ClusterSettings {
   bool operator==(const ClusterSettings&) const = default;
 };
 
-// One server address of a cluster. Shared by all threads; immutable but for the count of connections, which is touched when
-// a connection opens or closes, never per request. Its identity is name and URL (and the address that a name resolved to):
-// a reload that keeps them keeps the object.
+// One server address of a cluster. Shared by all threads; immutable but for the count of connections, which is touched
+// when a connection opens or closes, never per request. Its identity is name and URL (and the address that a name
+// resolved to): a reload that keeps them keeps the object.
 class Backend {
  public:
   static constexpr std::uint32_t kNoLimit = std::numeric_limits<std::uint32_t>::max();
@@ -83,7 +83,7 @@ class Backend {
 struct Member {
   std::shared_ptr<Backend> backend;
   std::uint32_t weight = 1;
-  bool usable = true;  // healthy, and neither draining nor disabled
+  bool usable = true;    // healthy, and neither draining nor disabled
   bool failing = false;  // its checks fail: what waits for its answer may as well be tried elsewhere
 };
 using Membership = std::vector<Member>;
@@ -93,8 +93,8 @@ class UpstreamEvents {
  public:
   // A connection to `backend` was refused (or timed out while connecting: `refused` false).
   virtual void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) = 0;
-  // This worker needs a connection to `backend` and max_connections is reached: the other workers are asked to close an idle
-  // one. Each worker's answer comes back to ClusterRuntime by mail.
+  // This worker needs a connection to `backend` and max_connections is reached: the other workers are asked to close an
+  // idle one. Each worker's answer comes back to ClusterRuntime by mail.
   virtual void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) = 0;
 
  protected:

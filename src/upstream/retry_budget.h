@@ -8,8 +8,8 @@
 
 namespace weir {
 
-// How many requests of a cluster may be tried again on one worker: a share of the last 10 s' requests, at least kFloor. One
-// thread.
+// How many requests of a cluster may be tried again on one worker: a share of the last 10 s' requests, at least kFloor.
+// One thread.
 class RetryBudget {
  public:
   static constexpr std::uint64_t kFloor = 100;

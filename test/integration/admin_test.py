@@ -26,13 +26,25 @@ class Reading(Case):
         self.assertEqual(shown.get("content-type"), "application/json")
         self.assertEqual(shown.json()["generation"], 1)
         self.assertEqual(shown.json()["config"]["drain_timeout"], "30s")  # the defaults are filled in
-        self.assertEqual(weir.admin("/api/v1/routes").json()["routes"],
-                         [{"name": "all", "match": {"path_prefix": "/api", "methods": ["GET"]}, "cluster": "app"}])
+        self.assertEqual(
+            weir.admin("/api/v1/routes").json()["routes"],
+            [{"name": "all", "match": {"path_prefix": "/api", "methods": ["GET"]}, "cluster": "app"}],
+        )
         cluster = weir.admin("/api/v1/clusters").json()["clusters"][0]
         self.assertEqual((cluster["name"], cluster["balance"]), ("app", "round_robin"))
-        self.assertEqual(cluster["backends"][0], {**cluster["backends"][0], "name": "backend", "url": backend.url,
-                                                  "weight": 3, "state": "active", "healthy": True,
-                                                  "active_connections": 0, "requests_total": 1})
+        self.assertEqual(
+            cluster["backends"][0],
+            {
+                **cluster["backends"][0],
+                "name": "backend",
+                "url": backend.url,
+                "weight": 3,
+                "state": "active",
+                "healthy": True,
+                "active_connections": 0,
+                "requests_total": 1,
+            },
+        )
 
     def test_metrics_by_accept(self):
         weir = self.weir(respond_config())
@@ -72,8 +84,12 @@ class Reading(Case):
     def test_unknown_paths_and_methods(self):
         weir = self.weir(respond_config())
         self.assertEqual(weir.admin("/api/v1/nothing").status, 404)
-        for path, method in (("/metrics", "POST"), ("/api/v1/reload", "GET"), ("/api/v1/config", "DELETE"),
-                             ("/api/v1/clusters/app/backends", "PUT")):
+        for path, method in (
+            ("/metrics", "POST"),
+            ("/api/v1/reload", "GET"),
+            ("/api/v1/config", "DELETE"),
+            ("/api/v1/clusters/app/backends", "PUT"),
+        ):
             answer = weir.admin(path, method)
             self.assertEqual(answer.status, 405)
             self.assertIn("error", answer.json())
@@ -188,12 +204,21 @@ class Backends(Case):
 
     def test_errors(self):
         def post(body):
-            return self.running.admin("/api/v1/clusters/app/backends", "POST",
-                                      {"Content-Type": "application/json"}, body).status
+            return self.running.admin(
+                "/api/v1/clusters/app/backends", "POST", {"Content-Type": "application/json"}, body
+            ).status
+
         for body in (b"{", b"", b"[]x", b'{"url":"http://a:1"}}'):
             self.assertEqual(post(body), 400, body)
-        for body in (b"{}", b'{"url":"nonsense"}', b'{"url":"http://a:1/path"}', b'{"url":"http://a:1","weight":-1}',
-                     b'{"url":"http://a:1","extra":1}', b'{"url":7}', b"[]"):
+        for body in (
+            b"{}",
+            b'{"url":"nonsense"}',
+            b'{"url":"http://a:1/path"}',
+            b'{"url":"http://a:1","weight":-1}',
+            b'{"url":"http://a:1","extra":1}',
+            b'{"url":7}',
+            b"[]",
+        ):
             self.assertEqual(post(body), 422, body)
         nowhere = self.running.admin("/api/v1/clusters/none/backends", "POST", body={"url": "http://a:1"})
         self.assertEqual(nowhere.status, 404)

@@ -23,8 +23,11 @@ class Curl(Case):
     @classmethod
     def setUpClass(cls):
         cls.backend_port = free_port()
-        cls.process = subprocess.Popen([WEIR_BACKEND, "--listen", f"127.0.0.1:{cls.backend_port}", "--name", "real"],
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cls.process = subprocess.Popen(
+            [WEIR_BACKEND, "--listen", f"127.0.0.1:{cls.backend_port}", "--name", "real"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         cls.addClassCleanup(cls.end)
 
         def up():
@@ -32,6 +35,7 @@ class Curl(Case):
                 return fetch(cls.backend_port, "/health").status == 200
             except OSError:
                 return False
+
         until(up, "weir-backend is up")
 
     @classmethod
@@ -46,8 +50,12 @@ class Curl(Case):
         self.scratch = self.folder()
 
     def curl(self, *arguments, code=0, stdin=None):
-        done = subprocess.run(["curl", "--noproxy", "*", "--silent", "--show-error", "--max-time", "30", *arguments],
-                              capture_output=True, timeout=60, input=stdin)
+        done = subprocess.run(
+            ["curl", "--noproxy", "*", "--silent", "--show-error", "--max-time", "30", *arguments],
+            capture_output=True,
+            timeout=60,
+            input=stdin,
+        )
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout
 
@@ -67,8 +75,17 @@ class Curl(Case):
     def test_expect_100_continue(self):
         trace = self.scratch / "trace"
         (self.scratch / "body").write_bytes(b"x" * 5000)
-        got = self.curl("-H", "Expect: 100-continue", "--expect100-timeout", "20", "--data-binary",
-                        f"@{self.scratch}/body", "--trace-ascii", str(trace), f"{self.url}/echo")
+        got = self.curl(
+            "-H",
+            "Expect: 100-continue",
+            "--expect100-timeout",
+            "20",
+            "--data-binary",
+            f"@{self.scratch}/body",
+            "--trace-ascii",
+            str(trace),
+            f"{self.url}/echo",
+        )
         self.assertEqual(got, b"x" * 5000)
         self.assertIn("HTTP/1.1 100 Continue", trace.read_text())
 
@@ -80,8 +97,9 @@ class Curl(Case):
         self.assertEqual(self.curl("--http1.0", "-H", "Connection: keep-alive", "-d", "x", f"{self.url}/echo"), b"x")
 
     def test_keep_alive_uses_one_connection(self):
-        marks = self.curl("-o", "/dev/null", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects} ",
-                          *[f"{self.url}/echo"] * 3)
+        marks = self.curl(
+            "-o", "/dev/null", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects} ", *[f"{self.url}/echo"] * 3
+        )
         self.assertEqual(marks, b"1 0 0 ")
 
     def test_big_bodies_arrive_unchanged_both_ways(self):
@@ -111,8 +129,10 @@ class WebSocket(Case):
     def accept(self, wire):
         head = wire.head()
         self.heads.append(head)
-        wire.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+        wire.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        )
         while True:
             try:
                 first, length = wire.exactly(2)
@@ -163,6 +183,7 @@ class WebSocket(Case):
                 pass
             seen.append(wire.buffer)
             wire.send(ok("no", status="403 No", fields=[("Connection", "close")]))
+
         weir = self.weir(config_for(self.backend(raw=serve)))
         smuggled = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
         wire = self.connect(weir.port).send(render("GET", "/", WEBSOCKET) + smuggled)

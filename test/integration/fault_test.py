@@ -18,6 +18,7 @@ class Descriptors(Case):
 
         def few():
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
         backend = self.backend()
         weir = self.weir(config_for(backend), preexec=few)
         kept = self.connect(weir.port)
@@ -126,8 +127,10 @@ class SlowClients(Case):
         backend = self.backend()
         weir = self.weir(config_for(backend, listener={"limits": {"body_bytes": 1000}}))
         size = 8 << 20
-        for head, body in ((f"Content-Length: {size}", b"x" * size),
-                           ("Transfer-Encoding: chunked", b"100000\r\n" + b"x" * (1 << 20) + b"\r\n")):
+        for head, body in (
+            (f"Content-Length: {size}", b"x" * size),
+            ("Transfer-Encoding: chunked", b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"),
+        ):
             for _ in range(3):
                 wire = self.connect(weir.port)
                 # The whole body goes out before the first byte of the answer is read.
@@ -157,6 +160,7 @@ class SlowClients(Case):
         def stall(request, wire):
             wire.rest()
             gone.set()
+
         weir = self.weir(config_for(self.backend(answer=stall)))
         backend_busy = self.connect(weir.port).send(render("GET", "/"))
         until(lambda: weir.metric("lb_pool_connections", state="active"), "under way")
@@ -196,6 +200,7 @@ class BadBackends(Case):
             wire.head()
             wire.send(answer["bytes"] + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nLEAKED")
             wire.rest()
+
         bad = self.backend("bad", raw=serve)
         weir = self.weir(config_for(bad))
         for garbage in self.GARBAGE:
@@ -211,6 +216,7 @@ class BadBackends(Case):
         def serve(wire):
             while wire.request():
                 wire.send(ok("mine") + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nLEAKED")
+
         weir = self.weir(config_for(self.backend(raw=serve)))
         wire = self.connect(weir.port)
         for _ in range(10):
@@ -223,7 +229,8 @@ class BadBackends(Case):
 
         def serve(wire):
             wire.head()
-            wire.send(whole[:cut["at"]])
+            wire.send(whole[: cut["at"]])
+
         weir = self.weir(config_for(self.backend(raw=serve), cluster={"retry": {"attempts": 1}}))
         for at in range(len(whole) + 1):
             cut["at"] = at
@@ -239,6 +246,7 @@ class BadBackends(Case):
         def serve(wire):
             wire.head()
             wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf!")
+
         weir = self.weir(config_for(self.backend(raw=serve)))
         answer = fetch(weir.port)
         self.assertEqual((answer.status, answer.body, answer.complete), (200, b"half!", False))
@@ -252,6 +260,7 @@ class BadBackends(Case):
                 if closing["next"]:
                     wire.close()
                     return
+
         backend = self.backend(raw=serve)
         weir = self.weir(config_for(backend))
         closing["next"] = True
@@ -267,6 +276,7 @@ class BadBackends(Case):
             if request.method == "POST":
                 wire.reset()
             return ok("fine")
+
         backends = [self.backend(name, answer) for name in ("one", "two")]
         weir = self.weir(config_for(*backends))
         for number in range(10):
@@ -292,6 +302,7 @@ class BadBackends(Case):
             wire.head()
             wire.send(ok("no", status="403 Forbidden", fields=[("Connection", "close")]))
             wire.rest()
+
         weir = self.weir(config_for(self.backend(raw=serve)))
         wire = self.connect(weir.port)
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)

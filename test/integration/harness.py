@@ -21,8 +21,12 @@ BINARIES = pathlib.Path(os.environ["WEIR_BINARIES"])
 SOURCE = pathlib.Path(os.environ.get("WEIR_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 WEIR = BINARIES / "weir"
 WEIR_BACKEND = BINARIES / "weir-backend"
-WEBSOCKET = {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+WEBSOCKET = {
+    "Connection": "upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 PATIENCE_S = 15  # for what should come at once, on a machine that is busy
 
 
@@ -197,6 +201,7 @@ class Wire:
 
     def reset(self):
         import struct
+
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -358,8 +363,9 @@ def parse_metrics(text):
 class Weir:
     """A running `weir run`. The configuration is a dictionary (JSON is YAML) or a text."""
 
-    def __init__(self, test, config, env=None, arguments=None, preexec=None, pass_fds=(), wrapper=(), wait=True,
-                 stdout=None):
+    def __init__(
+        self, test, config, env=None, arguments=None, preexec=None, pass_fds=(), wrapper=(), wait=True, stdout=None
+    ):
         self.test = test
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-test-"))
         test.addCleanup(self.remove)
@@ -369,9 +375,16 @@ class Weir:
         self.write(config)
         command = [*wrapper, str(WEIR), *(arguments or ["run", "-f", str(self.path)])]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout or log, stderr=log,
-                                            env={**os.environ, **(env or {})}, preexec_fn=preexec, pass_fds=pass_fds,
-                                            cwd=self.folder)
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or log,
+                stderr=log,
+                env={**os.environ, **(env or {})},
+                preexec_fn=preexec,
+                pass_fds=pass_fds,
+                cwd=self.folder,
+            )
         test.addCleanup(self.kill)
         if wait:
             self.wait_ready()
@@ -389,6 +402,7 @@ class Weir:
             if self.process.poll() is not None:
                 raise AssertionError(f"weir ended with {self.process.returncode}: {self.log}")
             return re.search(r"listening: (.*)", self.log)
+
         self.note_ports(until(listening, "weir listens").group(1))
 
     def note_ports(self, line):
@@ -415,8 +429,11 @@ class Weir:
 
     def metric(self, name, **labels):
         """The sum of the series that have these labels; None if there is none."""
-        values = [value for found, having, value in self.metrics()
-                  if found == name and all(having.get(key) == want for key, want in labels.items())]
+        values = [
+            value
+            for found, having, value in self.metrics()
+            if found == name and all(having.get(key) == want for key, want in labels.items())
+        ]
         return sum(values) if values else None
 
     def until_metric(self, name, value, **labels):
@@ -453,6 +470,7 @@ class Weir:
 
     def remove(self):
         import shutil
+
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -466,8 +484,13 @@ def config_for(*backends, listener=None, cluster=None, route=None, **root):
         "workers": 1,
         "admin": {"address": "127.0.0.1:0"},
         "listeners": [{"name": "web", "address": "127.0.0.1:0", **(listener or {})}],
-        "clusters": [{"name": "app", "backends": [one if isinstance(one, dict) else backend_of(one)
-                                                  for one in backends], **(cluster or {})}],
+        "clusters": [
+            {
+                "name": "app",
+                "backends": [one if isinstance(one, dict) else backend_of(one) for one in backends],
+                **(cluster or {}),
+            }
+        ],
         "routes": [{"name": "all", "cluster": "app", **(route or {})}],
         **root,
     }

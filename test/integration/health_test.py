@@ -28,8 +28,14 @@ class Checks(Case):
     def test_rise_and_fall_of_http_checks(self):
         status = {"now": "200 OK"}
         backend = self.backend(answer=lambda request, wire: ok("x", status=status["now"]))
-        weir = self.weir(config_for(backend, cluster={"health_check": {
-            "interval": "40ms", "unhealthy_after": 3, "healthy_after": 2, "path": "/health"}}))
+        weir = self.weir(
+            config_for(
+                backend,
+                cluster={
+                    "health_check": {"interval": "40ms", "unhealthy_after": 3, "healthy_after": 2, "path": "/health"}
+                },
+            )
+        )
         until(lambda: weir.admin("/readyz").status == 200, "ready")
         status["now"] = "503 No"
         before = backend.count("/health")
@@ -82,8 +88,9 @@ class Checks(Case):
 
     def test_without_health_check_only_the_attempt_fails(self):
         port = free_port()
-        weir = self.weir(config_for({"name": "gone", "url": f"http://127.0.0.1:{port}"},
-                                    cluster={"retry": {"attempts": 1}}))
+        weir = self.weir(
+            config_for({"name": "gone", "url": f"http://127.0.0.1:{port}"}, cluster={"retry": {"attempts": 1}})
+        )
         for _ in range(3):
             self.assert_reply(fetch(weir.port), 502, "connect_failed")
         self.assertEqual(weir.metric("lb_backend_health_status", backend="gone"), 1)
@@ -95,8 +102,13 @@ class Shares(Case):
     def test_weights_hold_over_two_workers_after_a_backend_left_and_returned(self):
         backends = [self.backend(name) for name in ("a", "b", "c")]
         weights = {"a": 2, "b": 1, "c": 1}
-        weir = self.weir(config_for(*(backend_of(one, weight=weights[one.name]) for one in backends), workers=2,
-                                    cluster={"health_check": {"interval": "100ms", "healthy_after": 1}}))
+        weir = self.weir(
+            config_for(
+                *(backend_of(one, weight=weights[one.name]) for one in backends),
+                workers=2,
+                cluster={"health_check": {"interval": "100ms", "healthy_after": 1}},
+            )
+        )
         until(lambda: weir.admin("/readyz").status == 200, "ready")
 
         def assert_shares(expected):
@@ -105,6 +117,7 @@ class Shares(Case):
             self.assertEqual(sum(counts.values()), 4000)
             for name, weight in expected.items():
                 self.assertLess(abs(counts[name] / 4000 - weight / total), 0.02, counts)
+
         assert_shares(weights)
         backends[1].stop()
         until(lambda: weir.metric("lb_backend_health_status", backend="b") == 0, "b is out")
@@ -138,8 +151,13 @@ class Names(Case):
         self.assertEqual(list(weir.backends()), [f"localhost:{backend.port}"])
 
     def test_a_name_that_does_not_resolve_never_prevents_the_start(self):
-        weir = self.weir(config_for({"name": "nowhere", "url": "http://no-such-name.invalid:80"}, self.backend("good"),
-                                    cluster={"health_check": {"interval": "100ms"}}))
+        weir = self.weir(
+            config_for(
+                {"name": "nowhere", "url": "http://no-such-name.invalid:80"},
+                self.backend("good"),
+                cluster={"health_check": {"interval": "100ms"}},
+            )
+        )
         self.assertEqual({fetch(weir.port).text for _ in range(4)}, {"good"})
         weir.wait_log("no-such-name.invalid", 30)
         until(lambda: weir.admin("/readyz").status == 200, "ready", 30)

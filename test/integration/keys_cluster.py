@@ -27,6 +27,7 @@ class ClusterKeys(KeyCase):
         def order(weir):
             with connect(weir.port) as wire:
                 return [wire.send(render("GET", "/")).final().text for _ in range(200)]
+
         backends = [self.backend(name) for name in ("a", "b")]
         even, drawn = self.pair(lambda b: config_for(*backends, cluster={"balance": b}), "round_robin", "random")
         self.assertEqual(sum(x == y for x, y in zip(*[iter(order(even))] * 2)), 0)
@@ -85,8 +86,9 @@ class ClusterKeys(KeyCase):
         Backend(self, "six", address=("::1", port))
         answers = {}
         for family in ("ipv4", "ipv6"):
-            weir = self.weir(config_for({"name": "local", "url": f"http://localhost:{port}"},
-                                        cluster={"dns": {"family": family}}))
+            weir = self.weir(
+                config_for({"name": "local", "url": f"http://localhost:{port}"}, cluster={"dns": {"family": family}})
+            )
             until(lambda: weir.metric("lb_healthy_backends", cluster="app") == 1, "the name has an address")
             answers[family] = fetch(weir.port).text
         self.assertEqual(answers, {"ipv4": "four", "ipv6": "six"})
@@ -96,13 +98,21 @@ class ClusterKeys(KeyCase):
     def test_dns_refresh(self):
         server = DnsServer(self, {"app.test": ["127.0.0.1"]})
         backend = self.backend()
-        often, seldom = self.pair(lambda t: config_for({"url": f"http://app.test:{backend.port}"},
-                                                       cluster={"dns": {"refresh": t, "family": "ipv4"}}), "1s", "1h")
+        often, seldom = self.pair(
+            lambda t: config_for(
+                {"url": f"http://app.test:{backend.port}"}, cluster={"dns": {"refresh": t, "family": "ipv4"}}
+            ),
+            "1s",
+            "1h",
+        )
         for weir in (often, seldom):
             until(lambda: weir.metric("lb_healthy_backends", cluster="app") == 1, "the name has an address")
         server.addresses["app.test"] = ["127.0.0.1", "127.0.0.2"]
-        self.assert_only_first(lambda: often.metric("lb_total_backends", cluster="app") == 2,
-                               lambda: seldom.metric("lb_total_backends", cluster="app") == 2, "the new address")
+        self.assert_only_first(
+            lambda: often.metric("lb_total_backends", cluster="app") == 2,
+            lambda: seldom.metric("lb_total_backends", cluster="app") == 2,
+            "the new address",
+        )
 
     @shows("clusters[].limits.header_bytes")
     def test_response_header_bytes(self):
@@ -140,29 +150,38 @@ class ClusterKeys(KeyCase):
                 filler.setblocking(False)
                 filler.connect_ex(full.getsockname())
             url = f"http://127.0.0.1:{full.getsockname()[1]}"
-            self.answers_first(lambda t: config_for({"url": url}, cluster={
-                "timeouts": {"connect": t}, "retry": {"attempts": 1}}), "100ms", "1m", "connect_timeout")
+            self.answers_first(
+                lambda t: config_for({"url": url}, cluster={"timeouts": {"connect": t}, "retry": {"attempts": 1}}),
+                "100ms",
+                "1m",
+                "connect_timeout",
+            )
 
     @shows("clusters[].timeouts.request")
     def test_request_timeout(self):
         slow = self.backend(answer=lambda request, wire: wire.rest())
-        self.answers_first(lambda t: config_for(slow, cluster={"timeouts": {"request": t}}), "100ms", "1m",
-                           "upstream_timeout")
+        self.answers_first(
+            lambda t: config_for(slow, cluster={"timeouts": {"request": t}}), "100ms", "1m", "upstream_timeout"
+        )
 
     @shows("clusters[].timeouts.total")
     def test_total_timeout(self):
         slow = self.backend(answer=lambda request, wire: wire.rest())
-        self.answers_first(lambda t: config_for(slow, cluster={"timeouts": {"total": t}}), "100ms", "1m",
-                           "upstream_timeout")
+        self.answers_first(
+            lambda t: config_for(slow, cluster={"timeouts": {"total": t}}), "100ms", "1m", "upstream_timeout"
+        )
 
     @shows("clusters[].timeouts.stream_idle")
     def test_stream_idle(self):
         def stall(request, wire):
             wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
             wire.rest()
+
         slow = self.backend(answer=stall)
-        wires = [self.connect(weir.port).send(render("GET", "/")) for weir in self.pair(
-            lambda t: config_for(slow, cluster={"timeouts": {"stream_idle": t}}), "100ms", "1m")]
+        wires = [
+            self.connect(weir.port).send(render("GET", "/"))
+            for weir in self.pair(lambda t: config_for(slow, cluster={"timeouts": {"stream_idle": t}}), "100ms", "1m")
+        ]
         cut = wires[0].final()
         self.assertEqual((cut.status, cut.body, cut.complete), (200, b"half", False))
         wires[1].until(b"half")
@@ -245,14 +264,17 @@ class HealthKeys(KeyCase):
 class RetryKeys(KeyCase):
     def resetting(self):
         """Reads each request and resets the connection."""
+
         def answer(request, wire):
             wire.reset()
+
         return self.backend("resetting", answer)
 
     def statuses(self, config, method="GET", count=2):
         weir = self.weir(config)
-        return sorted(fetch(weir.port, method=method, body=b"x" if method == "POST" else None).status
-                      for _ in range(count))
+        return sorted(
+            fetch(weir.port, method=method, body=b"x" if method == "POST" else None).status for _ in range(count)
+        )
 
     @shows("clusters[].retry.attempts")
     def test_attempts(self):
@@ -278,8 +300,9 @@ class RetryKeys(KeyCase):
         requests = 110
         for budget, limit in (("1%", 100), ("none", requests)):
             backend = self.resetting()
-            weir = self.weir(config_for(backend, cluster={
-                "retry": {"budget": budget, "backoff": {"base": "0s", "max": "0s"}}}))
+            weir = self.weir(
+                config_for(backend, cluster={"retry": {"budget": budget, "backoff": {"base": "0s", "max": "0s"}}})
+            )
             for _ in range(requests):
                 fetch(weir.port)
             self.assertLessEqual(abs(backend.count() - requests - limit), 2, budget)

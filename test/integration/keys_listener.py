@@ -127,16 +127,24 @@ class ListenerKeys(KeyCase):
     @shows("listeners[].limits.body_timeout")
     def test_body_timeout(self):
         backend = self.backend()
-        wires = self.two_clients(lambda t: config_for(backend, listener={"limits": {"body_timeout": t}}), "100ms", "1m",
-                                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        wires = self.two_clients(
+            lambda t: config_for(backend, listener={"limits": {"body_timeout": t}}),
+            "100ms",
+            "1m",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+        )
         self.assert_first_hears(wires, lambda got: got and got.startswith(b"HTTP/1.1 408"))
 
     @shows("listeners[].limits.body_min_rate")
     def test_body_min_rate(self):
         # The rate is an average over 30 s, so this takes as long.
         backend = self.backend()
-        wires = self.two_clients(lambda r: config_for(backend, listener={"limits": {"body_min_rate": r}}),
-                                 "1000B/s", "none", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+        wires = self.two_clients(
+            lambda r: config_for(backend, listener={"limits": {"body_min_rate": r}}),
+            "1000B/s",
+            "none",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
+        )
         deadline = time.monotonic() + 45
         while not self.arrived(wires[0]) and time.monotonic() < deadline:
             for wire in wires:
@@ -158,10 +166,12 @@ class ListenerKeys(KeyCase):
             wire.head()
             wire.send(switch)
             wire.rest()
+
         backend = self.backend(raw=tunnel)
         wires = []
-        for weir in self.pair(lambda t: config_for(backend, listener={"limits": {"tunnel_idle_timeout": t}}),
-                              "100ms", "1h"):
+        for weir in self.pair(
+            lambda t: config_for(backend, listener={"limits": {"tunnel_idle_timeout": t}}), "100ms", "1h"
+        ):
             wire = self.connect(weir.port).send(render("GET", "/", WEBSOCKET))
             self.assertEqual(wire.final().status, 101)
             wire.sock.setblocking(False)

@@ -12,6 +12,7 @@ class RootKeys(KeyCase):
     def test_workers(self):
         def count(weir):
             return len([1 for name, _, _ in weir.metrics() if name == "lb_worker_connections"])
+
         one, two = self.pair(lambda n: respond_config(workers=n), 1, 2)
         self.assertEqual((count(one), count(two)), (1, 2))
 
@@ -54,6 +55,7 @@ class RootKeys(KeyCase):
                 return quiet.admin("/readyz").status == 200
             except OSError:
                 return False
+
         until(ready, "ready")
         self.assertNotIn("listening", quiet.log)
         self.assertIn("listening", self.weir(respond_config(log={"level": "info"})).log)
@@ -70,8 +72,11 @@ class RootKeys(KeyCase):
         with_label, without = self.pair(lambda on: respond_config(workers=2, metrics={"per_worker": on}), True, False)
         for weir in (with_label, without):
             fetch(weir.port)
-        self.assertEqual(with_label.metric("lb_worker_requests_total", worker="0")
-                         + with_label.metric("lb_worker_requests_total", worker="1"), 1)
+        self.assertEqual(
+            with_label.metric("lb_worker_requests_total", worker="0")
+            + with_label.metric("lb_worker_requests_total", worker="1"),
+            1,
+        )
         self.assertEqual(without.metric("lb_worker_requests_total"), 1)
         self.assertFalse([labels for _, labels, _ in without.metrics() if "worker" in labels])
 
@@ -86,8 +91,11 @@ class RootKeys(KeyCase):
 
     @shows("admin.token")
     def test_admin_token(self):
-        one, two = self.pair(lambda t: respond_config(admin={"address": "127.0.0.1:0", "token": t}),
-                             "first-secret-token", "other-secret-token")
+        one, two = self.pair(
+            lambda t: respond_config(admin={"address": "127.0.0.1:0", "token": t}),
+            "first-secret-token",
+            "other-secret-token",
+        )
         given = {"Authorization": "Bearer first-secret-token"}
         self.assertEqual(one.admin("/api/v1/reload", "POST", given).status, 200)
         self.assertEqual(two.admin("/api/v1/reload", "POST", given).status, 401)

@@ -7,23 +7,33 @@ from keys_table import KeyCase, shows
 def matched(match, **listener):
     """A route that answers `matched`, then one that answers `other`."""
     return {
-        "workers": 1, "admin": {"address": "127.0.0.1:0"}, "clusters": [],
+        "workers": 1,
+        "admin": {"address": "127.0.0.1:0"},
+        "clusters": [],
         "listeners": [{"name": "web", "address": "127.0.0.1:0", **listener}],
-        "routes": [{"match": match, "respond": {"status": 200, "body": "matched"}},
-                   {"respond": {"status": 200, "body": "other"}}],
+        "routes": [
+            {"match": match, "respond": {"status": 200, "body": "matched"}},
+            {"respond": {"status": 200, "body": "other"}},
+        ],
     }
 
 
 def one_route(**route):
-    return {"workers": 1, "admin": {"address": "127.0.0.1:0"}, "clusters": [],
-            "listeners": [{"name": "web", "address": "127.0.0.1:0"}], "routes": [route]}
+    return {
+        "workers": 1,
+        "admin": {"address": "127.0.0.1:0"},
+        "clusters": [],
+        "listeners": [{"name": "web", "address": "127.0.0.1:0"}],
+        "routes": [route],
+    }
 
 
 class RouteKeys(KeyCase):
     def assert_matches(self, make, one, two, path="/", **request):
         first, second = (self.weir(matched(make(value))) for value in (one, two))
-        self.assertEqual((fetch(first.port, path, **request).text, fetch(second.port, path, **request).text),
-                         ("matched", "other"))
+        self.assertEqual(
+            (fetch(first.port, path, **request).text, fetch(second.port, path, **request).text), ("matched", "other")
+        )
 
     @shows("routes[].name")
     def test_name(self):
@@ -93,26 +103,36 @@ class RouteKeys(KeyCase):
 
     @shows("routes[].redirect.scheme", "routes[].redirect.host", "routes[].redirect.port")
     def test_redirect_authority(self):
-        for redirect, location in (({"scheme": "https", "port": 443}, "https://site.example/old/x?q=1"),
-                                   ({"scheme": "http", "port": 81}, "http://site.example:81/old/x?q=1"),
-                                   ({"host": "new.example"}, "http://new.example:8080/old/x?q=1"),
-                                   ({"host": "other.example"}, "http://other.example:8080/old/x?q=1"),
-                                   ({"port": 82}, "http://site.example:82/old/x?q=1")):
+        for redirect, location in (
+            ({"scheme": "https", "port": 443}, "https://site.example/old/x?q=1"),
+            ({"scheme": "http", "port": 81}, "http://site.example:81/old/x?q=1"),
+            ({"host": "new.example"}, "http://new.example:8080/old/x?q=1"),
+            ({"host": "other.example"}, "http://other.example:8080/old/x?q=1"),
+            ({"port": 82}, "http://site.example:82/old/x?q=1"),
+        ):
             self.assertEqual(self.redirect(**redirect), (308, location), redirect)
 
     @shows("routes[].redirect.path", "routes[].redirect.path_prefix")
     def test_redirect_path(self):
-        for redirect, path in (({"path": "/new"}, "/new?q=1"), ({"path": "/other"}, "/other?q=1"),
-                               ({"path_prefix": "/new"}, "/new/x?q=1"), ({"path_prefix": "/other"}, "/other/x?q=1")):
+        for redirect, path in (
+            ({"path": "/new"}, "/new?q=1"),
+            ({"path": "/other"}, "/other?q=1"),
+            ({"path_prefix": "/new"}, "/new/x?q=1"),
+            ({"path_prefix": "/other"}, "/other/x?q=1"),
+        ):
             self.assertEqual(self.redirect(**redirect), (308, "http://site.example:8080" + path), redirect)
 
     @shows("routes[].respond.status", "routes[].respond.body", "routes[].respond.headers")
     def test_respond(self):
-        for respond in ({"status": 200, "body": "one", "headers": {"x-a": "1"}},
-                        {"status": 404, "body": "two", "headers": {"x-a": "2", "content-type": "text/html"}}):
+        for respond in (
+            {"status": 200, "body": "one", "headers": {"x-a": "1"}},
+            {"status": 404, "body": "two", "headers": {"x-a": "2", "content-type": "text/html"}},
+        ):
             answer = fetch(self.weir(one_route(respond=respond)).port)
-            self.assertEqual((answer.status, answer.text, answer.get("x-a")),
-                             (respond["status"], respond["body"], respond["headers"]["x-a"]))
+            self.assertEqual(
+                (answer.status, answer.text, answer.get("x-a")),
+                (respond["status"], respond["body"], respond["headers"]["x-a"]),
+            )
             self.assertEqual(answer.all("content-type"), [respond["headers"].get("content-type", "text/plain")])
 
     def answers_first(self, backend, timeouts):
@@ -142,6 +162,7 @@ class RouteKeys(KeyCase):
         def stall(request, wire):
             wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
             wire.rest()
+
         cut = self.answers_first(self.backend(answer=stall), [{"stream_idle": "100ms"}, {"stream_idle": "1m"}])
         self.assertEqual((cut.status, cut.body, cut.complete), (200, b"half", False))
 

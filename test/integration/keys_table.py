@@ -13,6 +13,7 @@ def shows(*keys):
             assert key not in SHOWN, key
             SHOWN[key] = test.__qualname__
         return test
+
     return note
 
 

@@ -22,6 +22,7 @@ def unshare_command():
 def prepare_namespace():
     """Brings the loopback up and makes 127.0.0.1 the name server."""
     import fcntl
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP, IFF_RUNNING
         fcntl.ioctl(control, 0x8914, request)  # SIOCSIFFLAGS
@@ -66,9 +67,15 @@ def in_namespace(test=None, *, ports=()):
             self.skipTest(f"needs namespaces of its own: {why_no_namespace()}")
         module = sys.modules[type(self).__module__]
         name = f"{pathlib.Path(module.__file__).stem}.{type(self).__qualname__}.{self._testMethodName}"
-        done = subprocess.run([*unshare_command(), sys.executable, __file__, name], capture_output=True, text=True,
-                              timeout=100, env={**os.environ, INSIDE: "1"})
+        done = subprocess.run(
+            [*unshare_command(), sys.executable, __file__, name],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            env={**os.environ, INSIDE: "1"},
+        )
         self.assertEqual(done.returncode, 0, f"in its namespace:\n{done.stdout}{done.stderr}")
+
     return outside
 
 
@@ -94,10 +101,10 @@ class DnsServer:
     def answer(self, packet):
         labels, at = [], 12
         while packet[at]:
-            labels.append(packet[at + 1:at + 1 + packet[at]].decode())
+            labels.append(packet[at + 1 : at + 1 + packet[at]].decode())
             at += 1 + packet[at]
-        question = packet[12:at + 5]
-        kind = struct.unpack("!H", packet[at + 1:at + 3])[0]
+        question = packet[12 : at + 5]
+        kind = struct.unpack("!H", packet[at + 1 : at + 3])[0]
         name = ".".join(labels).lower()
         self.questions.append((name, kind))
         known = self.addresses.get(name)
@@ -110,6 +117,7 @@ class DnsServer:
 
 if __name__ == "__main__":
     import unittest
+
     prepare_namespace()
     result = unittest.TextTestRunner(verbosity=2).run(unittest.defaultTestLoader.loadTestsFromName(sys.argv[1]))
     sys.exit(0 if result.wasSuccessful() and result.testsRun == 1 else 1)

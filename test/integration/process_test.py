@@ -18,8 +18,23 @@ from namespaces import in_namespace
 class Commands(Case):
     def test_proxy_serves_without_a_file(self):
         a, b = self.backend("a"), self.backend("b")
-        weir = Weir(self, "", arguments=["proxy", "--listen", "127.0.0.1:0", "--to", a.url, "--to",
-                                         f"127.0.0.1:{b.port}", "--workers", "1", "--admin", "127.0.0.1:0"])
+        weir = Weir(
+            self,
+            "",
+            arguments=[
+                "proxy",
+                "--listen",
+                "127.0.0.1:0",
+                "--to",
+                a.url,
+                "--to",
+                f"127.0.0.1:{b.port}",
+                "--workers",
+                "1",
+                "--admin",
+                "127.0.0.1:0",
+            ],
+        )
         self.assertEqual(sorted(fetch(weir.port).text for _ in range(4)), ["a", "a", "b", "b"])
         self.assertEqual(weir.admin("/readyz").status, 200)
 
@@ -29,13 +44,18 @@ class Commands(Case):
 
     def test_errors_show_place_and_line_all_at_once(self):
         path = self.folder() / "config.yaml"
-        path.write_text("listeners:\n  - {name: web, adress: x}\nclusters: []\nroutes:\n  - respond: {status: 99}\n"
-                        "workers: 0\nadmin: none\n")
+        path.write_text(
+            "listeners:\n  - {name: web, adress: x}\nclusters: []\nroutes:\n  - respond: {status: 99}\n"
+            "workers: 0\nadmin: none\n"
+        )
         for name in ("check", "run"):
             done = command(name, "-f", path)
             self.assertEqual((done.returncode, done.stdout), (1, ""))
-            for place, line in (("2:17", "  - {name: web, adress: x}"), ("5:23", "  - respond: {status: 99}"),
-                                ("6:10", "workers: 0")):
+            for place, line in (
+                ("2:17", "  - {name: web, adress: x}"),
+                ("5:23", "  - respond: {status: 99}"),
+                ("6:10", "workers: 0"),
+            ):
                 self.assertIn(f"{path}:{place}: error: ", done.stderr)
                 self.assertIn(line, done.stderr)
             self.assertIn("address", done.stderr)  # the hint
@@ -54,8 +74,10 @@ class Commands(Case):
     def test_busy_ports_are_one_line_each_way(self):
         with socket.create_server(("127.0.0.1", 0)) as busy:
             port = busy.getsockname()[1]
-            for config in (respond_config(listener={"address": f"127.0.0.1:{port}"}),
-                           respond_config(admin={"address": f"127.0.0.1:{port}"})):
+            for config in (
+                respond_config(listener={"address": f"127.0.0.1:{port}"}),
+                respond_config(admin={"address": f"127.0.0.1:{port}"}),
+            ):
                 weir = self.weir(config, wait=False)
                 self.assertEqual(weir.wait(), 1)
                 self.assertEqual(len(weir.log.splitlines()), 1, weir.log)
@@ -162,8 +184,9 @@ class Signals(Case):
             self.assertEqual(weir.wait(5), 0)
 
     def test_usr1_reopens_the_logs(self):
-        weir = self.weir(respond_config(listener={"access_log": {"path": "access.log"}}, log={"path": "weir.log"}),
-                         wait=False)
+        weir = self.weir(
+            respond_config(listener={"access_log": {"path": "access.log"}}, log={"path": "weir.log"}), wait=False
+        )
         log, access = weir.folder / "weir.log", weir.folder / "access.log"
         weir.note_ports(until(lambda: log.exists() and re.search("listening: (.*)", log.read_text()), "up").group(1))
         fetch(weir.port, "/one")
@@ -193,11 +216,17 @@ class ServiceManager(Case):
         inherited = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(inherited.close)
         port = inherited.getsockname()[1]
-        script = ("import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3)\nos.set_inheritable(3, True)\n"
-                  "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
-                  "os.execv(sys.argv[2], sys.argv[2:])\n")
-        weir = Weir(self, respond_config("inherited", listener={"address": f"127.0.0.1:{port}"}, workers=2),
-                    wrapper=[sys.executable, "-c", script, str(inherited.fileno())], pass_fds=(inherited.fileno(),))
+        script = (
+            "import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3)\nos.set_inheritable(3, True)\n"
+            "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
+            "os.execv(sys.argv[2], sys.argv[2:])\n"
+        )
+        weir = Weir(
+            self,
+            respond_config("inherited", listener={"address": f"127.0.0.1:{port}"}, workers=2),
+            wrapper=[sys.executable, "-c", script, str(inherited.fileno())],
+            pass_fds=(inherited.fileno(),),
+        )
         self.assertEqual(weir.port, port)
         inherited.close()
         for _ in range(4):
@@ -241,8 +270,13 @@ class StartScript(Case):
 
     def script(self, *arguments):
         with open(self.root / "output", "w+") as output:  # a pipe would stay open in what it starts
-            done = subprocess.run([self.root / "start.sh", *arguments], stdout=output, stderr=subprocess.STDOUT,
-                                  timeout=60, env={**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"})
+            done = subprocess.run(
+                [self.root / "start.sh", *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=60,
+                env={**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"},
+            )
             output.seek(0)
             return done.returncode, output.read()
 

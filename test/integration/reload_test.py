@@ -90,8 +90,10 @@ class Reload(Case):
         free = free_port()
         with socket.create_server(("127.0.0.1", 0)) as busy:
             next_config = respond_config("two")
-            next_config["listeners"] += [{"name": "free", "address": f"127.0.0.1:{free}"},
-                                         {"name": "busy", "address": f"127.0.0.1:{busy.getsockname()[1]}"}]
+            next_config["listeners"] += [
+                {"name": "free", "address": f"127.0.0.1:{free}"},
+                {"name": "busy", "address": f"127.0.0.1:{busy.getsockname()[1]}"},
+            ]
             answer = weir.reload(next_config)
             self.assertEqual(answer.status, 422)
             self.assertIn("in use", answer.json()["error"])
@@ -188,8 +190,11 @@ class Reload(Case):
 class RoundTrip(Case):
     def test_the_configuration_in_force_is_a_configuration(self):
         backend = self.backend()
-        weir = self.weir(config_for(backend, cluster={"health_check": {"path": "/x"}},
-                                    listener={"access_log": {"path": "access.log"}}))
+        weir = self.weir(
+            config_for(
+                backend, cluster={"health_check": {"path": "/x"}}, listener={"access_log": {"path": "access.log"}}
+            )
+        )
         shown = weir.admin("/api/v1/config").json()["config"]
         path = self.folder() / "config.yaml"
         path.write_text(json.dumps(shown))

@@ -129,7 +129,8 @@ class Strictness(Case):
 
     def test_pipelined_requests_are_answered_in_order(self):
         self.seen.answer = lambda request, wire: (
-            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(request.target), request.target.encode()))
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(request.target), request.target.encode())
+        )
         wire = self.send("".join(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n" for i in range(50)))
         self.assertEqual([wire.final().text for _ in range(50)], [f"/{i}" for i in range(50)])
 
@@ -161,9 +162,19 @@ class Forwarding(Case):
         self.assertIn("x-kept", names)
 
     def test_what_clients_may_not_say(self):
-        request = self.forwarded({"X-Forwarded-For": "1.2.3.4", "X_Forwarded_For": "1.2.3.4", "X-Real-IP": "1.2.3.4",
-                                  "Forwarded": "for=1.2.3.4", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil",
-                                  "X-Forwarded-Port": "1", "Client-Cert": "x", "X-Client-Cert-Subject": "x"})
+        request = self.forwarded(
+            {
+                "X-Forwarded-For": "1.2.3.4",
+                "X_Forwarded_For": "1.2.3.4",
+                "X-Real-IP": "1.2.3.4",
+                "Forwarded": "for=1.2.3.4",
+                "X-Forwarded-Proto": "https",
+                "X-Forwarded-Host": "evil",
+                "X-Forwarded-Port": "1",
+                "Client-Cert": "x",
+                "X-Client-Cert-Subject": "x",
+            }
+        )
         self.assertNotIn("1.2.3.4", str(request.fields))
         self.assertEqual(request.all("x-forwarded-for"), ["127.0.0.1"])
         self.assertEqual(request.all("x-forwarded-proto"), ["http"])
@@ -187,7 +198,8 @@ class Forwarding(Case):
     def test_answers_get_a_date_and_lose_hop_by_hop_fields(self):
         self.seen.answer = lambda request, wire: (
             b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=3\r\n"
-            b"Proxy-Authenticate: Basic\r\nX-Kept: 1\r\n\r\n")
+            b"Proxy-Authenticate: Basic\r\nX-Kept: 1\r\n\r\n"
+        )
         self.forwarded()
         names = {name for name, _ in self.answer.fields}
         self.assertFalse(names & {"x-hop", "keep-alive"}, names)

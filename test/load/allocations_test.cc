@@ -58,9 +58,9 @@ routes:
                      one.port(), two.port());
 }
 
-// With metrics, request ids and the access log on, no thread of the process allocates while requests are served. Nothing is
-// excluded: the log writer's thread, the control thread and all workers are counted, from the first request after the
-// warm-up to the last answer.
+// With metrics, request ids and the access log on, no thread of the process allocates while requests are served.
+// Nothing is excluded: the log writer's thread, the control thread and all workers are counted, from the first request
+// after the warm-up to the last answer.
 TEST(Allocations, none_per_request_in_the_steady_state) {
   const std::uint64_t requests = number_from_environment("WEIR_ALLOCATION_REQUESTS", 20'000);
   Backend one, two;

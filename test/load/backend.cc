@@ -41,7 +41,8 @@ struct Connection {
 
 std::size_t length_of(std::string_view head) {
   std::string lower(head);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
   const auto at = lower.find("\r\ncontent-length:");
   return at == std::string::npos ? 0 : std::strtoull(lower.c_str() + at + 17, nullptr, 10);
 }
@@ -171,7 +172,8 @@ class Server {
 
   void answer(int socket, Connection& connection) {
     ++counts_.requests;
-    if (connection.id >= 0 && static_cast<std::size_t>(connection.id) < BackendCounts::kIds) ++counts_.seen[connection.id];
+    if (connection.id >= 0 && static_cast<std::size_t>(connection.id) < BackendCounts::kIds)
+      ++counts_.seen[connection.id];
     if (mode_ == 'r') return reset(socket, connection);
     connection.out += kAnswer;
     connection.served = true;

@@ -20,8 +20,8 @@ struct BackendCounts {
   std::atomic<std::uint8_t> seen[kIds]{};  // how often the request of a path /id/N was read to its end
 };
 
-// A fast and misbehaving HTTP/1.1 server in a process of its own: one thread, epoll. Answers every request with 200 and 64
-// bytes. Request bodies are read and dropped.
+// A fast and misbehaving HTTP/1.1 server in a process of its own: one thread, epoll. Answers every request with 200 and
+// 64 bytes. Request bodies are read and dropped.
 class Backend {
  public:
   // `counts` may be shared by several backends.
@@ -37,7 +37,7 @@ class Backend {
 
   // Faults, from the next event of the backend's loop on. Each returns once the backend has seen it.
   void answer_well() { command('w'); }
-  void reset_inside_heads() { command('r'); }  // the answer is the first half of a head, then a reset
+  void reset_inside_heads() { command('r'); }      // the answer is the first half of a head, then a reset
   void close_idle_connections() { command('c'); }  // all that wait for a request, at once
   void close_after_each() { command('e'); }        // every connection after an answer, without having said so
 

@@ -21,9 +21,12 @@ enum class Framing { length, chunked, close };
 
 const char* name_of(Framing framing) {
   switch (framing) {
-    case Framing::length: return "length";
-    case Framing::chunked: return "chunked";
-    case Framing::close: return "close";
+    case Framing::length:
+      return "length";
+    case Framing::chunked:
+      return "chunked";
+    case Framing::close:
+      return "close";
   }
   return "";
 }
@@ -40,7 +43,9 @@ routes: [{{cluster: app}}]
 }
 
 // The body's byte of a position: no period that a buffer's size could hide.
-char byte_at(std::uint64_t position) { return static_cast<char>((position * 2654435761U) >> 16); }
+char byte_at(std::uint64_t position) {
+  return static_cast<char>((position * 2654435761U) >> 16);
+}
 
 std::string body_piece(std::uint64_t from, std::size_t size) {
   std::string piece(size, '\0');
@@ -186,8 +191,8 @@ class BackPressure : public testing::TestWithParam<Framing> {
   Weir weir_;
 };
 
-// Requests and responses of 1 GiB that the other side does not read: what Weir holds of each is at most 256 KiB, by what
-// the sender could write less what the sockets hold, and by the growth of resident memory.
+// Requests and responses of 1 GiB that the other side does not read: what Weir holds of each is at most 256 KiB, by
+// what the sender could write less what the sockets hold, and by the growth of resident memory.
 TEST_P(BackPressure, hundred_unread_responses) {
   static_cast<void>(get(weir_.admin_port(), "/livez"));
   const std::uint64_t before = private_bytes(weir_.pid());

@@ -146,16 +146,19 @@ class Load {
 
 }  // namespace
 
-LoadResult run_load(const LoadOptions& options) { return Load(options).run(); }
+LoadResult run_load(const LoadOptions& options) {
+  return Load(options).run();
+}
 
 void append_get(std::string& out, std::string_view path, std::string_view host) {
-  fmt::format_to(std::back_inserter(out),
-                 "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0\r\n"
-                 "Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-GB,en;q=0.7\r\n"
-                 "Accept-Encoding: gzip, deflate, br\r\nReferer: https://www.example.com/a/b?c=d\r\n"
-                 "Cookie: session=8f14e45fceea167a5a36dedd4bea2543\r\nCache-Control: max-age=0\r\n"
-                 "Sec-Fetch-Mode: navigate\r\nUpgrade-Insecure-Requests: 1\r\n\r\n",
-                 path, host);
+  fmt::format_to(
+      std::back_inserter(out),
+      "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0\r\n"
+      "Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-GB,en;q=0.7\r\n"
+      "Accept-Encoding: gzip, deflate, br\r\nReferer: https://www.example.com/a/b?c=d\r\n"
+      "Cookie: session=8f14e45fceea167a5a36dedd4bea2543\r\nCache-Control: max-age=0\r\n"
+      "Sec-Fetch-Mode: navigate\r\nUpgrade-Insecure-Requests: 1\r\n\r\n",
+      path, host);
 }
 
 void append_chunked_post(std::string& out, std::string_view path, std::string_view host) {

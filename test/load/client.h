@@ -12,9 +12,9 @@ namespace weir::load {
 
 // What a load of requests came to.
 struct LoadResult {
-  std::uint64_t answered = 0;                   // complete answers
-  std::map<int, std::uint64_t> statuses;        // of them
-  std::uint64_t broken = 0;                     // no answer, or a part of one
+  std::uint64_t answered = 0;             // complete answers
+  std::map<int, std::uint64_t> statuses;  // of them
+  std::uint64_t broken = 0;               // no answer, or a part of one
   std::chrono::microseconds longest{};
   std::uint64_t failed() const {
     const auto good = statuses.find(200);

@@ -1,5 +1,5 @@
-// Preloaded into a program: counts its heap allocations, of all threads, into the file that ALLOCATION_COUNT names. A first
-// word of 1 there, written by whoever watches, makes it also write the call chain of the first few to stderr.
+// Preloaded into a program: counts its heap allocations, of all threads, into the file that ALLOCATION_COUNT names. A
+// first word of 1 there, written by whoever watches, makes it also write the call chain of the first few to stderr.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <execinfo.h>
@@ -72,7 +72,9 @@ void* memalign(size_t alignment, size_t size) {
   return __libc_memalign(alignment, size);
 }
 
-void* aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
+void* aligned_alloc(size_t alignment, size_t size) {
+  return memalign(alignment, size);
+}
 
 int posix_memalign(void** result, size_t alignment, size_t size) {
   *result = memalign(alignment, size);

@@ -18,7 +18,8 @@ class Failover : public testing::Test {
  protected:
   void start(std::string_view cluster) {
     for (int i = 0; i < 3; ++i) backends_.push_back(std::make_unique<Backend>(counts_));
-    weir_ = std::make_unique<Weir>(fmt::format(R"(
+    weir_ =
+        std::make_unique<Weir>(fmt::format(R"(
 workers: 2
 admin: {{address: "127.0.0.1:0"}}
 listeners: [{{name: web, address: "127.0.0.1:0"}}]
@@ -31,7 +32,7 @@ clusters:
 {}
 routes: [{{cluster: app}}]
 )",
-                                               backends_[0]->port(), backends_[1]->port(), backends_[2]->port(), cluster));
+                                           backends_[0]->port(), backends_[1]->port(), backends_[2]->port(), cluster));
   }
 
   // Every request has an id; one of `posts_in` is a POST, if that is above 0.
@@ -170,11 +171,12 @@ TEST_F(Failover, closing_every_pooled_connection_costs_no_get) {
   EXPECT_EQ(run_load(options).failed(), 0U);
 }
 
-// A stopped process still accepts connections, and never answers. What waits for it when its checks have failed is tried
-// elsewhere if it is idempotent, else answered when the request's time is over.
+// A stopped process still accepts connections, and never answers. What waits for it when its checks have failed is
+// tried elsewhere if it is idempotent, else answered when the request's time is over.
 TEST_F(Failover, stopped_is_out_once_its_checks_fail) {
-  start("    health_check: {type: http, path: /, interval: 300ms, timeout: 300ms, unhealthy_after: 2, healthy_after: 1}\n"
-        "    timeouts: {request: 4s}");
+  start(
+      "    health_check: {type: http, path: /, interval: 300ms, timeout: 300ms, unhealthy_after: 2, healthy_after: 1}\n"
+      "    timeouts: {request: 4s}");
   ASSERT_TRUE(weir_->wait_for_metric("lb_backend_health_status", "backend=\"b0\"", 1));
   constexpr std::uint64_t kRequests = 20'000;
   LoadOptions options = load(kRequests, 40);

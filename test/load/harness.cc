@@ -94,7 +94,9 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   return *this;
 }
 
-int Descriptor::release() { return std::exchange(number_, -1); }
+int Descriptor::release() {
+  return std::exchange(number_, -1);
+}
 
 void Descriptor::close() {
   if (number_ >= 0) ::close(number_);
@@ -234,13 +236,16 @@ Child& Child::operator=(Child&& other) noexcept {
   return *this;
 }
 
-void Child::send_signal(int signal) const { check(::kill(pid_, signal), "kill"); }
+void Child::send_signal(int signal) const {
+  check(::kill(pid_, signal), "kill");
+}
 
 int Child::wait() {
   int status = 0;
   const auto until = Clock::now() + kPatience;
   const Descriptor handle(check(static_cast<int>(::syscall(434 /* pidfd_open */, pid_, 0)), "pidfd_open"));
-  if (!wait_for(handle.get(), POLLIN, std::chrono::ceil<Milliseconds>(until - Clock::now()))) give_up("it does not end");
+  if (!wait_for(handle.get(), POLLIN, std::chrono::ceil<Milliseconds>(until - Clock::now())))
+    give_up("it does not end");
   ::waitpid(pid_, &status, 0);
   pid_ = -1;
   return status;
@@ -275,8 +280,12 @@ std::string program(std::string_view name) {
   return std::string(folder) + "/" + std::string(name);
 }
 
-std::uint64_t resident_bytes(pid_t pid) { return rollup_bytes(pid, "Rss:"); }
-std::uint64_t private_bytes(pid_t pid) { return rollup_bytes(pid, "Private_Clean:Private_Dirty:"); }
+std::uint64_t resident_bytes(pid_t pid) {
+  return rollup_bytes(pid, "Rss:");
+}
+std::uint64_t private_bytes(pid_t pid) {
+  return rollup_bytes(pid, "Private_Clean:Private_Dirty:");
+}
 
 std::chrono::microseconds processor_time(pid_t pid) {
   const std::string text = read_whole(fmt::format("/proc/{}/stat", pid));
@@ -299,8 +308,8 @@ Weir::Weir(std::string_view configuration, const Environment& environment) {
   Environment all = environment;
   all["NOTIFY_SOCKET"] = path;
   // stderr into a file, so that a failure can show it.
-  const std::string command = fmt::format("exec {} run -f {} 2>{}", program("weir"), folder_.file("weir.yaml"),
-                                          folder_.file("stderr"));
+  const std::string command =
+      fmt::format("exec {} run -f {} 2>{}", program("weir"), folder_.file("weir.yaml"), folder_.file("stderr"));
   const auto began = Clock::now();
   child_ = start_program({"/bin/sh", "-c", command}, all);
   wait_until_ready(notifications.get());
@@ -338,7 +347,9 @@ std::uint16_t Weir::port(const std::string& listener) const {
   return found->second;
 }
 
-void Weir::write_configuration(std::string_view text) const { folder_.write("weir.yaml", text); }
+void Weir::write_configuration(std::string_view text) const {
+  folder_.write("weir.yaml", text);
+}
 
 Answer Weir::reload() const {
   return ask(admin_port(), fmt::format("POST /api/v1/reload HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-length: 0\r\n"
@@ -346,7 +357,9 @@ Answer Weir::reload() const {
                                        admin_port()));
 }
 
-std::string Weir::metrics() const { return get(admin_port(), "/metrics").body; }
+std::string Weir::metrics() const {
+  return get(admin_port(), "/metrics").body;
+}
 
 double Weir::metric(std::string_view family, std::string_view labels) const {
   std::istringstream lines(metrics());
@@ -374,15 +387,18 @@ int Weir::terminate() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-std::string Weir::log() const { return read_whole(folder_.file("stderr")); }
+std::string Weir::log() const {
+  return read_whole(folder_.file("stderr"));
+}
 
 std::map<std::pair<std::uint16_t, std::uint16_t>, Queues> tcp_queues() {
   std::map<std::pair<std::uint16_t, std::uint16_t>, Queues> all;
   std::istringstream lines(read_whole("/proc/net/tcp"));
   for (std::string line; std::getline(lines, line);) {
-    unsigned number = 0, local = 0, local_port = 0, remote = 0, remote_port = 0, state = 0, unacknowledged = 0, unread = 0;
-    if (std::sscanf(line.c_str(), " %u: %x:%x %x:%x %x %x:%x", &number, &local, &local_port, &remote, &remote_port, &state,
-                    &unacknowledged, &unread) != 8) {
+    unsigned number = 0, local = 0, local_port = 0, remote = 0, remote_port = 0, state = 0, unacknowledged = 0,
+             unread = 0;
+    if (std::sscanf(line.c_str(), " %u: %x:%x %x:%x %x %x:%x", &number, &local, &local_port, &remote, &remote_port,
+                    &state, &unacknowledged, &unread) != 8) {
       continue;
     }
     if (state != 1) continue;  // established

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-// What the load tests share: a running weir, raw sockets with bounds, and a little of /proc. Every wait is bounded and a
-// bound that is passed throws, which fails the test.
+// What the load tests share: a running weir, raw sockets with bounds, and a little of /proc. Every wait is bounded and
+// a bound that is passed throws, which fails the test.
 namespace weir::load {
 
 using namespace std::chrono_literals;

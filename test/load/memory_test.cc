@@ -69,8 +69,9 @@ TEST(Memory, an_idle_connection_costs_at_most_512_bytes) {
 }
 
 std::string many_routes(std::uint16_t backend) {
-  std::string text = "workers: 2\nadmin: {address: \"127.0.0.1:0\"}\nlisteners: [{name: web, address: \"127.0.0.1:0\"}]\n"
-                     "clusters:\n";
+  std::string text =
+      "workers: 2\nadmin: {address: \"127.0.0.1:0\"}\nlisteners: [{name: web, address: \"127.0.0.1:0\"}]\n"
+      "clusters:\n";
   const auto out = std::back_inserter(text);
   for (int i = 0; i < 8; ++i) {
     fmt::format_to(out, "  - {{name: c{}, backends: [{{name: b{}, url: \"http://127.0.0.1:{}\"}}]}}\n", i, i, backend);
@@ -78,8 +79,8 @@ std::string many_routes(std::uint16_t backend) {
   text += "routes:\n";
   for (int host = 0; host < 1000; ++host) {
     for (int prefix = 0; prefix < 10; ++prefix) {
-      fmt::format_to(out, "  - match: {{host: host{}.example.com, path_prefix: /part{}}}\n    cluster: c{}\n", host, prefix,
-                     (host + prefix) % 8);
+      fmt::format_to(out, "  - match: {{host: host{}.example.com, path_prefix: /part{}}}\n    cluster: c{}\n", host,
+                     prefix, (host + prefix) % 8);
     }
   }
   return text;

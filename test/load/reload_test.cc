@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <exception>
+#include <latch>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,8 @@ constexpr std::size_t kUploadBytes = 2 * 1024 * 1024;
 // Answers /slow with kSlowBytes, takes uploads, and echoes what comes through tunnels. A thread for each connection.
 class PatientBackend {
  public:
-  PatientBackend() : listener_(listen_on_loopback(&port_)), accepting_([this](const std::stop_token& stop) { accept(stop); }) {}
+  PatientBackend()
+      : listener_(listen_on_loopback(&port_)), accepting_([this](const std::stop_token& stop) { accept(stop); }) {}
   std::uint16_t port() const { return port_; }
 
  private:
@@ -105,7 +107,8 @@ listeners:
     access_log: {{path: access-{}.log, format: {}}}
 )",
                                    10 + number % 2, number / 2 % 2, number % 3 == 0 ? "json" : "combined");
-    if (number % 3 != 1) text += fmt::format("  - {{name: moving-{}, address: \"127.0.0.1:{}\"}}\n", number % 2, moving_port_);
+    if (number % 3 != 1)
+      text += fmt::format("  - {{name: moving-{}, address: \"127.0.0.1:{}\"}}\n", number % 2, moving_port_);
     text += "clusters:\n  - name: app\n";
     text += number % 5 == 0 ? "    balance: least_connections\n" : "";
     text += fmt::format("    timeouts: {{connect: {}s}}\n    backends:\n", 5 + number % 2);
@@ -114,7 +117,8 @@ listeners:
       text += fmt::format("      - {{name: b{}, url: \"http://127.0.0.1:{}\", weight: {}}}\n", i, backends_[i]->port(),
                           1 + (number + i) % 3);
     }
-    text += fmt::format("  - {{name: patient, backends: [{{name: p, url: \"http://127.0.0.1:{}\"}}]}}\n", patient_.port());
+    text +=
+        fmt::format("  - {{name: patient, backends: [{{name: p, url: \"http://127.0.0.1:{}\"}}]}}\n", patient_.port());
     text += fmt::format("  - {{name: extra-{}, backends: [{{name: x{}, url: \"http://127.0.0.1:{}\"}}]}}\n", number % 5,
                         number % 2, backends_[number % 2]->port());
     text += "routes:\n  - {name: patient, match: {path_prefix: /patient}, cluster: patient}\n";
@@ -156,12 +160,14 @@ listeners:
     const Descriptor socket = connect_to(weir_->port("web"), 16 * 1024);
     send_all(socket.get(), "GET /patient/slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     const std::string all = read_to_end(socket.get());
-    if (all.size() != all.find("\r\n\r\n") + 4 + kSlowBytes) throw std::runtime_error("download cut short: " + all.substr(0, 300));
+    if (all.size() != all.find("\r\n\r\n") + 4 + kSlowBytes)
+      throw std::runtime_error("download cut short: " + all.substr(0, 300));
   }
 
   void upload() const {
     const Descriptor socket = connect_to(weir_->port("web"), 16 * 1024);
-    send_all(socket.get(), fmt::format("PUT /patient/upload HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", kUploadBytes));
+    send_all(socket.get(),
+             fmt::format("PUT /patient/upload HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", kUploadBytes));
     send_all(socket.get(), std::string(kUploadBytes, 'u'));
     const std::string answer = read_until(socket.get(), "ok\n");
     if (!answer.starts_with("HTTP/1.1 200 ")) throw std::runtime_error("upload: " + answer);
@@ -170,7 +176,8 @@ listeners:
   void reload(std::uint64_t number) {
     weir_->write_configuration(configuration(number));
     const Answer answer = weir_->reload();
-    if (answer.status != 200) throw std::runtime_error(fmt::format("reload {}: {} {}", number, answer.status, answer.body));
+    if (answer.status != 200)
+      throw std::runtime_error(fmt::format("reload {}: {} {}", number, answer.status, answer.body));
   }
 
   const std::uint16_t moving_port_ = free_low_port();
@@ -182,8 +189,8 @@ listeners:
   std::vector<std::string> failures_;
 };
 
-// Each reload adds, removes or changes listeners, clusters, backends and routes. Meanwhile nothing fails: requests at full
-// load, uploads, slow downloads, 100 tunnels. WEIR_RELOADS makes it longer.
+// Each reload adds, removes or changes listeners, clusters, backends and routes. Meanwhile nothing fails: requests at
+// full load, uploads, slow downloads, 100 tunnels. WEIR_RELOADS makes it longer.
 TEST_F(Reloads, lose_nothing_and_leak_nothing) {
   const std::uint64_t reloads = number_from_environment("WEIR_RELOADS", 60);
   for (int i = 0; i < 3; ++i) backends_.push_back(std::make_unique<Backend>());
@@ -197,7 +204,11 @@ TEST_F(Reloads, lose_nothing_and_leak_nothing) {
   std::uint64_t after_ten = 0, at_the_end = 0;
   std::atomic<bool> reloaded = false;
   std::string trouble;
+  // Reloading begins with pools, rings and histograms as large as this load makes them: growth after that is the
+  // reloads'.
+  std::latch warm(1);
   std::jthread reloading([&] {
+    warm.wait();
     try {
       for (std::uint64_t i = 1; i <= reloads; ++i) {
         reload(i);
@@ -220,7 +231,13 @@ TEST_F(Reloads, lose_nothing_and_leak_nothing) {
     const std::string path = fmt::format("/r{}/x", number % 9);
     number % 4 == 0 ? append_chunked_post(out, path) : append_get(out, path);
   };
-  load.go_on = [&](std::uint64_t) { return !reloaded; };
+  load.go_on = [&, began = false](std::uint64_t answered) mutable {
+    if (!began && answered >= 40'000) {
+      began = true;
+      warm.count_down();
+    }
+    return !reloaded;
+  };
   const LoadResult result = run_load(load);
   reloading.join();
   EXPECT_EQ(trouble, "") << weir_->log();
@@ -236,8 +253,8 @@ TEST_F(Reloads, lose_nothing_and_leak_nothing) {
     EXPECT_EQ(read_until(tunnel.get(), "\n"), "still there\n");
   }
   EXPECT_EQ(weir_->metric("lb_config_generation"), static_cast<double>(reloads + 1));
-  fmt::print("{} reloads, {} requests and {} uploads and downloads beside; {} KiB after 10, {} KiB at the end\n", reloads,
-             result.answered, beside_.load(), after_ten / 1024, at_the_end / 1024);
+  fmt::print("{} reloads, {} requests and {} uploads and downloads beside; {} KiB after 10, {} KiB at the end\n",
+             reloads, result.answered, beside_.load(), after_ten / 1024, at_the_end / 1024);
   if (reloads >= 100) EXPECT_LE(at_the_end, after_ten + after_ten / 10);
   tunnels.clear();
   EXPECT_TRUE(weir_->wait_for_metric("lb_active_connections", "web", 0));

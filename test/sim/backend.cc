@@ -108,8 +108,8 @@ void BackendConnection::go_on() {
         reader_.become_tunnel();
         break;
       case Action::Kind::wait:
-        if (action.wait == kForever) return;
         waiting_ = true;
+        if (action.wait == kForever) return;
         outside().world().after(action.wait, [this] {
           waiting_ = false;
           go_on();

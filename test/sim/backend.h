@@ -57,6 +57,8 @@ class BackendConnection final : public Peer {
   const MessageReader& reader() const { return reader_; }
   const std::string& tunnel() const { return reader_.tunnel; }
   std::size_t requests() const { return requests_; }
+  // Has something left to do or to send.
+  bool busy() const { return !script_.empty() || unsent() > 0; }
   void run(Script script);
 
  private:

@@ -14,7 +14,8 @@ constexpr std::string_view kSwitching =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-// Answers without a backend's body knew no back-pressure: a client that sends requests and never reads filled the memory.
+// Answers without a backend's body knew no back-pressure: a client that sends requests and never reads filled the
+// memory.
 TEST_F(Bugs, Case017LocalRepliesThatNobodyReadsHoldTheRequestsBack) {
   proxy_.setup.routes.front()->match.path_prefix = "/app";
   start();
@@ -88,7 +89,8 @@ TEST_F(Review, ASlowRestOfABodyDoesNotDestroyTheAnswer) {
   EXPECT_FALSE(client.got_reset());
 }
 
-// What the client sent right before its FIN, behind a backend's half-close, was dropped if the backend had not taken it yet.
+// What the client sent right before its FIN, behind a backend's half-close, was dropped if the backend had not taken it
+// yet.
 TEST_F(Bugs, Case021ATunnelsLastBytesReachASlowBackend) {
   fates_.backend.send_buffer_bytes = 8000;
   backend().on("/ws", Script{send_bytes(std::string(kSwitching)), then(Action::Kind::tunnel)});
@@ -111,7 +113,8 @@ TEST_F(Bugs, Case021ATunnelsLastBytesReachASlowBackend) {
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
-// A backend that reset the tunnel after its half-close was not noticed: the tunnel stood until it had been idle for an hour.
+// A backend that reset the tunnel after its half-close was not noticed: the tunnel stood until it had been idle for an
+// hour.
 TEST_F(Bugs, Case022ATunnelWhoseBackendIsGoneEnds) {
   backend().on("/ws", Script{send_bytes(std::string(kSwitching)), then(Action::Kind::tunnel)});
   start();
@@ -129,8 +132,8 @@ TEST_F(Bugs, Case022ATunnelWhoseBackendIsGoneEnds) {
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
-// The client may leave the body out that a final answer made needless, and go on with another request: the only safe thing is
-// to close.
+// The client may leave the body out that a final answer made needless, and go on with another request: the only safe
+// thing is to close.
 TEST_F(Bugs, Case023ARefusedExpectationClosesTheConnection) {
   Handler handler;
   handler.at_head = [](const Message&) { return Script{send_bytes(response("no", "", "417 Expectation Failed"))}; };

@@ -7,8 +7,8 @@
 namespace weir::sim {
 namespace {
 
-// A backend that accepts and closes at once: the closed connection was replaced by a new one, again and again, until the
-// request's time was up.
+// A backend that accepts and closes at once: the closed connection was replaced by a new one, again and again, until
+// the request's time was up.
 TEST_F(Bugs, Case013ABackendThatClosesEachNewConnectionIsNotConnectedToForEver) {
   for (const auto kind : {Action::Kind::close, Action::Kind::reset, Action::Kind::half_close}) {
     backend().greeting = {then(kind)};
@@ -24,8 +24,8 @@ TEST_F(Bugs, Case013ABackendThatClosesEachNewConnectionIsNotConnectedToForEver) 
   }
 }
 
-// The backend left its cluster while a request waited for a connection to it: nothing is kept, so what had been connected was
-// closed, and connected anew.
+// The backend left its cluster while a request waited for a connection to it: nothing is kept, so what had been
+// connected was closed, and connected anew.
 TEST_F(Bugs, Case014ARequestThatWaitsForABackendThatLeftGetsItsConnection) {
   fates_.backend.delay = 20ms;
   start();
@@ -54,8 +54,8 @@ TEST_F(Review, IdleTimeOfNothingStillConnects) {
   EXPECT_EQ(backend().open_connections(), 0U);
 }
 
-// An answer that ended just where a read did: what the backend sent behind it was found by nobody, and taken for the answer to
-// the next request.
+// An answer that ended just where a read did: what the backend sent behind it was found by nobody, and taken for the
+// answer to the next request.
 TEST_F(Bugs, Case016BytesBehindAnAnswerThatEndsWithTheReadAreFound) {
   // A spliced answer makes the connection read the next head in pieces of 1024 bytes.
   backend().on("/big", response(pattern(1, 200'000)));

@@ -46,11 +46,13 @@ TEST_F(Bugs, Case008ASplicedUploadGoesOnAfterItsShareOfATurn) {
   EXPECT_TRUE(backend().requests().at(0).body == body);
 }
 
-// The answer ended while the request's body was being spliced: the decoder was not told how much had been taken, and took
-// the following request for the rest of the body.
+// The answer ended while the request's body was being spliced: the decoder was not told how much had been taken, and
+// took the following request for the rest of the body.
 TEST_F(Bugs, Case009AnEarlyAnswerToASplicedUploadKeepsTheRequestsApart) {
   Handler handler;
-  handler.at_head = [](const Message&) { return Script{wait_for(20ms), send_bytes(response("early", "", "403 Forbidden"))}; };
+  handler.at_head = [](const Message&) {
+    return Script{wait_for(20ms), send_bytes(response("early", "", "403 Forbidden"))};
+  };
   backend().on("/early", handler);
   start();
   SimClient& client = connect();

@@ -121,6 +121,10 @@ AnswerPlan Scenario::answer(std::size_t backend, const Message& request) {
     fault = static_cast<BackendFault>(rng_.between(1, static_cast<std::uint64_t>(BackendFault::count_) - 1));
     note(to_string(fault));
   }
+  if (fault == BackendFault::h1_closes_at_byte_n || fault == BackendFault::h1_closes_after_answer ||
+      fault == BackendFault::h1_answers_early_and_closes) {
+    facts_.cut_by_backend.insert(std::string(request.field("x-id")));
+  }
   return plan_answer(request, fault, rng_);
 }
 
@@ -285,7 +289,7 @@ void Scenario::event(std::string_view name) {
     sick_[some] = !sick_[some];
   } else if (name == "h1_closes_idle_connections") {
     for (const auto& connection : backend.connections()) {
-      if (!connection->reader().in_message()) connection->close();
+      if (!connection->reader().in_message() && !connection->busy()) connection->close();
     }
   } else if (name == "descriptors_squeezed") {
     weir_.descriptors().set_limit(weir_.descriptors().open() + rng_.below(14));
@@ -332,6 +336,7 @@ void Scenario::wind_up() {
 ScenarioResult Scenario::run() {
   world_.set_faults(&faults_);
   add_backends();
+  facts_.cut_by_network = faults_.may_cut_backends();
   facts_.strictest_total = config_.total;
   facts_.longest_header_timeout = config_.header_timeout;
   const std::string why = weir_.start(config_.text);

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ struct ScenarioClient {
 struct ScenarioFacts {
   std::vector<std::unique_ptr<ScenarioClient>> clients;
   std::map<std::string, RequestPlan> requests;  // by id
+  // Whose answers may have ended with a FIN in their midst, which nobody can tell from the end of a body that goes on
+  // until the close: by what the backend did, or (then any) by what the network did to its connections.
+  std::set<std::string> cut_by_backend;
+  bool cut_by_network = false;
   std::size_t reloads = 0;
   bool listener_removed = false;
   Duration strictest_total{};  // the longest `total` that was in force

@@ -168,7 +168,7 @@ RequestPlan draw_request(Rng& rng, std::uint64_t number, bool http10) {
   plan.method = kMethods[rng.below(std::size(kMethods))];
   const bool has_body = plan.method == "POST" || plan.method == "PUT" || plan.method == "PATCH" || rng.chance(0.05);
   if (has_body) {
-    plan.body_bytes = rng.chance(0.15) ? rng.below(200'000) : rng.below(3000);
+    plan.body_bytes = rng.chance(0.2) ? 0 : rng.chance(0.15) ? rng.below(200'000) : rng.below(3000);
     plan.chunked = !http10 && rng.chance(0.4);
     plan.trailers = plan.chunked && rng.chance(0.3);
     plan.expect = !http10 && rng.chance(0.2);
@@ -211,66 +211,70 @@ std::string proper_answer(const Message& request, std::uint64_t number, bool& un
   }
 }
 
+Script accept_upgrade(std::uint64_t number, Rng& rng) {
+  return {send_bytes(fmt::format(
+              "HTTP/1.1 101 Switching Protocols\r\nX-Number: {}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+              number)),
+          then(Action::Kind::tunnel),
+          wait_for(std::chrono::milliseconds(rng.below(50))),
+          send_bytes(pattern(number, 5000)),
+          wait_for(std::chrono::milliseconds(rng.below(300))),
+          then(Action::Kind::half_close)};
+}
+
+// An answer that breaks off or that is none; empty if the fault is of another kind.
+Script broken_answer(BackendFault fault, const std::string& whole, std::uint64_t number, Rng& rng) {
+  using Kind = Action::Kind;
+  const std::size_t head_end = whole.find("\r\n\r\n", whole.find("X-Number")) + 4;
+  switch (fault) {
+    case BackendFault::h1_resets_before_head:
+      return {then(Kind::reset)};
+    case BackendFault::h1_resets_inside_head:
+      return Script{send_bytes(whole.substr(0, rng.between(1, 20))), wait_for(1ms), then(Kind::reset)};
+    case BackendFault::h1_resets_after_head:
+      return Script{send_bytes(whole.substr(0, head_end)), wait_for(1ms), then(Kind::reset)};
+    case BackendFault::h1_closes_at_byte_n:
+      return Script{send_bytes(whole.substr(0, rng.below(whole.size()))), then(Kind::close)};
+    case BackendFault::h1_stalls_before_head:
+      return Script{wait_for(kForever)};
+    case BackendFault::h1_stalls_after_head:
+      return Script{send_bytes(whole.substr(0, head_end)), wait_for(kForever)};
+    case BackendFault::h1_sends_garbage:
+      return Script{send_bytes("\x01\x02 garbage\r\n\r\n")};
+    case BackendFault::h1_sends_bad_chunks:
+      return Script{send_bytes(
+          fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", number))};
+    case BackendFault::h1_sends_both_framings:
+      return Script{send_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n")};
+    case BackendFault::h1_sends_more_than_it_said:
+      return Script{send_bytes(whole + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")};
+    case BackendFault::h1_switches_unasked:
+      return Script{
+          send_bytes("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nevil")};
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
   using Kind = Action::Kind;
   const std::uint64_t number = std::stoull("0" + std::string(request.field("x-number")));
-  bool until_close = false;
-  std::string whole = proper_answer(request, number, until_close);
   if (request.field("upgrade") == "websocket" &&
       (fault == BackendFault::none || fault == BackendFault::h1_switches_unasked)) {
-    return {
-        {},
-        {send_bytes(fmt::format(
-             "HTTP/1.1 101 Switching Protocols\r\nX-Number: {}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-             number)),
-         then(Kind::tunnel), wait_for(std::chrono::milliseconds(rng.below(50))), send_bytes(pattern(number, 5000)),
-         wait_for(std::chrono::milliseconds(rng.below(300))), then(Kind::half_close)}};
+    return {{}, accept_upgrade(number, rng)};
   }
-  const std::size_t head_end = whole.find("\r\n\r\n", whole.find("X-Number")) + 4;
+  bool until_close = false;
+  const std::string whole = proper_answer(request, number, until_close);
   // Whatever follows a body without an end of its own is a part of it.
   if (until_close && fault == BackendFault::h1_sends_more_than_it_said) fault = BackendFault::none;
   AnswerPlan plan;
   if (!request.field("expect").empty() && rng.chance(0.8)) plan.at_head = {send_bytes("HTTP/1.1 100 Continue\r\n\r\n")};
   Script& script = plan.at_end;
-  const auto ends = [&](Kind kind) { script.push_back(then(kind)); };
+  script = broken_answer(fault, whole, number, rng);
+  if (!script.empty()) return plan;
   switch (fault) {
-    case BackendFault::h1_resets_before_head:
-      ends(Kind::reset);
-      break;
-    case BackendFault::h1_resets_inside_head:
-      script = {send_bytes(whole.substr(0, rng.between(1, 20))), wait_for(1ms), then(Kind::reset)};
-      break;
-    case BackendFault::h1_resets_after_head:
-      script = {send_bytes(whole.substr(0, head_end)), wait_for(1ms), then(Kind::reset)};
-      break;
-    case BackendFault::h1_closes_at_byte_n:
-      script = {send_bytes(whole.substr(0, rng.below(whole.size()))), then(Kind::close)};
-      break;
-    case BackendFault::h1_stalls_before_head:
-      script = {wait_for(kForever)};
-      break;
-    case BackendFault::h1_stalls_after_head:
-      script = {send_bytes(whole.substr(0, head_end)), wait_for(kForever)};
-      break;
-    case BackendFault::h1_sends_garbage:
-      script = {send_bytes("\x01\x02 garbage\r\n\r\n")};
-      break;
-    case BackendFault::h1_sends_bad_chunks:
-      script = {send_bytes(
-          fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", number))};
-      break;
-    case BackendFault::h1_sends_both_framings:
-      script = {send_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n")};
-      break;
-    case BackendFault::h1_sends_more_than_it_said:
-      script = {send_bytes(whole + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")};
-      break;
-    case BackendFault::h1_switches_unasked:
-      script = {
-          send_bytes("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nevil")};
-      break;
     case BackendFault::h1_drips:
       for (std::size_t at = 0; at < whole.size(); at += 1 + whole.size() / 20) {
         script.push_back(send_bytes(whole.substr(at, 1 + whole.size() / 20)));
@@ -296,14 +300,13 @@ AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
     case BackendFault::h1_closes_after_answer:
       script = {send_bytes(whole), then(Kind::close)};
       break;
-    case BackendFault::none:
-    case BackendFault::count_:
+    default:
       script = {send_bytes(whole)};
       break;
   }
   if (until_close && (fault == BackendFault::none || fault == BackendFault::h1_drips ||
                       fault == BackendFault::h1_answers_late || fault == BackendFault::h1_stops_reading)) {
-    ends(Kind::half_close);
+    script.push_back(then(Kind::half_close));
   }
   if (until_close && fault == BackendFault::h1_answers_early) plan.at_head.push_back(then(Kind::half_close));
   return plan;

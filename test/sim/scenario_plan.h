@@ -106,6 +106,7 @@ class ScenarioFaults final : public FaultPlan {
   LinkPlan draw(const IpAddress& from, const SocketAddress& to, TimePoint now, Rng& rng) override;
   // The connections that were made since, from `from` to the proxy, all had nothing wrong with them.
   bool last_was_clean() const { return last_clean_; }
+  bool may_cut_backends() const { return backend_chance_ > 0; }
   void stop() { client_chance_ = backend_chance_ = 0; }
 
  private:

@@ -9,9 +9,9 @@ namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || \
     (defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)))
-constexpr std::uint64_t kSchedules = 300;
+constexpr std::uint64_t kSchedules = 500;
 #else
-constexpr std::uint64_t kSchedules = 2000;
+constexpr std::uint64_t kSchedules = 4000;
 #endif
 
 TEST(Scenarios, HoldTheInvariants) {

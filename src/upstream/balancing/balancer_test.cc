@@ -96,7 +96,7 @@ TEST(LeastConnections, TakesTheLeastActivePerWeight) {
   const auto balancer = make_balancer(Policy::least_connections, 1);
   balancer->rebuild(backends);
   EXPECT_DOUBLE_EQ(shares(*balancer, backends, 10)[2], 1);  // 3, 2.5, 2.25
-  backends[2].active = 10;                           // 2.5 as the second: shared 2 to 4
+  backends[2].active = 10;                                  // 2.5 as the second: shared 2 to 4
   EXPECT_NEAR(shares(*balancer, backends, 20'000)[2], 2.0 / 3, 0.015);
   backends[0].active = 2;
   EXPECT_DOUBLE_EQ(shares(*balancer, backends, 10)[0], 1);

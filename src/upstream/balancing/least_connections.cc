@@ -7,7 +7,9 @@
 namespace weir::balancing {
 namespace {
 
-bool may_take(const BackendLoad& load) { return load.usable && load.weight != 0; }
+bool may_take(const BackendLoad& load) {
+  return load.usable && load.weight != 0;
+}
 
 bool contains(std::span<const std::uint32_t> list, std::uint32_t value) {
   return std::find(list.begin(), list.end(), value) != list.end();

@@ -13,7 +13,9 @@ using Wide = unsigned __int128;
 // A table of this many turns is always fine; with more backends, two turns for each.
 constexpr std::uint64_t kTableTurnsMax = 4096;
 
-std::uint64_t high(Wide value) { return static_cast<std::uint64_t>(value >> 64); }
+std::uint64_t high(Wide value) {
+  return static_cast<std::uint64_t>(value >> 64);
+}
 
 // A turn of one backend while the table is written.
 struct Job {
@@ -23,9 +25,7 @@ struct Job {
 };
 
 struct Later {
-  bool operator()(const Job& a, const Job& b) const {
-    return a.slot != b.slot ? a.slot > b.slot : a.entry > b.entry;
-  }
+  bool operator()(const Job& a, const Job& b) const { return a.slot != b.slot ? a.slot > b.slot : a.entry > b.entry; }
 };
 
 std::vector<std::uint32_t> write_turns(std::span<const TurnTable::Entry> entries, std::uint64_t sum) {

@@ -111,8 +111,8 @@ RC_GTEST_PROP(RoundRobin, AnyWindowHasExactlyTheWeightsWhenTheyAreLarge, (std::u
 
 RC_GTEST_PROP(RoundRobin, WindowsHoldAfterEachBackendThatLeavesOrReturns, (std::uint64_t seed)) {
   const auto size = *rc::gen::inRange<std::size_t>(1, 8);
-  auto backends = with_weights(
-      *rc::gen::container<std::vector<std::uint32_t>>(size, rc::gen::inRange<std::uint32_t>(1, 9)));
+  auto backends =
+      with_weights(*rc::gen::container<std::vector<std::uint32_t>>(size, rc::gen::inRange<std::uint32_t>(1, 9)));
   RoundRobin balancer(seed);
   for (int change = 0; change < 10; ++change) {
     backends[*rc::gen::inRange<std::size_t>(0, size)].usable ^= true;
@@ -198,9 +198,13 @@ void check_shares(const std::vector<double>& shares, const std::vector<BackendLo
 }
 
 TEST(RoundRobin, SixteenWorkersStayWithinTheWeights) {
-  const std::vector<std::vector<std::uint32_t>> cases = {
-      {2, 1, 1}, {1, 1}, {1, 1, 1, 1, 1, 1, 1}, {65535, 30000, 1}, {1'000'000, 999'999, 500'001, 7}, {100, 1, 1, 1},
-      std::vector<std::uint32_t>(300, 1)};
+  const std::vector<std::vector<std::uint32_t>> cases = {{2, 1, 1},
+                                                         {1, 1},
+                                                         {1, 1, 1, 1, 1, 1, 1},
+                                                         {65535, 30000, 1},
+                                                         {1'000'000, 999'999, 500'001, 7},
+                                                         {100, 1, 1, 1},
+                                                         std::vector<std::uint32_t>(300, 1)};
   for (const auto& weights : cases) {
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
       Rng rng(seed);

@@ -17,14 +17,22 @@ constexpr std::size_t kHeadReadBytes = 1024;
 
 std::string_view to_string(UpstreamFailure failure) {
   switch (failure) {
-    case UpstreamFailure::none: return "none";
-    case UpstreamFailure::connect_refused: return "connect_refused";
-    case UpstreamFailure::connect_failed: return "connect_failed";
-    case UpstreamFailure::connect_timeout: return "connect_timeout";
-    case UpstreamFailure::reset: return "reset";
-    case UpstreamFailure::protocol_error: return "protocol_error";
-    case UpstreamFailure::overloaded: return "overloaded";
-    case UpstreamFailure::own_trouble: return "own_trouble";
+    case UpstreamFailure::none:
+      return "none";
+    case UpstreamFailure::connect_refused:
+      return "connect_refused";
+    case UpstreamFailure::connect_failed:
+      return "connect_failed";
+    case UpstreamFailure::connect_timeout:
+      return "connect_timeout";
+    case UpstreamFailure::reset:
+      return "reset";
+    case UpstreamFailure::protocol_error:
+      return "protocol_error";
+    case UpstreamFailure::overloaded:
+      return "overloaded";
+    case UpstreamFailure::own_trouble:
+      return "own_trouble";
   }
   return "";
 }
@@ -67,7 +75,9 @@ void Http1Connection::close_unused() {
   pool_.on_idle_closed(*this);
 }
 
-bool Http1Connection::still_quiet() { return !peer_gone_ && !readable_ && io_.loop().engine().quiet(io_.socket()); }
+bool Http1Connection::still_quiet() {
+  return !peer_gone_ && !readable_ && io_.loop().engine().quiet(io_.socket());
+}
 
 void Http1Connection::send_head(const http::RequestHead& head) {
   request_body_ = head.body;
@@ -164,8 +174,8 @@ void Http1Connection::on_connecting_ready(Readiness readiness) {
     return;
   }
   close();
-  pool_.on_connect_failed(*this, error == ECONNREFUSED ? UpstreamFailure::connect_refused
-                                                       : UpstreamFailure::connect_failed);
+  pool_.on_connect_failed(*this,
+                          error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
 }
 
 void Http1Connection::resume() {
@@ -380,6 +390,8 @@ void Http1Connection::close() {
   io_.loop().retire(*this);
 }
 
-void Http1Connection::destroy() { context_.connections.destroy(this); }
+void Http1Connection::destroy() {
+  context_.connections.destroy(this);
+}
 
 }  // namespace weir

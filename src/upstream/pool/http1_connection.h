@@ -15,8 +15,8 @@ struct PoolContext;
 struct PoolTag;
 struct IdleTag;
 
-// One HTTP/1.1 connection to a backend, and the stream that is borrowed from it. Owned by its Pool's slab; destroyed at the
-// end of the turn in which it closed. One thread.
+// One HTTP/1.1 connection to a backend, and the stream that is borrowed from it. Owned by its Pool's slab; destroyed at
+// the end of the turn in which it closed. One thread.
 //
 //   connecting --> idle <--> leased --> closed          (any --> closed)
 class Http1Connection final : public UpstreamStream,
@@ -103,18 +103,18 @@ class Http1Connection final : public UpstreamStream,
   bool request_done_ = false;
   bool response_done_ = false;
   bool paused_ = false;
-  bool readable_ = false;      // an edge has come that was not read to its end
-  bool peer_gone_ = false;     // FIN or reset announced: read to the end
+  bool readable_ = false;   // an edge has come that was not read to its end
+  bool peer_gone_ = false;  // FIN or reset announced: read to the end
   bool write_broken_ = false;
-  bool failed_ = false;        // an error was announced: a reset, most likely
+  bool failed_ = false;  // an error was announced: a reset, most likely
   bool shut_after_flush_ = false;
-  bool written_ = false;       // of this request, at least one byte
-  bool answered_ = false;      // of its response, at least one byte
+  bool written_ = false;   // of this request, at least one byte
+  bool answered_ = false;  // of its response, at least one byte
   bool keep_alive_ = true;
   bool tunnel_ = false;
-  bool diverted_ = false;      // this response's body was spliced
+  bool diverted_ = false;        // this response's body was spliced
   bool diversion_over_ = false;  // ... as far as it came: the rest is read
-  bool expect_large_ = false;  // the last one's was
+  bool expect_large_ = false;    // the last one's was
   bool above_high_ = false;
 };
 

@@ -148,7 +148,8 @@ void Pool::on_connected(Http1Connection& connection) {
   connection.ListNode<PoolTag>::unlink();
   --connecting_count_;
   keep_idle(connection);
-  // At once: a backend that closes right after accepting would otherwise be connected to again and again, and no try counted.
+  // At once: a backend that closes right after accepting would otherwise be connected to again and again, and no try
+  // counted.
   if (connection.idle() && !waiters_.empty()) serve_first_waiter(connection);
 }
 

@@ -24,8 +24,8 @@ struct PoolContext {
   bool close_longest_idle();
 };
 
-// One worker's connections to one backend: idle ones kept for reuse, LIFO; streams borrowed from them; requests that wait
-// for one. See LIFECYCLE.md. One thread.
+// One worker's connections to one backend: idle ones kept for reuse, LIFO; streams borrowed from them; requests that
+// wait for one. See LIFECYCLE.md. One thread.
 class Pool final : public Resumable {
  public:
   Pool(PoolContext& context, std::shared_ptr<const ClusterSettings> cluster, std::shared_ptr<Backend> backend);
@@ -39,9 +39,8 @@ class Pool final : public Resumable {
     UpstreamStream* stream = nullptr;  // when ready; borrowed
     UpstreamError error;               // when refused
   };
-  // Borrows a stream for `handler`, without waiting. Pending: handler.on_lease() or on_lease_failed() follows, unless it
-  // leaves by give_up().
-  // `fresh`: not one that has been idle, since the last one was stale.
+  // Borrows a stream for `handler`, without waiting. Pending: handler.on_lease() or on_lease_failed() follows, unless
+  // it leaves by give_up(). `fresh`: not one that has been idle, since the last one was stale.
   Acquired acquire(UpstreamHandler& handler, bool fresh = false);
   // A pending handler waits no more. What was being connected for it goes on, and to the idle ones.
   void give_up(UpstreamHandler& handler);

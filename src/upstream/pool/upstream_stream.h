@@ -13,13 +13,13 @@ namespace weir {
 // Why a try at a backend failed.
 enum class UpstreamFailure : std::uint8_t {
   none,
-  connect_refused,   // nobody listens there
-  connect_failed,    // unreachable, or reset while connecting
+  connect_refused,  // nobody listens there
+  connect_failed,   // unreachable, or reset while connecting
   connect_timeout,
-  reset,             // closed or reset before the response was complete
-  protocol_error,    // the response was not HTTP
-  overloaded,        // max_connections, and no idle connection to take over
-  own_trouble,       // EMFILE, EADDRNOTAVAIL, ENOBUFS: ours, never counted against the backend
+  reset,           // closed or reset before the response was complete
+  protocol_error,  // the response was not HTTP
+  overloaded,      // max_connections, and no idle connection to take over
+  own_trouble,     // EMFILE, EADDRNOTAVAIL, ENOBUFS: ours, never counted against the backend
 };
 std::string_view to_string(UpstreamFailure failure);
 
@@ -50,8 +50,8 @@ class UpstreamHandler : public ListNode<WaiterTag> {
   // The final head, or 101.
   virtual void on_response_head(http::ResponseHead& head) = 0;
   virtual void on_response_body(std::string_view data) = 0;
-  // At least kSpliceBytes of the body, whose length is known, are still to be read from the stream's socket: a relay that
-  // reads them all instead, or null.
+  // At least kSpliceBytes of the body, whose length is known, are still to be read from the stream's socket: a relay
+  // that reads them all instead, or null.
   virtual SpliceRelay* splice_response(std::uint64_t remaining) = 0;
   // The response is complete: the stream has gone back, or its connection was closed if the request was not.
   virtual void on_response_end(http::FieldList* trailers) = 0;
@@ -65,8 +65,8 @@ class UpstreamHandler : public ListNode<WaiterTag> {
   ~UpstreamHandler() = default;
 };
 
-// One borrowed place for a request at a backend: a whole HTTP/1.1 connection, or a stream on an HTTP/2 one. It comes back by
-// itself after on_response_end() and on_upstream_failed(), else by cancel().
+// One borrowed place for a request at a backend: a whole HTTP/1.1 connection, or a stream on an HTTP/2 one. It comes
+// back by itself after on_response_end() and on_upstream_failed(), else by cancel().
 class UpstreamStream {
  public:
   static constexpr std::size_t kHighWatermark = 64 * 1024;
@@ -98,8 +98,8 @@ class UpstreamStream {
   virtual Flushable& flusher() = 0;
   // The relay that splice_response() gave has taken `taken` bytes from the socket and reads no more.
   virtual void end_diversion(std::uint64_t taken) = 0;
-  // The request's body comes from `relay`, which this stream pumps once its own output is written; what the pump says goes to
-  // UpstreamHandler::on_request_pumped(). Null ends it.
+  // The request's body comes from `relay`, which this stream pumps once its own output is written; what the pump says
+  // goes to UpstreamHandler::on_request_pumped(). Null ends it.
   virtual void pump_request_from(SpliceRelay* relay) = 0;
 
  protected:
