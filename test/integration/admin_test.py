@@ -64,13 +64,15 @@ class Reading(Case):
         weir = self.weir(config_for(backend))
         fetch(weir.port, method="POST", body=b"abc")
         fetch(weir.port, method="BREW")
-        self.assertEqual(weir.metric("lb_requests_total", method="POST", status_code="200", listener="web",
-                                     route="all"), 1)
+        self.assertEqual(
+            weir.metric("lb_requests_total", method="POST", status_code="200", listener="web", route="all"), 1
+        )
         self.assertEqual(weir.metric("lb_requests_total", method="OTHER"), 1)
         self.assertEqual(weir.metric("lb_request_size_bytes_sum"), 3)
         self.assertEqual(weir.metric("lb_response_size_bytes_sum"), 10)
-        self.assertEqual(weir.metric("lb_backend_requests_total", cluster="app", backend="backend",
-                                     status_code="200"), 2)
+        self.assertEqual(
+            weir.metric("lb_backend_requests_total", cluster="app", backend="backend", status_code="200"), 2
+        )
         self.assertEqual(weir.metric("lb_total_backends", cluster="app"), 1)
         self.assertEqual(weir.metric("lb_config_generation"), 1)
         self.assertGreater(weir.metric("lb_bytes_total", direction="received"), 50)
@@ -123,8 +125,9 @@ class Security(Case):
     def test_a_body_needs_its_content_type(self):
         weir = self.weir(config_for(self.backend()))
         for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
-            answer = weir.admin("/api/v1/clusters/app/backends", "POST", {"Content-Type": kind},
-                                b'{"url":"http://a:1"}')
+            answer = weir.admin(
+                "/api/v1/clusters/app/backends", "POST", {"Content-Type": kind}, b'{"url":"http://a:1"}'
+            )
             self.assertGreaterEqual(answer.status, 400, kind)
         self.assertEqual(len(weir.backends()), 1)
 

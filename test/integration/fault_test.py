@@ -70,16 +70,32 @@ class Logs(Case):
     def test_access_log_fields(self):
         backend = self.backend(answer=lambda request, wire: ok("12345"))
         weir = self.weir(config_for(backend, listener={"access_log": {"path": "access.log"}}))
-        fields = {"User-Agent": "test\"agent", "Referer": "http://r/", "X-Request-Id": "id-1"}
+        fields = {"User-Agent": 'test"agent', "Referer": "http://r/", "X-Request-Id": "id-1"}
         fetch(weir.port, "/p?q=%22x", "POST", fields, b"abc")
         self.connect(weir.port).send("BAD\r\n\r\n").final()
         log = weir.folder / "access.log"
         until(lambda: log.exists() and log.read_text().count("\n") == 2, "two lines")
         first, second = map(json.loads, log.read_text().splitlines())
-        wanted = {"listener": "web", "route": "all", "cluster": "app", "backend": "backend", "client": "127.0.0.1",
-                  "method": "POST", "host": "test.example", "path": '/p?q=%22x', "protocol": "HTTP/1.1", "status": 200,
-                  "reason": "", "request_bytes": 3, "response_bytes": 5, "attempts": 1, "request_id": "id-1",
-                  "worker": 0, "user_agent": 'test"agent', "referer": "http://r/"}
+        wanted = {
+            "listener": "web",
+            "route": "all",
+            "cluster": "app",
+            "backend": "backend",
+            "client": "127.0.0.1",
+            "method": "POST",
+            "host": "test.example",
+            "path": "/p?q=%22x",
+            "protocol": "HTTP/1.1",
+            "status": 200,
+            "reason": "",
+            "request_bytes": 3,
+            "response_bytes": 5,
+            "attempts": 1,
+            "request_id": "id-1",
+            "worker": 0,
+            "user_agent": 'test"agent',
+            "referer": "http://r/",
+        }
         self.assertEqual({key: first.get(key) for key in wanted}, wanted)
         self.assertRegex(first["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertLessEqual(first["upstream_us"], first["duration_us"])
@@ -90,9 +106,12 @@ class SlowClients(Case):
     def test_slow_heads_and_bodies_get_408(self):
         limits = {"header_timeout": "200ms", "body_timeout": "200ms"}
         weir = self.weir(config_for(self.backend(), listener={"limits": limits}))
-        for sent in ("GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n",
-                     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
-                     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"):
+        for sent in (
+            "GET / HT",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        ):
             wire = self.connect(weir.port).send(sent)
             self.assert_reply(wire.final(), 408, "request_timeout")
             self.assertTrue(wire.closed())

@@ -79,8 +79,12 @@ class Checks(Case):
 
     def test_no_backend_at_all_is_an_immediate_503(self):
         port = free_port()
-        weir = self.weir(config_for({"url": f"http://127.0.0.1:{port}"}, cluster={
-            "health_check": {"interval": "1h"}, "retry": {"backoff": {"base": "5s", "max": "5s"}}}))
+        weir = self.weir(
+            config_for(
+                {"url": f"http://127.0.0.1:{port}"},
+                cluster={"health_check": {"interval": "1h"}, "retry": {"backoff": {"base": "5s", "max": "5s"}}},
+            )
+        )
         until(lambda: weir.metric("lb_healthy_backends", cluster="app") == 0, "unhealthy")
         began = time.monotonic()
         self.assert_reply(fetch(weir.port), 503, "no_healthy_backend")

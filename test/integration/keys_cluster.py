@@ -256,8 +256,9 @@ class HealthKeys(KeyCase):
     @shows("clusters[].health_check.expect")
     def test_expect(self):
         backend = self.backend(answer=lambda request, wire: ok("x", status="404 No"))
-        strict, content = self.pair(lambda e: self.check(backend, expect=e, unhealthy_after=1),
-                                    "200-299", "200-299,404")
+        strict, content = self.pair(
+            lambda e: self.check(backend, expect=e, unhealthy_after=1), "200-299", "200-299,404"
+        )
         self.assert_only_first(lambda: not self.healthy(strict), lambda: not self.healthy(content), "unhealthy")
 
 

@@ -10,8 +10,21 @@ import subprocess
 import sys
 import unittest
 
-from harness import (BINARIES, SOURCE, Backend, Case, Weir, config_for, connect, fetch, ok, render, respond_config,
-                     until, weir as command)
+from harness import (
+    BINARIES,
+    SOURCE,
+    Backend,
+    Case,
+    Weir,
+    config_for,
+    connect,
+    fetch,
+    ok,
+    render,
+    respond_config,
+    until,
+    weir as command,
+)
 from namespaces import in_namespace
 
 

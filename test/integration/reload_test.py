@@ -7,8 +7,19 @@ import signal
 import socket
 import unittest
 
-from harness import (Case, backend_of, config_for, connect, fetch, free_port, ok, render, respond_config, until,
-                     weir as command)
+from harness import (
+    Case,
+    backend_of,
+    config_for,
+    connect,
+    fetch,
+    free_port,
+    ok,
+    render,
+    respond_config,
+    until,
+    weir as command,
+)
 
 
 class Reload(Case):
@@ -105,8 +116,11 @@ class Reload(Case):
     def test_workers_and_admin_cannot_change(self):
         config = respond_config("one")
         weir = self.weir(config)
-        for change in ({"workers": 2}, {"admin": {"address": "127.0.0.1:0", "token": "some-secret-token"}},
-                       {"admin": "none"}):
+        for change in (
+            {"workers": 2},
+            {"admin": {"address": "127.0.0.1:0", "token": "some-secret-token"}},
+            {"admin": "none"},
+        ):
             answer = weir.reload({**config, **change})
             self.assertEqual(answer.status, 422, change)
             self.assertIn(next(iter(change)), answer.json()["error"])
@@ -171,8 +185,9 @@ class Reload(Case):
             if round_number % 2:
                 changed["listeners"].append({"name": "extra", "address": f"127.0.0.1:{extra}"})
                 changed["clusters"].append({"name": f"c{round_number}", "backends": [backend_of(backends[0])]})
-                changed["routes"].insert(0, {"name": f"r{round_number}", "match": {"path": "/r"},
-                                             "cluster": f"c{round_number}"})
+                changed["routes"].insert(
+                    0, {"name": f"r{round_number}", "match": {"path": "/r"}, "cluster": f"c{round_number}"}
+                )
             self.assertEqual(weir.reload(changed).status, 200)
             for wire in wires:
                 self.assertEqual(wire.final().status, 200)

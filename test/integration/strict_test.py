@@ -153,12 +153,22 @@ class Forwarding(Case):
         return self.seen.requests[-1]
 
     def test_hop_by_hop_fields_stop_here(self):
-        request = self.forwarded({"Connection": "close, X-Hop", "X-Hop": "1", "Keep-Alive": "timeout=5", "TE": "gzip",
-                                  "Proxy-Connection": "x", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk",
-                                  "X-Kept": "1"})
+        request = self.forwarded(
+            {
+                "Connection": "close, X-Hop",
+                "X-Hop": "1",
+                "Keep-Alive": "timeout=5",
+                "TE": "gzip",
+                "Proxy-Connection": "x",
+                "Upgrade": "h2c",
+                "HTTP2-Settings": "AAMAAABk",
+                "X-Kept": "1",
+            }
+        )
         names = {name for name, _ in request.fields}
-        self.assertFalse(names & {"connection", "x-hop", "keep-alive", "proxy-connection", "upgrade",
-                                  "http2-settings"}, names)
+        self.assertFalse(
+            names & {"connection", "x-hop", "keep-alive", "proxy-connection", "upgrade", "http2-settings"}, names
+        )
         self.assertIn("x-kept", names)
 
     def test_what_clients_may_not_say(self):
