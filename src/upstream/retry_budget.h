@@ -23,8 +23,9 @@ class RetryBudget {
   // Takes one retry out of the budget; false if it is used up.
   bool take(TimePoint now, double share) {
     advance(now);
-    const auto allowed = std::max(kFloor, static_cast<std::uint64_t>(share * static_cast<double>(requests_)));
-    if (retries_ >= allowed) return false;
+    // In floating point: a share may be infinite.
+    const double allowed = std::max(static_cast<double>(kFloor), share * static_cast<double>(requests_));
+    if (static_cast<double>(retries_) >= allowed) return false;
     ++current().retries;
     ++retries_;
     return true;

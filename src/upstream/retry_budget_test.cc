@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace weir {
 namespace {
 
@@ -28,6 +30,13 @@ TEST(RetryBudget, IsAShareOfTheLastTenSeconds) {
   // A second later the oldest thousand requests no longer count, and nor does any retry of before.
   EXPECT_EQ(take_all(budget, kBegin + 10s, 0.2), 0);
   EXPECT_EQ(take_all(budget, kBegin + 19s, 0.2), 100);
+}
+
+// Case: `budget: none` is an infinite share.
+TEST(RetryBudget, CanBeSwitchedOff) {
+  RetryBudget budget;
+  budget.count_request(kBegin);
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(budget.take(kBegin, std::numeric_limits<double>::infinity()));
 }
 
 TEST(RetryBudget, RetriesComeBackAfterTenSeconds) {
