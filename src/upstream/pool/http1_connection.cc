@@ -53,8 +53,7 @@ Result<void> Http1Connection::start(SocketId socket, TimePoint connect_deadline)
 }
 
 void Http1Connection::lease_to(UpstreamHandler& handler) {
-  WEIR_ASSERT(state_ == State::idle);
-  state_ = State::leased;
+  advance(ConnectionEvent::lent);
   handler_ = &handler;
   request_done_ = response_done_ = paused_ = written_ = answered_ = tunnel_ = above_high_ = false;
   keep_alive_ = true;
@@ -64,7 +63,7 @@ void Http1Connection::lease_to(UpstreamHandler& handler) {
 }
 
 void Http1Connection::rest_until(TimePoint deadline) {
-  state_ = State::idle;
+  advance(ConnectionEvent::kept);
   idle_since_ = io_.loop().now();
   io_.loop().timers().arm(timer_, deadline);
 }
@@ -166,7 +165,6 @@ void Http1Connection::on_connecting_ready(Readiness readiness) {
   const int error = io_.loop().engine().connect_error(io_.socket());
   if (error == EINPROGRESS) return;
   if (error == 0) {
-    state_ = State::idle;
     // No further edge comes for what came with this one: a FIN right behind the acceptance.
     readable_ = readiness.can_read();
     peer_gone_ = readiness.peer_gone();
@@ -384,7 +382,7 @@ void Http1Connection::fail(UpstreamFailure failure) {
 }
 
 void Http1Connection::close() {
-  state_ = State::closed;
+  advance(ConnectionEvent::closing);
   io_.close();
   io_.loop().timers().disarm(timer_);
   io_.loop().retire(*this);
