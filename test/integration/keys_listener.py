@@ -99,8 +99,8 @@ class ListenerKeys(KeyCase):
 
     def assert_http2_in_config(self, key, one, two, wrong):
         for value in (one, two):
-            listener = self.weir(with_limits(http2={key: value})).admin("/api/v1/config").json()["config"]["listeners"][0]
-            self.assertEqual(listener["limits"]["http2"][key], value)
+            config = self.weir(with_limits(http2={key: value})).admin("/api/v1/config").json()["config"]
+            self.assertEqual(config["listeners"][0]["limits"]["http2"][key], value)
         path = self.folder() / "config.yaml"
         path.write_text(json.dumps(with_limits(http2={key: wrong})))
         self.assertEqual(command("check", "-f", path).returncode, 1)
