@@ -43,25 +43,25 @@ http::Http2Limits to_http2_limits(const Http2Spec& spec) {
 proxy::ListenerProtocol to_listener_protocol(Protocol protocol) {
   switch (protocol) {
     case Protocol::kAuto:
-      return proxy::ListenerProtocol::automatic;
+      return proxy::ListenerProtocol::auto_;
     case Protocol::kHttp1:
       return proxy::ListenerProtocol::http1;
     case Protocol::kHttp2:
       return proxy::ListenerProtocol::http2;
   }
-  return proxy::ListenerProtocol::automatic;
+  return proxy::ListenerProtocol::auto_;
 }
 
 UpstreamProtocol to_upstream_protocol(Protocol protocol) {
   switch (protocol) {
     case Protocol::kAuto:
-      return UpstreamProtocol::automatic;
+      return UpstreamProtocol::auto_;
     case Protocol::kHttp1:
       return UpstreamProtocol::http1;
     case Protocol::kHttp2:
       return UpstreamProtocol::http2;
   }
-  return UpstreamProtocol::automatic;
+  return UpstreamProtocol::auto_;
 }
 
 Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const ListenerSpec& spec) {

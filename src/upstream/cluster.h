@@ -16,7 +16,7 @@ namespace weir {
 
 // What a cluster's backends are spoken to in.
 enum class UpstreamProtocol : std::uint8_t {
-  automatic,  // what each backend was found to speak: by ALPN over TLS, by a probe in the clear
+  auto_,  // what each backend was found to speak: by ALPN over TLS, by a probe in the clear
   http1,
   http2,
 };
@@ -44,7 +44,7 @@ struct ClusterSettings {
 
   std::string name;
   balancing::Policy policy = balancing::Policy::round_robin;
-  UpstreamProtocol protocol = UpstreamProtocol::automatic;
+  UpstreamProtocol protocol = UpstreamProtocol::auto_;
   Timeouts timeouts;
   Retry retry;
   std::uint64_t response_header_bytes = 256 * 1024;
