@@ -14,7 +14,7 @@ namespace weir::proxy {
 //   nothing came                 head --blank_line--> idle
 //   answered before it was read  body --answered--> discard --rest_read--> idle
 //   the last answer              head, body, busy, tunnel --answered_last--> busy --lingering--> linger
-//   a tunnel's half is over      tunnel --client_half_closed--> busy
+//   a tunnel's half is over      tunnel --half_closed--> busy
 //   nothing more is wanted       idle, discard --lingering--> linger
 //
 // closing leads to closed from everywhere, and nothing from there.
@@ -31,16 +31,16 @@ enum class DownstreamPhase : std::uint8_t {
 };
 
 enum class DownstreamEvent : std::uint8_t {
-  request_began,       // its first byte is there
-  blank_line,          // what came was only an empty line between requests
-  head_read,           // all of it
-  request_read,        // to its end
-  answered,            // the stream has ended, and the connection may go on
-  answered_last,       // the stream has ended, and the connection goes with it
-  switched,            // 101 was sent
-  client_half_closed,  // the tunnel's half from the client is over
-  rest_read,           // the body that nobody wanted is read
-  lingering,           // all is written, writing is shut down
+  request_began,  // its first byte is there
+  blank_line,     // what came was only an empty line between requests
+  head_read,      // all of it
+  request_read,   // to its end
+  answered,       // the stream has ended, and the connection may go on
+  answered_last,  // the stream has ended, and the connection goes with it
+  switched,       // 101 was sent
+  half_closed,    // the tunnel's half from the client is over
+  rest_read,      // the body that nobody wanted is read
+  lingering,      // all is written, writing is shut down
   closing,
   count_,
 };
@@ -50,16 +50,16 @@ inline constexpr auto kDownstreamTable = [] {
   constexpr DownstreamPhase no = impossible;
   // clang-format off
   return StateTable<DownstreamPhase, DownstreamEvent>{{{
-      //           request_  blank_  head_  request_  answered  answered  switched  client_      rest_   lingering  closing
-      //           began     line    read   read                _last               half_closed  read
-      /* idle */    {head,     no,     no,    no,       no,       no,       no,       no,          no,     linger,    closed},
-      /* head */    {no,       idle,   body,  no,       no,       busy,     no,       no,          no,     no,        closed},
-      /* body */    {no,       no,     no,    busy,     discard,  busy,     no,       no,          no,     no,        closed},
-      /* busy */    {no,       no,     no,    no,       idle,     busy,     tunnel,   no,          no,     linger,    closed},
-      /* discard */ {no,       no,     no,    no,       no,       no,       no,       no,          idle,   linger,    closed},
-      /* tunnel */  {no,       no,     no,    no,       no,       busy,     no,       busy,        no,     no,        closed},
-      /* linger */  {no,       no,     no,    no,       no,       no,       no,       no,          no,     no,        closed},
-      /* closed */  {no,       no,     no,    no,       no,       no,       no,       no,          no,     no,        no},
+      //            request_ blank_ head_ request_ answered answered switched half_  rest_ lingering closing
+      //            began    line   read  read              _last             closed read
+      /* idle */    {head,    no,    no,   no,      no,      no,      no,      no,    no,   linger,   closed},
+      /* head */    {no,      idle,  body, no,      no,      busy,    no,      no,    no,   no,       closed},
+      /* body */    {no,      no,    no,   busy,    discard, busy,    no,      no,    no,   no,       closed},
+      /* busy */    {no,      no,    no,   no,      idle,    busy,    tunnel,  no,    no,   linger,   closed},
+      /* discard */ {no,      no,    no,   no,      no,      no,      no,      no,    idle, linger,   closed},
+      /* tunnel */  {no,      no,    no,   no,      no,      busy,    no,      busy,  no,   no,       closed},
+      /* linger */  {no,      no,    no,   no,      no,      no,      no,      no,    no,   no,       closed},
+      /* closed */  {no,      no,    no,   no,      no,      no,      no,      no,    no,   no,       no},
   }}};
   // clang-format on
 }();

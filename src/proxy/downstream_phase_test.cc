@@ -19,7 +19,7 @@ TEST(DownstreamPhase, EveryPair) {
                               {P::busy, E::answered_last, P::busy},   {P::busy, E::switched, P::tunnel},
                               {P::busy, E::lingering, P::linger},     {P::busy, E::closing, P::closed},
                               {P::discard, E::rest_read, P::idle},    {P::discard, E::lingering, P::linger},
-                              {P::discard, E::closing, P::closed},    {P::tunnel, E::client_half_closed, P::busy},
+                              {P::discard, E::closing, P::closed},    {P::tunnel, E::half_closed, P::busy},
                               {P::tunnel, E::answered_last, P::busy}, {P::tunnel, E::closing, P::closed},
                               {P::linger, E::closing, P::closed},
                           });

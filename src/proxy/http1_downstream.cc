@@ -251,7 +251,7 @@ void Http1Downstream::read_tunnel() {
   if (phase_ != Phase::tunnel) return;
   if (input.status == IoStatus::failed) return client_gone();
   if (input.status == IoStatus::end) {
-    advance(DownstreamEvent::client_half_closed);
+    advance(DownstreamEvent::half_closed);
     return stream_->on_request_end();
   }
   if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
