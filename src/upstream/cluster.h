@@ -13,6 +13,9 @@
 
 namespace weir {
 
+// What a backend is spoken to in; auto_ finds out.
+enum class UpstreamProtocol : std::uint8_t { auto_, http1, http2 };
+
 // What the configuration says of a cluster, in the form that the data path reads. Immutable; shared by all threads.
 struct ClusterSettings {
   struct Timeouts {
@@ -40,6 +43,7 @@ struct ClusterSettings {
   Retry retry;
   std::uint64_t response_header_bytes = 256 * 1024;
   std::uint64_t response_headers = 500;
+  UpstreamProtocol protocol = UpstreamProtocol::auto_;
   bool health_checked = false;  // a refused connection then takes the backend out at once
 
   bool operator==(const ClusterSettings&) const = default;
