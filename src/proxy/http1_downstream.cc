@@ -26,16 +26,9 @@ constexpr Duration kRateWindow = 30s;
 
 }  // namespace
 
-Http1Downstream::Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const IpAddress& peer)
-    : context_(context),
-      listener_(std::move(listener)),
-      io_(context.loop),
-      timer_(static_cast<TimerHandler&>(*this)),
-      peer_(peer) {
-  listener_->active_connections->add(1);
-  context_.connections_gauge->add(1);
-  context_.open.push_back(*this);
-}
+Http1Downstream::Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener,
+                                 const ConnectionFacts& facts)
+    : Downstream(context, std::move(listener), facts), io_(context.loop), timer_(static_cast<TimerHandler&>(*this)) {}
 
 Http1Downstream::~Http1Downstream() {
   WEIR_ASSERT(phase_ == Phase::closed && stream_ == nullptr);
@@ -45,6 +38,13 @@ Result<void> Http1Downstream::start(SocketId socket) {
   io_.open(socket);
   arm(listener_->settings->idle_timeout);
   return context_.loop.engine().watch(socket, *this);
+}
+
+Result<void> Http1Downstream::start(Transport&& io) {
+  io_ = std::move(io);
+  arm(listener_->settings->idle_timeout);
+  if (io_.kept() > 0) context_.loop.mark_ready(*this);
+  return context_.loop.engine().watch(io_.socket(), *this);
 }
 
 void Http1Downstream::drain() {
@@ -200,7 +200,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 void Http1Downstream::begin_request() {
   phase_ = Phase::head;
   fresh_ = diversion_over_ = false;
-  stream_ = context_.streams.make(context_, listener_, *this, peer_);
+  stream_ = context_.streams.make(context_, listener_, *this, facts_);
   arm(listener_->settings->header_timeout);
 }
 
@@ -277,7 +277,7 @@ void Http1Downstream::send_head(http::ResponseHead& head) {
       head.fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
     }
   }
-  if (draining_ || listener_->draining || context_.draining || !keep_alive_) close_after_ = true;
+  if (draining_ || to_be_drained() || !keep_alive_) close_after_ = true;
   if (head.status == 101) {
     head.fields.add("connection", "upgrade", FieldId::connection);
   } else if (close_after_) {
@@ -349,7 +349,7 @@ void Http1Downstream::next_request() {
   phase_ = Phase::idle;
   response_body_ = BodyKind::none;
   arm(listener_->settings->idle_timeout);
-  if (draining_ || context_.draining || listener_->draining) {
+  if (draining_ || to_be_drained()) {
     draining_ = true;
     readable_ = true;
   }
@@ -469,7 +469,7 @@ void Http1Downstream::close() {
   phase_ = Phase::closed;
   io_.close();
   context_.loop.timers().disarm(timer_);
-  context_.connection_closed(*this);
+  leave();
   context_.loop.retire(*this);
 }
 

@@ -7,6 +7,7 @@
 #include "net/transport.h"
 #include "proxy/client_stream.h"
 #include "proxy/context.h"
+#include "proxy/downstream.h"
 
 namespace weir::proxy {
 
@@ -18,24 +19,24 @@ namespace weir::proxy {
 //                     |       `---> tunnel -> closed       after a 101
 //                     `-> discard -> idle                  the answer was complete before the request was
 //   any -> linger -> closed                                the answer must get through before the close
-class Http1Downstream final : public ClientStream,
+class Http1Downstream final : public Downstream,
+                              public ClientStream,
                               private ReadinessHandler,
                               private Flushable,
                               private Resumable,
                               private Retired,
-                              private TimerHandler,
-                              public ListNode<DownstreamTag> {
+                              private TimerHandler {
  public:
-  Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const IpAddress& peer);
+  Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
   ~Http1Downstream();
 
   // A socket that was just accepted, or handed over by another worker.
   Result<void> start(SocketId socket);
+  // Goes on with another owner's socket, and with what that has read and kept.
+  Result<void> start(Transport&& io);
   // The last request is answered with "connection: close"; if there is none, the connection closes after one more read.
-  void drain();
-  // Cuts it now.
-  void cut();
-  ListenerRuntime& listener() { return *listener_; }
+  void drain() override;
+  void cut() override;
 
   void send_informational(http::ResponseHead& head) override;
   void send_head(http::ResponseHead& head) override;
@@ -87,8 +88,6 @@ class Http1Downstream final : public ClientStream,
   void arm_body_timer();
   void note_progress(std::size_t bytes);
 
-  WorkerContext& context_;
-  LocalRef<ListenerRuntime> listener_;
   Transport io_;
   Timer timer_;
   http1::RequestDecoder decoder_;
@@ -98,7 +97,6 @@ class Http1Downstream final : public ClientStream,
   TimePoint window_began_{};  // of body_min_rate
   std::uint64_t window_bytes_ = 0;
   std::uint64_t discarded_ = 0;
-  const IpAddress peer_;
   Phase phase_ = Phase::idle;
   http::BodyKind response_body_ = http::BodyKind::none;
   bool paused_ = false;

@@ -8,6 +8,7 @@
 #include "base/local_ref.h"
 #include "filters/filter.h"
 #include "proxy/client_stream.h"
+#include "proxy/connection_facts.h"
 #include "proxy/context.h"
 #include "proxy/forwarding.h"
 #include "proxy/reply_reason.h"
@@ -19,7 +20,9 @@ namespace weir::proxy {
 // finished. See LIFECYCLE.md. One thread.
 class Stream final : private UpstreamHandler, private Attempt, private TimerHandler, private Retired {
  public:
-  Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer);
+  // `facts` are the connection's, and stay as long as `client` does.
+  Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client,
+         const ConnectionFacts& facts);
 
   // What the connection reads into.
   http::RequestHead& request() { return request_; }
@@ -105,6 +108,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   LocalRef<ClusterRuntime> cluster_;
   LocalRef<BackendRuntime> backend_;
   ClientStream* client_;
+  const ConnectionFacts& facts_;
   UpstreamStream* upstream_ = nullptr;
 
   Arena arena_;

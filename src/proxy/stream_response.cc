@@ -140,7 +140,7 @@ void Stream::redirect_or_respond() {
   std::string_view body;
   if (route.redirect) {
     head.status = route.redirect->status;
-    const std::string location = redirect_location(*route.redirect, route, request_, "http");
+    const std::string location = redirect_location(*route.redirect, route, request_, facts_.scheme());
     head.fields.add("location", arena_.copy(location), FieldId::other);
   } else {
     head.status = route.respond->status;
