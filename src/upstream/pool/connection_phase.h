@@ -8,14 +8,20 @@ namespace weir {
 
 // Where an upstream HTTP/1.1 connection is (Http1Connection).
 //
-//   connecting ---kept---> idle ---lent---> leased
-//                           ^ <----kept----- |
+//   fresh ---kept---> idle ---lent---> leased
+//                      ^ <----kept----- |
 //
 // closing leads to closed from everywhere, and nothing from there.
-enum class ConnectionPhase : std::uint8_t { connecting, idle, leased, closed, impossible };
+enum class ConnectionPhase : std::uint8_t {
+  fresh,   // just connected
+  idle,    // in the pool
+  leased,  // a handler's
+  closed,
+  impossible,
+};
 
 enum class ConnectionEvent : std::uint8_t {
-  kept,  // connected, or its response was read to the end: in the pool, for whoever asks next
+  kept,  // new, or its response was read to the end: for whoever asks next
   lent,  // to a handler
   closing,
   count_,
@@ -26,11 +32,11 @@ inline constexpr auto kConnectionTable = [] {
   constexpr ConnectionPhase no = impossible;
   // clang-format off
   return StateTable<ConnectionPhase, ConnectionEvent>{{{
-      //               kept   lent    closing
-      /* connecting */ {idle,  no,     closed},
-      /* idle */       {no,    leased, closed},
-      /* leased */     {idle,  no,     closed},
-      /* closed */     {no,    no,     no},
+      //           kept   lent    closing
+      /* fresh */  {idle,  no,     closed},
+      /* idle */   {no,    leased, closed},
+      /* leased */ {idle,  no,     closed},
+      /* closed */ {no,    no,     no},
   }}};
   // clang-format on
 }();

@@ -9,8 +9,8 @@ TEST(ConnectionPhase, EveryPair) {
   using P = ConnectionPhase;
   using E = ConnectionEvent;
   test::check_table<P, E>(kConnectionTable, {
-                                                {P::connecting, E::kept, P::idle},
-                                                {P::connecting, E::closing, P::closed},
+                                                {P::fresh, E::kept, P::idle},
+                                                {P::fresh, E::closing, P::closed},
                                                 {P::idle, E::lent, P::leased},
                                                 {P::idle, E::closing, P::closed},
                                                 {P::leased, E::kept, P::idle},
