@@ -50,6 +50,7 @@ if(WEIR_TESTS)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   find_library(RAPIDCHECK rapidcheck REQUIRED)
   find_library(HTTP_PARSER http_parser REQUIRED)
+  find_library(NGHTTP2 nghttp2 REQUIRED)
   find_package(benchmark REQUIRED)
 endif()
 
@@ -103,7 +104,7 @@ function(weir_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT_S" "SOURCES;DEPS;LABELS")
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPS} weir_options GTest::gmock GTest::gtest_main
-                        ${RAPIDCHECK} ${HTTP_PARSER})
+                        ${RAPIDCHECK} ${HTTP_PARSER} ${NGHTTP2})
   weir_add_to_manifest(${name} gtest $<TARGET_FILE:${name}> LABELS ${arg_LABELS} TIMEOUT_S ${arg_TIMEOUT_S})
 endfunction()
 

@@ -92,6 +92,22 @@ TEST(Buffer, AReservedButUnusedPieceIsSkipped) {
 }
 
 // Against a string, over any sequence of operations on two buffers.
+TEST(Buffer, MovesWithWhatItHolds) {
+  BufferPool pool;
+  Buffer first(pool);
+  first.append("abc");
+  Buffer second(std::move(first));
+  EXPECT_TRUE(first.empty());
+  first.append("again");
+  EXPECT_EQ(second.front(), "abc");
+  Buffer third(pool);
+  third.append("goes");
+  third = std::move(second);
+  EXPECT_EQ(third.front(), "abc");
+  EXPECT_EQ(first.front(), "again");
+  EXPECT_EQ(pool.outstanding(), 2U);
+}
+
 RC_GTEST_PROP(Buffer, BehavesAsAString, ()) {
   BufferPool pool(4);
   {

@@ -110,9 +110,9 @@ TEST(Errors, Listeners) {
           {"listeners: [{address: \"unix:\"}]\n", {"1:23: error: expected a path after 'unix:'"}},
           {"listeners: [{address: 1.2.3.4:80, tls: {}, proxy_protocol: false}]\n",
            {"1:35: error: 'tls' is not supported yet", "1:44: error: 'proxy_protocol' is not supported yet"}},
-          {"listeners: [{address: 1.2.3.4:80, protocol: http2}]\n", {"1:45: error: 'http2' is not supported yet"}},
+          {"listeners: [{address: 1.2.3.4:80, protocol: tcp}]\n", {"1:45: error: 'tcp' is not supported yet"}},
           {"listeners: [{address: 1.2.3.4:80, protocol: http3}]\n",
-           {"1:45: error: expected one of auto, http1, not 'http3', did you mean 'http1'?"}},
+           {"1:45: error: expected one of auto, http1, http2, not 'http3', did you mean 'http1'?"}},
           {"listeners: [{address: 1.2.3.4:80, trusted_proxies: [10.0.0.0/33, x]}]\n",
            {"1:53: error: expected a prefix length from 0 to 32",
             "1:66: error: expected a network such as 10.0.0.0/8 or 2001:db8::/32"}},
@@ -153,7 +153,8 @@ TEST(Errors, Clusters) {
            {"1:36: error: expected one of round_robin, weighted_round_robin, random, least_connections, power_of_two, "
             "not "
             "'rund_robin', did you mean 'round_robin'?"}},
-          {"clusters: [{backends: [], protocol: tcp}]\n", {"1:37: error: expected one of auto, http1, not 'tcp'"}},
+          {"clusters: [{backends: [], protocol: tcp}]\n",
+           {"1:37: error: expected one of auto, http1, http2, not 'tcp'"}},
           {"clusters: [{backends: [{weight: 1}]}]\n", {"1:25: error: missing key 'url'"}},
           {"clusters: [{backends: [{url: \"http://h:1/\"}]}]\n", {"1:30: error: a backend URL has no path"}},
           {"clusters: [{backends: [{url: \"http://h?q\"}]}]\n", {"1:30: error: a backend URL has no query"}},

@@ -3,6 +3,7 @@
 #include "config/address.h"
 #include "config/codecs.h"
 #include "config/json.h"
+#include "config/schema_http2.h"
 #include "config/schemas.h"
 
 namespace weir::config {
@@ -17,7 +18,7 @@ constexpr Choice<Balance> kBalances[] = {
     choice_not_yet<Balance>("ip_hash"),
 };
 constexpr Choice<Protocol> kProtocols[] = {
-    {"auto", Protocol::kAuto}, {"http1", Protocol::kHttp1}, choice_not_yet<Protocol>("http2")};
+    {"auto", Protocol::kAuto}, {"http1", Protocol::kHttp1}, {"http2", Protocol::kHttp2}};
 constexpr Choice<DnsFamily> kFamilies[] = {
     {"auto", DnsFamily::kAuto}, {"ipv4", DnsFamily::kIpv4}, {"ipv6", DnsFamily::kIpv6}, {"all", DnsFamily::kAll}};
 constexpr Choice<HealthCheckType> kHealthCheckTypes[] = {
@@ -75,6 +76,7 @@ constexpr Schema<DnsSpec> kDnsSchema{kDnsFields};
 constexpr Field<ResponseLimits> kLimitFields[] = {
     field<&ResponseLimits::header_bytes, SizeOrNone>("header_bytes"),
     field<&ResponseLimits::headers, CountOrNone>("headers"),
+    field<&ResponseLimits::http2, Http2Section>("http2"),
 };
 constexpr Schema<ResponseLimits> kLimitsSchema{kLimitFields};
 

@@ -25,12 +25,14 @@ class ReadScratch {
 
 // A plain byte stream over one socket: input through the worker's scratch with what was left over before it, output
 // gathered in a buffer that is written once per turn. The owner is the socket's ReadinessHandler and Flushable. One
-// thread.
+// thread. Movable, so that a connection can go from one owner to another with what was read from it: the new one has to
+// watch the socket.
 class Transport {
  public:
   explicit Transport(EventLoop& loop) : loop_(&loop), output_(loop.buffers()), kept_(loop.buffers()) {}
-  Transport(const Transport&) = delete;
-  Transport& operator=(const Transport&) = delete;
+  Transport(Transport&& other) noexcept;
+  // What this one had open is closed.
+  Transport& operator=(Transport&& other) noexcept;
   ~Transport() { close(); }
 
   // Takes the socket over; it is already watched by the owner.

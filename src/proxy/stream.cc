@@ -10,15 +10,17 @@ namespace weir::proxy {
 using http::BodyKind;
 using http::FieldId;
 
-Stream::Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer)
+Stream::Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client,
+               const ConnectionFacts& facts)
     : context_(context),
       listener_(std::move(listener)),
       client_(&client),
+      facts_(facts),
       arena_(context.loop.buffers()),
       request_(arena_),
       request_trailers_(arena_),
       replay_(context.loop.buffers()),
-      identity_{peer, peer, false},
+      identity_{facts.peer, facts.peer, false},
       timer_(static_cast<TimerHandler&>(*this)),
       total_timer_(static_cast<TimerHandler&>(*this)),
       backoff_timer_(static_cast<TimerHandler&>(*this)),
@@ -46,10 +48,10 @@ void Stream::note_request_id() {
 void Stream::on_request_head() {
   head_seen_ = true;
   request_.adopt();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::head_read);
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
-  identity_ = identify_client(request_, identity_.peer, settings.trusted_proxies);
+  identity_ = identify_client(request_, facts_.peer, settings.trusted_proxies);
   if (identity_.client.family != IpAddress::Family::none) {
     char* text = arena_.allocate(IpAddress::kMaxText);
     client_text_ = {text, identity_.client.format(text)};
@@ -61,7 +63,7 @@ void Stream::on_request_head() {
   if (request_.body == BodyKind::length && request_.content_length > body_limit_) {
     return reply(ReplyReason::body_too_large);
   }
-  prepare_request(request_, {&identity_, "http", request_id_, settings.via});
+  prepare_request(request_, {&identity_, facts_.scheme(), request_id_, settings.via});
   if (!route.filters.empty()) {
     filter_state_ = route.filters.start(arena_);
     const filters::Action action = route.filters.apply_request_head(request_, filter_state_, filter_call());
@@ -122,7 +124,7 @@ void Stream::on_request_body(std::string_view data) {
 }
 
 void Stream::on_request_end() {
-  request_phase_ = RequestPhase::done;
+  advance(RequestEvent::end_read);
   if (finished_) return;
   if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
   if (upstream_ != nullptr) {

@@ -8,7 +8,9 @@
 #include "base/local_ref.h"
 #include "filters/filter.h"
 #include "proxy/client_stream.h"
+#include "proxy/connection_facts.h"
 #include "proxy/context.h"
+#include "proxy/exchange_phase.h"
 #include "proxy/forwarding.h"
 #include "proxy/reply_reason.h"
 
@@ -19,7 +21,9 @@ namespace weir::proxy {
 // finished. See LIFECYCLE.md. One thread.
 class Stream final : private UpstreamHandler, private Attempt, private TimerHandler, private Retired {
  public:
-  Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer);
+  // `facts` are the connection's, and stay as long as `client` does.
+  Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client,
+         const ConnectionFacts& facts);
 
   // What the connection reads into.
   http::RequestHead& request() { return request_; }
@@ -53,8 +57,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   // As much of a request's body is kept for another try.
   static constexpr std::size_t kReplayBytes = 64 * 1024;
 
-  enum class RequestPhase : std::uint8_t { head, body, done };
-  enum class ResponsePhase : std::uint8_t { waiting, body, done };
+  void advance(RequestEvent event) { kRequestTable.advance(request_phase_, event); }
+  void advance(ResponseEvent event) { kResponseTable.advance(response_, event); }
 
   // stream.cc: the request's way in.
   bool route();
@@ -105,6 +109,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   LocalRef<ClusterRuntime> cluster_;
   LocalRef<BackendRuntime> backend_;
   ClientStream* client_;
+  const ConnectionFacts& facts_;
   UpstreamStream* upstream_ = nullptr;
 
   Arena arena_;

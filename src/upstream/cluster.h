@@ -8,10 +8,18 @@
 #include <vector>
 
 #include "base/time.h"
+#include "http/limits.h"
 #include "net/address.h"
 #include "upstream/balancing/balancer.h"
 
 namespace weir {
+
+// What a cluster's backends are spoken to in.
+enum class UpstreamProtocol : std::uint8_t {
+  auto_,  // what each backend was found to speak: by ALPN over TLS, by a probe in the clear
+  http1,
+  http2,
+};
 
 // What the configuration says of a cluster, in the form that the data path reads. Immutable; shared by all threads.
 struct ClusterSettings {
@@ -36,10 +44,12 @@ struct ClusterSettings {
 
   std::string name;
   balancing::Policy policy = balancing::Policy::round_robin;
+  UpstreamProtocol protocol = UpstreamProtocol::auto_;
   Timeouts timeouts;
   Retry retry;
   std::uint64_t response_header_bytes = 256 * 1024;
   std::uint64_t response_headers = 500;
+  http::Http2Limits http2_limits;
   bool health_checked = false;  // a refused connection then takes the backend out at once
 
   bool operator==(const ClusterSettings&) const = default;

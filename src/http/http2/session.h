@@ -103,8 +103,8 @@ class SessionStream : public ListNode<SendTag>, public ListNode<StreamTag>, publ
   bool head_received_ = false;
   bool head_sent_ = false;  // a final one
   bool answers_head_ = false;
-  bool malformed_ = false;  // server: what still comes is dropped
-  bool bad_request_ = false;  // and the answer is followed by PROTOCOL_ERROR
+  bool deaf_ = false;         // server: what still comes is dropped
+  bool bad_request_ = false;  // server: the answer is followed by PROTOCOL_ERROR
   bool end_queued_ = false;
   bool keep_reading_ = false;
   bool tell_writable_ = false;
@@ -165,7 +165,8 @@ class Session {
   void send_body(SessionStream& stream, std::string_view data);
   // The message is complete; `trailers` may be null and must live until the stream is detached. A server's stream is
   // detached once all is in the output and the peer's side is done; if the peer's is not, RST_STREAM(NO_ERROR) tells it
-  // (RFC 9113 8.1) unless `keep_reading`.
+  // (RFC 9113 8.1) unless `keep_reading`. Without `keep_reading` the head and the trailers that attach() was given are
+  // not written to any more, and what still comes is dropped: of the stream only `reset` or `closed` is told.
   void send_end(SessionStream& stream, const http::FieldList* trailers, bool keep_reading = false);
   // Resets and detaches; nothing if it is detached already.
   void reset(SessionStream& stream, ErrorCode code);
@@ -191,8 +192,11 @@ class Session {
   bool going_away() const { return peer_going_away_; }                   // the peer's GOAWAY was received
   bool broken() const { return phase_ == Phase::broken; }                // Event::error was given
   std::uint32_t last_stream_id() const { return role_ == Role::server ? last_peer_id_ : next_id_ - 2; }
-  // Streams past the limit that were refused; counts up.
-  std::uint32_t refused_streams() const { return refused_streams_; }
+  // Streams of the peer that next() refused above concurrent_streams, so far (server).
+  std::uint64_t refused_streams() const { return refused_streams_; }
+  // A header block has begun and its END_HEADERS has not come: what the owner's header_timeout watches, beside input
+  // that is no whole frame.
+  bool in_header_block() const { return gathering_ != 0; }
   // The last measured round trip; 0 if none was.
   Duration round_trip() const { return round_trip_; }
   // Streams in the order they were opened; `f` may detach the one it is given, but no other.
@@ -317,7 +321,7 @@ class Session {
   std::uint32_t grown_bytes_ = 0;
   std::uint32_t peer_frame_bytes_ = kFrameBytesMin;
   std::uint32_t peer_concurrent_ = 100;  // until SETTINGS say
-  std::uint32_t refused_streams_ = 0;
+  std::uint64_t refused_streams_ = 0;
 
   std::uint32_t next_id_ = 1;                // client
   std::uint32_t last_peer_id_ = 0;           // server

@@ -107,7 +107,7 @@ bool Session::on_block(std::uint32_t id, bool end, std::string_view block, Step&
     return discard(block, step) &&
            break_stream(*stream, ErrorCode::stream_closed, "HEADERS after END_STREAM", step);
   }
-  if (stream->malformed_) {
+  if (stream->deaf_) {
     if (!discard(block, step)) return false;
     if (end) end_remote(*stream);
     return true;
@@ -166,7 +166,7 @@ bool Session::on_request(SessionStream& stream, bool end, std::string_view block
   if (result.error == BlockError::compression) return fail(step, ErrorCode::compression_error, result.detail);
   step.stream = &stream;
   if (result.error != BlockError::none) {
-    stream.malformed_ = true;
+    stream.deaf_ = true;
     stream.bad_request_ = result.error == BlockError::malformed;
     if (end) end_remote(stream);
     if (!flood(Abuse::rapid_reset, step, "malformed requests")) return false;

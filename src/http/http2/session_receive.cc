@@ -182,7 +182,7 @@ bool Session::begin_data(const FrameHeader& header, std::string_view input, std:
 }
 
 bool Session::accept_data(SessionStream& stream, const FrameHeader& header, std::uint32_t body, Step& step) {
-  if (!stream.head_received_ && !stream.malformed_) {
+  if (!stream.head_received_ && !stream.deaf_) {
     return break_stream(stream, ErrorCode::protocol_error, "DATA before the head", step);
   }
   if (header.length > stream.receive_window_) {
@@ -192,7 +192,7 @@ bool Session::accept_data(SessionStream& stream, const FrameHeader& header, std:
   stream.receive_window_ -= header.length;
   stream.consumed_ += header.length - body;
   data_stream_ = &stream;
-  if (stream.malformed_) return true;
+  if (stream.deaf_) return true;
   stream.body_received_ += body;
   const bool ends = header.has(kFlagEndStream);
   if (stream.body_received_ > stream.body_expected_ ||
@@ -210,7 +210,7 @@ bool Session::read_data(std::string_view input, std::size_t& at, Step& step) {
     const std::string_view piece = input.substr(at, size);
     at += size;
     data_left_ -= static_cast<std::uint32_t>(size);
-    if (data_stream_ == nullptr || data_stream_->malformed_) return true;
+    if (data_stream_ == nullptr || data_stream_->deaf_) return true;
     step.event = Event::body;
     step.stream = data_stream_;
     step.body = piece;
@@ -224,7 +224,7 @@ bool Session::read_data(std::string_view input, std::size_t& at, Step& step) {
   phase_ = Phase::frames;
   SessionStream* stream = std::exchange(data_stream_, nullptr);
   if (stream == nullptr || !data_end_) return true;
-  const bool told = !stream->malformed_;
+  const bool told = !stream->deaf_;
   end_remote(*stream);
   if (!told) return true;
   step.event = Event::end;

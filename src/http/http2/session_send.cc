@@ -174,6 +174,7 @@ void Session::send_end(SessionStream& stream, const http::FieldList* trailers, b
   stream.trailers_to_send_ = trailers;
   stream.end_queued_ = true;
   stream.tell_writable_ = false;
+  if (role_ == Role::server && !keep_reading) stream.deaf_ = true;
   if (stream.pending_.empty()) finish_local(stream);
 }
 
