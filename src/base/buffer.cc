@@ -140,7 +140,8 @@ void Buffer::splice_back(Buffer& other) {
 void Buffer::move_tail(std::size_t from, Buffer& to) {
   WEIR_ASSERT(from <= size_ && this != &to);
   if (from == 0) {
-    for (Slice* slice = first_; slice != nullptr; slice = slice->next) to.append({slice->data() + slice->begin, slice->readable()});
+    for (Slice* slice = first_; slice != nullptr; slice = slice->next)
+      to.append({slice->data() + slice->begin, slice->readable()});
     return clear();
   }
   Slice* slice = first_;

@@ -12,10 +12,10 @@ namespace weir::http2 {
 // Which hostile pattern ended a connection; each has a counter of its own with the owner.
 enum class Abuse : std::uint8_t {
   none,
-  rapid_reset,    // streams that the peer resets, or makes us reset, much faster than they are served
-  continuation,   // too many or endless CONTINUATIONs, or a block above what its limits can need
-  empty_frames,   // DATA, HEADERS or CONTINUATION frames without content that end nothing
-  settings,       // SETTINGS and their acknowledgements
+  rapid_reset,   // streams that the peer resets, or makes us reset, much faster than they are served
+  continuation,  // too many or endless CONTINUATIONs, or a block above what its limits can need
+  empty_frames,  // DATA, HEADERS or CONTINUATION frames without content that end nothing
+  settings,      // SETTINGS and their acknowledgements
   ping,
   reset,          // RST_STREAM of streams that are over
   window_update,  // WINDOW_UPDATEs that change next to nothing
@@ -34,7 +34,7 @@ struct SessionLimits {
   std::uint32_t grown_bytes_max = 32 * 1024 * 1024;          // by which all streams' windows may have grown together
   std::uint32_t frame_bytes_max = 16 * 1024;                 // SETTINGS_MAX_FRAME_SIZE that we announce
   std::uint32_t table_bytes = kDefaultTableBytes;            // SETTINGS_HEADER_TABLE_SIZE that we announce
-  std::uint32_t resets_per_window = 200;  // rapid reset: so many in a window that are not matched by answers
+  std::uint32_t resets_per_window = 200;           // rapid reset: so many in a window that are not matched by answers
   std::uint32_t control_frames_per_window = 1000;  // SETTINGS, PING, PRIORITY, empty ones: so many of each kind
   Duration window = 10s;
   std::uint32_t control_bytes_max = 64 * 1024;  // of our own answers that the peer does not read

@@ -30,20 +30,20 @@ enum class Event : std::uint8_t {
   head,           // the stream's head is complete (client: also each 1xx)
   body,           // `body` is a piece of the stream's body, within the input; give it back by consumed()
   end,            // the peer's message is complete; trailers were filled in if it had any
-  reset,          // the peer has reset the stream (`error`), or (server) it broke the rules of it after its head, so that
-                  //   we did (`detail` says which); it is detached. A client gets it with no_error when the server needs
-                  //   no more of the request: the response may be complete already
-  malformed,      // server: the request can't be passed on (`malformed`, `detail`): answer 400 (or 414, 431) or reset();
-                  //   nothing more comes from it. Client: the response is broken; the stream was reset and is detached
-  unprocessed,    // client: GOAWAY said that the peer has not processed the stream, or it was refused; detached
-  writable,       // the stream's pending() has come down to the low watermark or below
-  closed,         // the last of what send_end() had to leave waiting has gone into the output, by next() or pump(), and
-                  //   the peer's side is done: the stream is detached. Not where send_end() itself has detached it, nor
-                  //   where another event tells of it
-  settings,       // the peer's SETTINGS came: concurrent_streams(), extended_connect() may have changed
-  going_away,     // the peer sent GOAWAY: no new streams. Once for each frame
-  ping_ack,       // the answer to ping()
-  error,          // the connection is over: GOAWAY(`error`) is in the output, to be written before closing. `abuse`
+  reset,        // the peer has reset the stream (`error`), or (server) it broke the rules of it after its head, so that
+                //   we did (`detail` says which); it is detached. A client gets it with no_error when the server needs
+                //   no more of the request: the response may be complete already
+  malformed,    // server: the request can't be passed on (`malformed`, `detail`): answer 400 (or 414, 431) or reset();
+                //   nothing more comes from it. Client: the response is broken; the stream was reset and is detached
+  unprocessed,  // client: GOAWAY said that the peer has not processed the stream, or it was refused; detached
+  writable,     // the stream's pending() has come down to the low watermark or below
+  closed,       // the last of what send_end() had to leave waiting has gone into the output, by next() or pump(), and
+                //   the peer's side is done: the stream is detached. Not where send_end() itself has detached it, nor
+                //   where another event tells of it
+  settings,     // the peer's SETTINGS came: concurrent_streams(), extended_connect() may have changed
+  going_away,   // the peer sent GOAWAY: no new streams. Once for each frame
+  ping_ack,     // the answer to ping()
+  error,        // the connection is over: GOAWAY(`error`) is in the output, to be written before closing. `abuse`
 };
 
 enum class MalformedKind : std::uint8_t { none, bad_request, uri_too_long, headers_too_large };
@@ -173,7 +173,8 @@ class Session {
   // `bytes` of the body were passed on: windows may be opened again, and grow to what the path needs.
   void consumed(SessionStream& stream, std::size_t bytes, TimePoint now);
 
-  // Moves what waits into the output, by urgency and then in turn, as windows and kOutputBytes allow. Before each write.
+  // Moves what waits into the output, by urgency and then in turn, as windows and kOutputBytes allow. Before each
+  // write.
   void pump();
   // pump() would move something: after a write that made room, pump and write again.
   bool sendable() const { return !ready_.empty() && send_window_ > 0 && output_.size() < kOutputBytes && !broken(); }
@@ -183,8 +184,8 @@ class Session {
   void go_away(ErrorCode code, bool final);
   void ping();
 
-  std::size_t streams() const { return table_.size(); }  // attached ones
-  std::size_t pending() const { return pending_bytes_; }  // body bytes that wait, of all streams
+  std::size_t streams() const { return table_.size(); }                  // attached ones
+  std::size_t pending() const { return pending_bytes_; }                 // body bytes that wait, of all streams
   std::uint32_t concurrent_streams() const { return peer_concurrent_; }  // what the peer allows (client)
   bool extended_connect() const { return peer_extended_connect_; }       // the peer offers RFC 8441 (client)
   bool settings_received() const { return settings_received_; }
@@ -243,6 +244,8 @@ class Session {
   bool begin_data(const FrameHeader& header, std::string_view input, std::size_t& at, Step& step);
   bool accept_data(SessionStream& stream, const FrameHeader& header, std::uint32_t body, Step& step);
   void end_remote(SessionStream& stream);
+  void drop_remote_end(SessionStream& stream);
+  void announce_end(SessionStream& stream);
   // Of a whole frame.
   bool on_frame(const FrameHeader& header, std::string_view payload, Step& step);
 
@@ -323,11 +326,11 @@ class Session {
   std::uint32_t peer_concurrent_ = 100;  // until SETTINGS say
   std::uint64_t refused_streams_ = 0;
 
-  std::uint32_t next_id_ = 1;                // client
-  std::uint32_t last_peer_id_ = 0;           // server
-  std::uint32_t goaway_id_ = kStreamIdMax;   // server: streams above it are ignored
-  std::uint32_t forgotten_id_ = 0;           // up to here some that we had reset have left the ring
-  std::uint32_t ended_[kEnded] = {};         // stream id / 2 * 4 + how
+  std::uint32_t next_id_ = 1;               // client
+  std::uint32_t last_peer_id_ = 0;          // server
+  std::uint32_t goaway_id_ = kStreamIdMax;  // server: streams above it are ignored
+  std::uint32_t forgotten_id_ = 0;          // up to here some that we had reset have left the ring
+  std::uint32_t ended_[kEnded] = {};        // stream id / 2 * 4 + how
   std::uint8_t ended_at_ = 0;
 
   // What is being read.

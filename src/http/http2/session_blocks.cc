@@ -102,15 +102,14 @@ bool Session::on_block(std::uint32_t id, bool end, std::string_view block, Step&
     if (role_ == Role::server && !ours(id) && id > last_peer_id_) return on_new_stream(id, block, step);
     return on_stray_block(id, block, step);
   }
-  if (opening == Opening::attached) return on_request(*stream, end, block, step);
-  if (transition(stream->state_, StreamEvent::recv_headers).verdict == Verdict::stream_closed) {
-    return discard(block, step) &&
-           break_stream(*stream, ErrorCode::stream_closed, "HEADERS after END_STREAM", step);
-  }
   if (stream->deaf_) {
     if (!discard(block, step)) return false;
-    if (end) end_remote(*stream);
+    if (end) drop_remote_end(*stream);
     return true;
+  }
+  if (opening == Opening::attached) return on_request(*stream, end, block, step);
+  if (transition(stream->state_, StreamEvent::recv_headers).verdict == Verdict::stream_closed) {
+    return discard(block, step) && break_stream(*stream, ErrorCode::stream_closed, "HEADERS after END_STREAM", step);
   }
   return stream->head_received_ ? on_trailers(*stream, end, block, step) : on_response(*stream, end, block, step);
 }
@@ -168,7 +167,7 @@ bool Session::on_request(SessionStream& stream, bool end, std::string_view block
   if (result.error != BlockError::none) {
     stream.deaf_ = true;
     stream.bad_request_ = result.error == BlockError::malformed;
-    if (end) end_remote(stream);
+    if (end) drop_remote_end(stream);
     if (!flood(Abuse::rapid_reset, step, "malformed requests")) return false;
     step.event = Event::malformed;
     step.malformed = kind_of(result.error);
@@ -186,11 +185,7 @@ bool Session::on_request(SessionStream& stream, bool end, std::string_view block
     stream.incremental_ = priority.incremental;
   }
   step.event = Event::head;
-  if (!end) return false;
-  data_stream_ = &stream;
-  data_left_ = padding_left_ = 0;
-  data_end_ = true;
-  phase_ = Phase::data;
+  if (end) announce_end(stream);
   return false;
 }
 
@@ -207,7 +202,8 @@ bool Session::on_response(SessionStream& stream, bool end, std::string_view bloc
   }
   const bool interim = head.status < 200;
   if (interim && (end || ++stream.interim_heads_ > kInterimHeadsMax)) {
-    return break_stream(stream, ErrorCode::protocol_error, end ? "an interim response that ends" : "too many 1xx", step);
+    return break_stream(stream, ErrorCode::protocol_error, end ? "an interim response that ends" : "too many 1xx",
+                        step);
   }
   step.event = Event::head;
   step.stream = &stream;
@@ -215,18 +211,13 @@ bool Session::on_response(SessionStream& stream, bool end, std::string_view bloc
   stream.head_received_ = true;
   if (head.body == http::BodyKind::length) stream.body_expected_ = head.content_length;
   if (stream.answers_head_ || head.status == 204 || head.status == 304) stream.body_expected_ = 0;
-  if (!end) return false;
-  data_stream_ = &stream;
-  data_left_ = padding_left_ = 0;
-  data_end_ = true;
-  phase_ = Phase::data;
+  if (end) announce_end(stream);
   return false;
 }
 
 bool Session::on_trailers(SessionStream& stream, bool end, std::string_view block, Step& step) {
   if (!end) {
-    return discard(block, step) &&
-           break_stream(stream, ErrorCode::protocol_error, "trailers without END_STREAM", step);
+    return discard(block, step) && break_stream(stream, ErrorCode::protocol_error, "trailers without END_STREAM", step);
   }
   const BlockResult result = decode_trailers(decoder_, block, limits_.head, *stream.trailers_);
   if (result.error == BlockError::compression) return fail(step, ErrorCode::compression_error, result.detail);

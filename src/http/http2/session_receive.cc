@@ -51,7 +51,7 @@ bool Session::read_frame(std::string_view input, std::size_t& at, Step& step) {
     return true;
   }
   // The frame of a new stream is read again once the owner has said where the request goes.
-  if (opening_ != Opening::asked || gathering_ != 0) at += kFrameHeaderBytes + header.length;
+  if (opening_ != Opening::asked) at += kFrameHeaderBytes + header.length;
   return false;
 }
 
@@ -224,9 +224,11 @@ bool Session::read_data(std::string_view input, std::size_t& at, Step& step) {
   phase_ = Phase::frames;
   SessionStream* stream = std::exchange(data_stream_, nullptr);
   if (stream == nullptr || !data_end_) return true;
-  const bool told = !stream->deaf_;
+  if (stream->deaf_) {
+    drop_remote_end(*stream);
+    return true;
+  }
   end_remote(*stream);
-  if (!told) return true;
   step.event = Event::end;
   step.stream = stream;
   return false;
@@ -236,6 +238,20 @@ bool Session::read_data(std::string_view input, std::size_t& at, Step& step) {
 void Session::end_remote(SessionStream& stream) {
   stream.state_ = transition(stream.state_, StreamEvent::recv_end).next;
   if (stream.state_ == StreamState::closed) detach(stream, StreamState::closed);
+}
+
+// The same for a stream of which nothing is told.
+void Session::drop_remote_end(SessionStream& stream) {
+  end_remote(stream);
+  if (!stream.attached_) tell(stream, Event::closed);
+}
+
+// The head's frame had END_STREAM: the next call tells.
+void Session::announce_end(SessionStream& stream) {
+  data_stream_ = &stream;
+  data_left_ = padding_left_ = 0;
+  data_end_ = true;
+  phase_ = Phase::data;
 }
 
 }  // namespace weir::http2

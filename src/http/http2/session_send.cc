@@ -65,7 +65,8 @@ void Session::put_block(SessionStream& stream, bool end, Encode&& encode) {
   const std::size_t size = output_.size() - begin;
   appended_ += size;
   floods_.sent();
-  if (size > peer_frame_bytes_) return split_block(header, begin, {peer_frame_bytes_, stream.id_, FrameType::headers, flags});
+  if (size > peer_frame_bytes_)
+    return split_block(header, begin, {peer_frame_bytes_, stream.id_, FrameType::headers, flags});
   write_frame_header(header, {static_cast<std::uint32_t>(size), stream.id_, FrameType::headers,
                               static_cast<std::uint8_t>(flags | kFlagEndHeaders)});
   remember_frame(stream, header);
@@ -141,7 +142,8 @@ std::size_t Session::data_allowed(const SessionStream& stream, std::size_t wante
 }
 
 void Session::put_data_header(SessionStream& stream, std::size_t bytes, bool end) {
-  char* header = put_header({static_cast<std::uint32_t>(bytes), stream.id_, FrameType::data, end ? kFlagEndStream : std::uint8_t{0}});
+  char* header = put_header(
+      {static_cast<std::uint32_t>(bytes), stream.id_, FrameType::data, end ? kFlagEndStream : std::uint8_t{0}});
   last_header_ = header;
   appended_ += bytes;
   stream.send_window_ -= static_cast<std::int64_t>(bytes);

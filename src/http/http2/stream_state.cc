@@ -5,55 +5,46 @@
 namespace weir::http2 {
 namespace {
 
-using S = StreamState;
-using V = Verdict;
-
 constexpr auto kStates = static_cast<std::size_t>(StreamState::count_);
 constexpr auto kEvents = static_cast<std::size_t>(StreamEvent::count_);
 
-using Row = std::array<Transition, kEvents>;
+// One cell of the table: where the stream goes, or why it stays.
+struct Cell {
+  StreamState next;
+  Verdict verdict;
+};
+
+constexpr Cell kOpen{StreamState::open, Verdict::ok};
+constexpr Cell kHalfL{StreamState::half_closed_local, Verdict::ok};
+constexpr Cell kHalfR{StreamState::half_closed_remote, Verdict::ok};
+constexpr Cell kClosed{StreamState::closed, Verdict::ok};
+constexpr Cell kResetL{StreamState::reset_local, Verdict::ok};
+constexpr Cell kResetR{StreamState::reset_remote, Verdict::ok};
+constexpr Cell kIgnore{StreamState::count_, Verdict::ignore};
+constexpr Cell kStream{StreamState::count_, Verdict::stream_closed};
+constexpr Cell kOver{StreamState::count_, Verdict::connection_closed};
+constexpr Cell kProto{StreamState::count_, Verdict::protocol_error};
+constexpr Cell kNever{StreamState::count_, Verdict::impossible};
 
 // clang-format off
-// tidy: table one row a state, one column an event, in the order of the enumerations
-constexpr std::array<Row, kStates> kTable = {{
-  // recv_headers                               recv_data                                   recv_end
-  // recv_reset                                 recv_window_update                          send_headers
-  // send_data                                  send_end                                    send_reset
-  // idle
-  {{{S::open, V::ok},                           {S::idle, V::protocol_error},               {S::idle, V::protocol_error},
-    {S::idle, V::protocol_error},               {S::idle, V::protocol_error},               {S::open, V::ok},
-    {S::idle, V::impossible},                   {S::idle, V::impossible},                   {S::reset_local, V::ok}}},
-  // open
-  {{{S::open, V::ok},                           {S::open, V::ok},                           {S::half_closed_remote, V::ok},
-    {S::reset_remote, V::ok},                   {S::open, V::ok},                           {S::open, V::ok},
-    {S::open, V::ok},                           {S::half_closed_local, V::ok},              {S::reset_local, V::ok}}},
-  // half_closed_local
-  {{{S::half_closed_local, V::ok},              {S::half_closed_local, V::ok},              {S::closed, V::ok},
-    {S::reset_remote, V::ok},                   {S::half_closed_local, V::ignore},          {S::half_closed_local, V::impossible},
-    {S::half_closed_local, V::impossible},      {S::half_closed_local, V::impossible},      {S::reset_local, V::ok}}},
-  // half_closed_remote
-  {{{S::half_closed_remote, V::stream_closed},  {S::half_closed_remote, V::stream_closed},  {S::half_closed_remote, V::stream_closed},
-    {S::reset_remote, V::ok},                   {S::half_closed_remote, V::ok},             {S::half_closed_remote, V::ok},
-    {S::half_closed_remote, V::ok},             {S::closed, V::ok},                         {S::reset_local, V::ok}}},
-  // closed
-  {{{S::closed, V::connection_closed},          {S::closed, V::connection_closed},          {S::closed, V::connection_closed},
-    {S::closed, V::ignore},                     {S::closed, V::ignore},                     {S::closed, V::impossible},
-    {S::closed, V::impossible},                 {S::closed, V::impossible},                 {S::closed, V::ok}}},
-  // reset_local
-  {{{S::reset_local, V::ignore},                {S::reset_local, V::ignore},                {S::reset_local, V::ignore},
-    {S::reset_local, V::ignore},                {S::reset_local, V::ignore},                {S::reset_local, V::impossible},
-    {S::reset_local, V::impossible},            {S::reset_local, V::impossible},            {S::reset_local, V::ignore}}},
-  // reset_remote
-  {{{S::reset_remote, V::stream_closed},        {S::reset_remote, V::stream_closed},        {S::reset_remote, V::stream_closed},
-    {S::reset_remote, V::ignore},               {S::reset_remote, V::ignore},               {S::reset_remote, V::impossible},
-    {S::reset_remote, V::impossible},           {S::reset_remote, V::impossible},           {S::reset_local, V::ok}}},
+constexpr std::array<std::array<Cell, kEvents>, kStates> kTable = {{
+  // recv_                                               send_
+  // headers  data     end      reset    window_update   headers  data     end      reset
+  {{kOpen,    kProto,  kProto,  kProto,  kProto,         kOpen,   kNever,  kNever,  kResetL}},  // idle
+  {{kOpen,    kOpen,   kHalfR,  kResetR, kOpen,          kOpen,   kOpen,   kHalfL,  kResetL}},  // open
+  {{kHalfL,   kHalfL,  kClosed, kResetR, kIgnore,        kNever,  kNever,  kNever,  kResetL}},  // half_closed_local
+  {{kStream,  kStream, kStream, kResetR, kHalfR,         kHalfR,  kHalfR,  kClosed, kResetL}},  // half_closed_remote
+  {{kOver,    kOver,   kOver,   kIgnore, kIgnore,        kNever,  kNever,  kNever,  kClosed}},  // closed
+  {{kIgnore,  kIgnore, kIgnore, kIgnore, kIgnore,        kNever,  kNever,  kNever,  kIgnore}},  // reset_local
+  {{kStream,  kStream, kStream, kIgnore, kIgnore,        kNever,  kNever,  kNever,  kResetL}},  // reset_remote
 }};
 // clang-format on
 
 }  // namespace
 
 Transition transition(StreamState state, StreamEvent event) {
-  return kTable[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
+  const Cell& cell = kTable[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
+  return {cell.next == StreamState::count_ ? state : cell.next, cell.verdict};
 }
 
 std::string_view to_string(StreamState state) {
