@@ -182,7 +182,8 @@ class Session {
   void send_body(SessionStream& stream, std::string_view data);
   // The message is complete; `trailers` may be null and must live until the stream is detached. A server's stream is
   // detached once all is in the output and the peer's side is done; if the peer's is not, RST_STREAM(NO_ERROR) tells it
-  // (RFC 9113 8.1) unless `keep_reading`.
+  // (RFC 9113 8.1) unless `keep_reading`. Without `keep_reading` the head and the trailers that attach() was given are
+  // not written to any more: the stream's body may still come (and is to be dropped), nothing else of it is told.
   void send_end(SessionStream& stream, const http::FieldList* trailers, bool keep_reading = false);
   // Resets and detaches; nothing if it is detached already.
   void reset(SessionStream& stream, ErrorCode code);
@@ -200,6 +201,11 @@ class Session {
   std::uint32_t concurrent_streams() const;  // what the peer allows (client)
   bool extended_connect() const;             // the peer offers RFC 8441 (client)
   bool settings_received() const;
+  // A header block has begun and its END_HEADERS has not come: what the owner's header_timeout watches, beside input
+  // that is no whole frame.
+  bool in_header_block() const;
+  // Streams of the peer that next() refused above concurrent_streams, so far (server).
+  std::uint64_t refused_streams() const;
   bool going_away() const;  // the peer's GOAWAY was received
   bool broken() const;      // Event::error was given
   // Streams in the order they were opened; `f` must not detach them.
