@@ -48,7 +48,7 @@ void Stream::note_request_id() {
 void Stream::on_request_head() {
   head_seen_ = true;
   request_.adopt();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::head_read);
   grpc_ = grpc::is_grpc(request_.fields);
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
@@ -126,7 +126,7 @@ void Stream::on_request_body(std::string_view data) {
 }
 
 void Stream::on_request_end() {
-  request_phase_ = RequestPhase::done;
+  advance(RequestEvent::end_read);
   if (finished_) return;
   if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
   if (upstream_ != nullptr) {

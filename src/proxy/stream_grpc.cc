@@ -46,8 +46,9 @@ void Stream::reply_to_grpc(ReplyReason reason) {
   if (request_.version != http::Version::http_2) head.fields.add("content-length", "0", FieldId::content_length);
   prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   status_ = head.status;
+  advance(ResponseEvent::head_sent);
   client_->send_head(head);
-  response_ = ResponsePhase::done;
+  advance(ResponseEvent::end_sent);
   client_->send_end(nullptr);
   finish();
 }

@@ -25,7 +25,7 @@ void Stream::on_response_head(http::ResponseHead& head) {
     return reply(ReplyReason::upstream_protocol_error);
   }
   if (try_instead_of(head)) return;
-  response_ = ResponsePhase::body;
+  advance(ResponseEvent::head_sent);
   if (grpc_) grpc_status_ = grpc::status_in(head.fields);
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
@@ -50,7 +50,7 @@ void Stream::begin_tunnel(http::ResponseHead& head) {
   client_->send_head(head);
   upstream_->start_tunnel();
   client_->start_tunnel();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::tunnel_began);
   touch();
 }
 
@@ -67,13 +67,13 @@ void Stream::on_response_body(std::string_view data) {
 void Stream::on_response_end(http::FieldList* trailers) {
   if (tunnel_) {
     client_->send_end(nullptr);
-    response_ = ResponsePhase::done;
+    advance(ResponseEvent::end_sent);
     return end_tunnel_if_done();
   }
   stop_request_relay();
   upstream_ = nullptr;
   end_attempt(upstream_status_);
-  response_ = ResponsePhase::done;
+  advance(ResponseEvent::end_sent);
   if (trailers != nullptr) {
     if (const auto status = grpc_ ? grpc::status_in(*trailers) : std::nullopt) grpc_status_ = status;
     clean_trailers(*trailers);
@@ -175,13 +175,13 @@ void Stream::reply_with(http::ResponseHead& head, std::string_view body) {
   head.content_length = body.size();
   prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   status_ = head.status;
-  response_ = ResponsePhase::body;
+  advance(ResponseEvent::head_sent);
   client_->send_head(head);
   if (head.body == BodyKind::length && !body.empty()) {
     response_bytes_ = body.size();
     client_->send_body(body);
   }
-  response_ = ResponsePhase::done;
+  advance(ResponseEvent::end_sent);
   client_->send_end(nullptr);
   finish();
 }
