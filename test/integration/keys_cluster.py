@@ -306,7 +306,7 @@ class RetryKeys(KeyCase):
         for status in (502, 503, 504):
             sorry = lambda request, wire: ok("sorry", status=f"{status} Sorry")
             for on, statuses in ((["reset"], [200, status]), ([str(status)], [200, 200])):
-                config = config_for(self.backend(answer=sorry), self.backend(), cluster={"retry": {"on": on}})
+                config = config_for(self.backend("sorry", answer=sorry), self.backend(), cluster={"retry": {"on": on}})
                 self.assertEqual(self.statuses(config), statuses)
 
     @shows("clusters[].retry.methods")
