@@ -171,7 +171,10 @@ Result<SocketId> EpollEngine::connect(const SocketAddress& address) {
   const Sockaddr target = to_sockaddr(address);
   const int socket = ::socket(target.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) return fail_errno("cannot connect to " + address.to_string(), errno);
-  if (!address.is_unix()) set_stream_options(socket);
+  if (!address.is_unix()) {
+    set_stream_options(socket);
+    unpace_loopback(socket, address.ip);
+  }
   // Interrupted, a non-blocking connect goes on all the same.
   if (::connect(socket, &target.any, target.size) != 0 && errno != EINPROGRESS && errno != EINTR) {
     const int error = errno;

@@ -52,6 +52,7 @@ struct ListenerSettings {
   http::HeadLimits head_limits;
   std::uint64_t body_bytes_max = UINT64_MAX;
   std::uint64_t max_connections = 100'000;  // over all workers
+  http::Http2Limits http2_limits;
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;
   std::uint64_t body_bytes_per_s_min = 240;  // averaged over 30 s; 0: no minimum

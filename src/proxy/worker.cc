@@ -35,6 +35,7 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   loop.on_idle([this] {
     streams.trim();
     connections.trim();
+    pools.connecting.trim();
     pools.connections.trim();
   });
   requests_total = metrics.counter(observe::Family::kWorkerRequests);
