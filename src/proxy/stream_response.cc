@@ -24,7 +24,9 @@ void Stream::on_response_head(http::ResponseHead& head) {
     drop_upstream();
     return reply(ReplyReason::upstream_protocol_error);
   }
+  if (try_instead_of(head)) return;
   advance(ResponseEvent::head_sent);
+  if (grpc_) grpc_status_ = grpc::status_in(head.fields);
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
   replay_complete_ = false;
@@ -70,7 +72,10 @@ void Stream::on_response_end(http::FieldList* trailers) {
   upstream_ = nullptr;
   end_attempt(upstream_status_);
   advance(ResponseEvent::end_sent);
-  if (trailers != nullptr) clean_trailers(*trailers);
+  if (trailers != nullptr) {
+    if (const auto status = grpc_ ? grpc::status_in(*trailers) : std::nullopt) grpc_status_ = status;
+    clean_trailers(*trailers);
+  }
   client_->send_end(trailers);
   finish();
 }
@@ -121,6 +126,7 @@ void Stream::reply(ReplyReason reason) {
   } else {
     close_unless_read_soon();
   }
+  if (grpc_) return reply_to_grpc(reason);
   const std::string_view text = to_string(reason);
   char* body = arena_.allocate(text.size() + 5);
   const char* end = fmt::format_to(body, "{} {}\n", status_of(reason), text);
@@ -232,6 +238,7 @@ void Stream::record() {
   cells.request_size->observe(request_bytes_);
   cells.response_size->observe(response_bytes_);
   context_.requests_total->add(1);
+  if (grpc_) record_grpc(*route);
   if (listener_->access_log == nullptr) return;
   const auto value_of = [&](FieldId id) {
     const http::Field* field = request_.fields.find(id);
