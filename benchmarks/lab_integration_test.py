@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the lab for real, shortened: what it leaves has its form and makes sense, whatever the machine's speed. And its own
-load generator agrees with wrk and h2load where they overlap."""
+"""Runs the lab for real, shortened: what it leaves has its form and makes sense, whatever the machine's speed. And its
+own load generator agrees with wrk and h2load where they overlap."""
 
 import json
 import os
@@ -26,7 +26,9 @@ SHORT = ["--quick", "--duration", "1", "--peers", "none"]
 
 
 def run_lab(*arguments, **options):
-    return subprocess.run([BENCHMARKS / "lab/start", *arguments], capture_output=True, text=True, timeout=280, **options)
+    return subprocess.run(
+        [BENCHMARKS / "lab/start", *arguments], capture_output=True, text=True, timeout=280, **options
+    )
 
 
 class Bench:
@@ -44,8 +46,9 @@ class Bench:
 
     def backend(self, **environment):
         port = self.ports.take()
-        process = self.keeper.start("backend", [BINARIES / "weir-backend", "--listen", f"127.0.0.1:{port}"],
-                                    environment=environment)
+        process = self.keeper.start(
+            "backend", [BINARIES / "weir-backend", "--listen", f"127.0.0.1:{port}"], environment=environment
+        )
         deadline = time.monotonic() + 15
         while not machine.listens(port):
             assert time.monotonic() < deadline and process.alive()
@@ -106,12 +109,45 @@ class Agreement(unittest.TestCase):
 
     def test_tls_handshakes_are_full_or_resumed_as_asked_and_agree_with_wrk(self):
         folder = pathlib.Path(self.bench.keeper.folder)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-days", "2", "-subj", "/CN=localhost", "-keyout", folder / "key", "-out", folder / "cert"],
-                       check=True, capture_output=True)
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-keyout",
+                folder / "key",
+                "-out",
+                folder / "cert",
+            ],
+            check=True,
+            capture_output=True,
+        )
         port = self.bench.ports.take()
-        self.bench.keeper.start("openssl", ["openssl", "s_server", "-accept", str(port), "-cert", folder / "cert",
-                                            "-key", folder / "key", "-HTTP", "-quiet"], folder=folder)
+        self.bench.keeper.start(
+            "openssl",
+            [
+                "openssl",
+                "s_server",
+                "-accept",
+                str(port),
+                "-cert",
+                folder / "cert",
+                "-key",
+                folder / "key",
+                "-HTTP",
+                "-quiet",
+            ],
+            folder=folder,
+        )
         (folder / "page").write_text("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
         deadline = time.monotonic() + 15
         while not machine.listens(port):
@@ -137,11 +173,14 @@ class Agreement(unittest.TestCase):
 
     def test_errors_are_faults(self):
         port, _ = self.bench.backend(FAIL_PCT="30")
-        self.assertEqual(load.open_loop(self.bench, port, "/echo", 300, 1, 8).faults, ["answers with an error status"])
+        self.assertEqual(
+            load.open_loop(self.bench, port, "/echo", 300, 1, 8).faults, ["answers with an error status"]
+        )
         self.assertEqual(load.wrk(self.bench, port, "/echo", 1, 8).faults, ["answers with an error status"])
         port, _ = self.bench.backend()
-        self.assertEqual(load.open_loop(self.bench, port, "/bytes?size=63", 300, 1, 8, body=64).faults,
-                         ["bytes are missing"])
+        self.assertEqual(
+            load.open_loop(self.bench, port, "/bytes?size=63", 300, 1, 8, body=64).faults, ["bytes are missing"]
+        )
         nobody = self.bench.ports.take()
         self.assertIn("connections were refused", load.open_loop(self.bench, nobody, "/", 300, 1, 8).faults)
         self.assertIn("connections failed", load.connect_rate(self.bench, nobody, "/", 1, 8).faults)
@@ -189,8 +228,22 @@ class Runs(unittest.TestCase):
         self.assertIsNone(document["goals"][0]["met"])
 
     def test_an_interrupted_run_keeps_what_it_has_and_leaves_nothing_running(self):
-        lab = subprocess.Popen([BENCHMARKS / "lab/start", "lat_conn", *SHORT, "--duration", "3", "--connections",
-                                "20,30,40", "--json", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        lab = subprocess.Popen(
+            [
+                BENCHMARKS / "lab/start",
+                "lat_conn",
+                *SHORT,
+                "--duration",
+                "3",
+                "--connections",
+                "20,30,40",
+                "--json",
+                "-",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for line in lab.stderr:
             if line.startswith("[3/"):
                 break
@@ -207,8 +260,11 @@ class Runs(unittest.TestCase):
             self.assertFalse(os.path.exists(f"/proc/{child}"), machine.read(f"/proc/{child}/cmdline"))
 
     def children_of(self, parent):
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()
-                and (machine.stat_fields(name) or ["", "0"])[1] == str(parent)]
+        return [
+            int(name)
+            for name in os.listdir("/proc")
+            if name.isdigit() and (machine.stat_fields(name) or ["", "0"])[1] == str(parent)
+        ]
 
     def test_help_names_the_options_and_the_goal(self):
         for name, script in ALL.items():

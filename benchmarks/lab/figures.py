@@ -30,9 +30,16 @@ def figure(part, target, setting, name, unit, better, samples, void=(), note="")
     for reason in void:
         counted[reason] = counted.get(reason, 0) + 1
     return {
-        "part": part, "target": target, "setting": setting, "name": name, "unit": unit, "better": better,
-        **summarize(samples), "samples": [round(float(one), 6) for one in samples],
-        "void": [{"reason": reason, "slices": count} for reason, count in counted.items()], "note": note,
+        "part": part,
+        "target": target,
+        "setting": setting,
+        "name": name,
+        "unit": unit,
+        "better": better,
+        **summarize(samples),
+        "samples": [round(float(one), 6) for one in samples],
+        "void": [{"reason": reason, "slices": count} for reason, count in counted.items()],
+        "note": note,
     }
 
 

@@ -27,17 +27,24 @@ class Unfit(Exception):
 
 
 def parse(arguments, name, about, epilog=""):
-    parser = argparse.ArgumentParser(prog=name, description=about, epilog=epilog,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=name, description=about, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="short slices and few of them; for a first look, and CI")
     parser.add_argument("--duration", type=positive, metavar="SECONDS", help="length of each measurement")
     parser.add_argument("--connections", metavar="N[,N...]", type=counts, help="client connections")
-    parser.add_argument("--peers", metavar="NAME[=SCRIPT],...", help="stand beside these only; none for no peer "
-                        "(default: all that benchmarks/setup_peers.sh has set up)")
+    parser.add_argument(
+        "--peers",
+        metavar="NAME[=SCRIPT],...",
+        help="stand beside these only; none for no peer " "(default: all that benchmarks/setup_peers.sh has set up)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the results there; - is stdout")
     parser.add_argument("--weir", metavar="PATH", help="the weir to measure (default: build/release/weir)")
-    parser.add_argument("--binaries", metavar="FOLDER", help="where weir-backend, lab-load and lab-copy are "
-                        "(default: build/release)")
+    parser.add_argument(
+        "--binaries",
+        metavar="FOLDER",
+        help="where weir-backend, lab-load and lab-copy are " "(default: build/release)",
+    )
     parser.add_argument("--loopback", action="store_true", help="no network namespace of its own")
     options = parser.parse_args(arguments)
     options.peers = options.peers.split(",") if options.peers else None
@@ -88,8 +95,9 @@ class Lab:
         self.versions["weir"] = self.targets.version("weir")
         for tool in ("wrk", "h2load"):
             self.versions[tool] = tool_version(tool)
-        self.environment = {key: os.environ[key] for key in ("FAIL_PCT", "BASE_DELAY_MS", "JITTER_MS")
-                            if os.environ.get(key)}
+        self.environment = {
+            key: os.environ[key] for key in ("FAIL_PCT", "BASE_DELAY_MS", "JITTER_MS") if os.environ.get(key)
+        }
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         return self
 
@@ -104,8 +112,10 @@ class Lab:
     def check_programs(self):
         for path in (self.weir, *(self.binaries / name for name in ("weir-backend", "lab-load", "lab-copy"))):
             if not os.access(path, os.X_OK):
-                raise Unfit(f"{path} is missing: build it with `cmake --preset release && cmake --build --preset "
-                            "release --target weir weir-backend lab-load lab-copy`")
+                raise Unfit(
+                    f"{path} is missing: build it with `cmake --preset release && cmake --build --preset "
+                    "release --target weir weir-backend lab-load lab-copy`"
+                )
         for tool, package in (("wrk", "wrk"), ("h2load", "nghttp2-client"), ("openssl", "openssl")):
             if not shutil.which(tool):
                 raise Unfit(f"{tool} is missing: benchmarks/setup.sh installs it (Debian package {package})")
@@ -121,8 +131,10 @@ class Lab:
         """The ports that a script can't choose."""
         for port in ports:
             if machine.listens(port):
-                raise Unfit(f"port {port} is taken, and without a network namespace of its own ({self.namespace}) "
-                            "the lab can't go round it: stop what listens there")
+                raise Unfit(
+                    f"port {port} is taken, and without a network namespace of its own ({self.namespace}) "
+                    "the lab can't go round it: stop what listens there"
+                )
         return ports
 
     # Where things run. On two cores the proxy has one to itself; load and backends share the other.
@@ -156,8 +168,15 @@ class Lab:
     def backend(self, port=None, protocol="http1", cores=None, environment=None, name=None):
         """A weir-backend. The environment (FAIL_PCT and the like) reaches it."""
         port = port or self.ports.take()
-        command = [self.tool("weir-backend"), "--listen", f"127.0.0.1:{port}", "--name", name or f"backend-{port}",
-                   "--protocol", protocol]
+        command = [
+            self.tool("weir-backend"),
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--name",
+            name or f"backend-{port}",
+            "--protocol",
+            protocol,
+        ]
         self.note_command(command, f"backend, {protocol}")
         process = self.keeper.start(f"backend-{port}", command, cores, environment)
         self.wait_for(lambda: machine.listens(port), process)
@@ -207,10 +226,28 @@ class Lab:
         if self.made_certificate == kind:
             return
         algorithm = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "P-256" else ["rsa:2048"]
-        subprocess.run(["openssl", "req", "-x509", "-newkey", *algorithm, "-nodes", "-days", "2", "-subj",
-                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                        "-keyout", self.folder / "key.pem", "-out", self.folder / "certificate.pem"],
-                       check=True, capture_output=True)
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                *algorithm,
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                "-keyout",
+                self.folder / "key.pem",
+                "-out",
+                self.folder / "certificate.pem",
+            ],
+            check=True,
+            capture_output=True,
+        )
         (self.folder / "key.pem").chmod(0o644)
         self.made_certificate = kind
 
@@ -226,8 +263,10 @@ class Lab:
     def settings(self):
         return {
             "network": "a namespace of its own" if not self.namespace else f"loopback ({self.namespace})",
-            "proxy_core": sorted(self.proxy_core), "load_cores": sorted(self.load_cores),
-            "backend_cores": sorted(self.backend_cores), "descriptors": self.descriptors,
+            "proxy_core": sorted(self.proxy_core),
+            "load_cores": sorted(self.load_cores),
+            "backend_cores": sorted(self.backend_cores),
+            "descriptors": self.descriptors,
             "backend_environment": self.environment,
         }
 

@@ -76,17 +76,23 @@ class Figures(unittest.TestCase):
         self.assertEqual(figures.ratio(figure("weir", [10, 20]), figure("nginx", [5, 10])), (2.0, 1.0, 4.0))
 
     def test_void_reasons_are_counted(self):
-        self.assertEqual(figure("weir", [1], void=["a", "b", "a"])["void"],
-                         [{"reason": "a", "slices": 2}, {"reason": "b", "slices": 1}])
+        self.assertEqual(
+            figure("weir", [1], void=["a", "b", "a"])["void"],
+            [{"reason": "a", "slices": 2}, {"reason": "b", "slices": 1}],
+        )
 
     def test_numbers_keep_the_digits_that_count(self):
-        self.assertEqual([figures.number(one) for one in (None, 0, 0.01234, 1.234, 12.34, 123.4, 123456)],
-                         ["void", "0", "0.0123", "1.23", "12.3", "123", "123,456"])
+        self.assertEqual(
+            [figures.number(one) for one in (None, 0, 0.01234, 1.234, 12.34, 123.4, 123456)],
+            ["void", "0", "0.0123", "1.23", "12.3", "123", "123,456"],
+        )
 
 
 class Schema(unittest.TestCase):
     def test_a_document_of_a_script_is_in_order(self):
-        self.assertEqual(schema.problems(document(figure("weir", [1.0, 2.0]), figure("nginx", [], void=["errors"]))), [])
+        self.assertEqual(
+            schema.problems(document(figure("weir", [1.0, 2.0]), figure("nginx", [], void=["errors"]))), []
+        )
 
     def test_it_finds_what_is_wrong(self):
         good = document(figure("weir", [1.0, 2.0]))
@@ -99,8 +105,12 @@ class Schema(unittest.TestCase):
             (lambda d: d["figures"][0].update(median=9), "outside of its spread"),
             (lambda d: d["figures"][0].update(median=None, low=None, high=None), "has samples and no median"),
             (lambda d: d["figures"].append(figure("weir", [])), "has no value and no reason"),
-            (lambda d: d["series"].append({"part": "p", "target": "t", "name": "n", "x_unit": "s", "y_unit": "KiB",
-                                           "points": [[1]]}), "not two numbers"),
+            (
+                lambda d: d["series"].append(
+                    {"part": "p", "target": "t", "name": "n", "x_unit": "s", "y_unit": "KiB", "points": [[1]]}
+                ),
+                "not two numbers",
+            ),
         ):
             broken = copy.deepcopy(good)
             change(broken)
@@ -110,9 +120,14 @@ class Schema(unittest.TestCase):
 class Reports(unittest.TestCase):
     def setUp(self):
         self.document = document(
-            figure("direct", [0.5]), figure("weir", [3.0, 3.1]), figure("haproxy", [2.0, 2.1]), figure("nginx", [4.0]),
+            figure("direct", [0.5]),
+            figure("weir", [3.0, 3.1]),
+            figure("haproxy", [2.0, 2.1]),
+            figure("nginx", [4.0]),
             figure("caddy", [], void=["answers with an error status"]),
-            goals=[{"goal": "P99 < 1 ms", "met": False, "value": "3.05 ms"}], notes=["<b>a note</b>"])
+            goals=[{"goal": "P99 < 1 ms", "met": False, "value": "3.05 ms"}],
+            notes=["<b>a note</b>"],
+        )
 
     def test_losing_is_said_as_plainly_as_winning(self):
         self.assertIn("worse (haproxy)", report.markdown([self.document]))
@@ -212,13 +227,15 @@ class Keeping(unittest.TestCase):
             keeper.close()
 
     def test_nothing_outlives_a_lab_that_is_killed(self):
-        program = ("import sys, tempfile, time\n"
-                   f"sys.path.insert(0, {str(pathlib.Path(__file__).resolve().parent.parent)!r})\n"
-                   "from lab import processes\n"
-                   "keeper = processes.Keeper(tempfile.gettempdir())\n"
-                   "process = keeper.start('lab-test', ['sh', '-c', 'sleep 100 & sleep 100'])\n"
-                   "print(process.group, flush=True)\n"
-                   "time.sleep(100)\n")
+        program = (
+            "import sys, tempfile, time\n"
+            f"sys.path.insert(0, {str(pathlib.Path(__file__).resolve().parent.parent)!r})\n"
+            "from lab import processes\n"
+            "keeper = processes.Keeper(tempfile.gettempdir())\n"
+            "process = keeper.start('lab-test', ['sh', '-c', 'sleep 100 & sleep 100'])\n"
+            "print(process.group, flush=True)\n"
+            "time.sleep(100)\n"
+        )
         lab = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         group = int(lab.stdout.readline())
         self.until(lambda: len(machine.group_members(group)) == 3)

@@ -63,21 +63,34 @@ def why_it_failed(program, status):
     return f"{program} did not end in time" if status is None else f"{program} ended with status {status}"
 
 
-def wrk(lab, port, path, seconds, connections, threads=1, body=None, browser=True, cores=None, lua=None,
-        tls=False):
+def wrk(lab, port, path, seconds, connections, threads=1, body=None, browser=True, cores=None, lua=None, tls=False):
     """Closed loop, HTTP/1.1, keep-alive. Whole seconds only: that is how wrk is made."""
     seconds = max(1, round(seconds))
     threads = min(threads, connections)
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", lua or TOOLS / "report.lua",
-               *headers("-H", browser), f"http{'s' if tls else ''}://127.0.0.1:{port}{path}"]
+    command = [
+        "wrk",
+        f"-t{threads}",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--latency",
+        "-s",
+        lua or TOOLS / "report.lua",
+        *headers("-H", browser),
+        f"http{'s' if tls else ''}://127.0.0.1:{port}{path}",
+    ]
     lab.note_command(command, "wrk")
     status, output, used = lab.keeper.run("wrk", command, cores, seconds + 30)
     found = re.search(r"^lab (\{.*\})$", output, re.M)
     if status != 0 or not found:
         return failed(why_it_failed("wrk", status) if status != 0 else "nothing was answered")
     told = json.loads(found.group(1))
-    load = Load(requests=told["requests"], bytes=told["bytes"], seconds=told["duration_us"] / 1e6,
-                latency_us=told["latency_us"], busy=used / threads / (told["duration_us"] / 1e6))
+    load = Load(
+        requests=told["requests"],
+        bytes=told["bytes"],
+        seconds=told["duration_us"] / 1e6,
+        latency_us=told["latency_us"],
+        busy=used / threads / (told["duration_us"] / 1e6),
+    )
     for name, count in re.findall(r"^name (\S+) (\d+)$", output, re.M):
         load.names[name] = load.names.get(name, 0) + int(count)
     for kind in ("connect", "read", "write", "timeout"):
@@ -92,15 +105,39 @@ def wrk(lab, port, path, seconds, connections, threads=1, body=None, browser=Tru
     return load
 
 
-def h2load(lab, port, path, seconds, connections, streams=16, http1=False, tls=False, threads=1, browser=True,
-           body=None, cores=None):
+def h2load(
+    lab,
+    port,
+    path,
+    seconds,
+    connections,
+    streams=16,
+    http1=False,
+    tls=False,
+    threads=1,
+    browser=True,
+    body=None,
+    cores=None,
+):
     """Closed loop over HTTP/2, or HTTP/1.1 over TLS."""
     threads = min(threads, connections)
-    where = [f"--connect-to=127.0.0.1:{port}", f"https://localhost:{port}{path}"] if tls else [
-        f"http://127.0.0.1:{port}{path}"]
-    command = ["h2load", f"-c{connections}", f"-m{1 if http1 else streams}", f"-t{threads}", "-D",
-               f"{max(1, round(seconds * 1000))}ms", "--warm-up-time=0", *(["--h1"] if http1 else []),
-               *headers("-H", browser), *where]
+    where = (
+        [f"--connect-to=127.0.0.1:{port}", f"https://localhost:{port}{path}"]
+        if tls
+        else [f"http://127.0.0.1:{port}{path}"]
+    )
+    command = [
+        "h2load",
+        f"-c{connections}",
+        f"-m{1 if http1 else streams}",
+        f"-t{threads}",
+        "-D",
+        f"{max(1, round(seconds * 1000))}ms",
+        "--warm-up-time=0",
+        *(["--h1"] if http1 else []),
+        *headers("-H", browser),
+        *where,
+    ]
     lab.note_command(command, "h2load" + (", HTTP/1.1" if http1 else "") + (", TLS" if tls else ""))
     began = time.monotonic()
     status, output, used = lab.keeper.run("h2load", command, cores, seconds + 30)
@@ -136,8 +173,18 @@ def microseconds(text):
 
 
 def own(lab, mode, port, path, connections, options, body, browser):
-    command = [lab.tool("lab-load"), mode, "--port", port, "--path", path, "--connections", connections, *options,
-               *headers("--header", browser)]
+    command = [
+        lab.tool("lab-load"),
+        mode,
+        "--port",
+        port,
+        "--path",
+        path,
+        "--connections",
+        connections,
+        *options,
+        *headers("--header", browser),
+    ]
     return command + (["--body", body] if body is not None else [])
 
 
@@ -153,8 +200,21 @@ def run_own(lab, command, seconds, cores, title):
         return None, "lab-load said nothing"
 
 
-def open_loop(lab, port, path, rate, seconds, connections, warm_up=0.5, http2=False, streams=16, threads=1, body=None,
-              browser=True, cores=None):
+def open_loop(
+    lab,
+    port,
+    path,
+    rate,
+    seconds,
+    connections,
+    warm_up=0.5,
+    http2=False,
+    streams=16,
+    threads=1,
+    body=None,
+    browser=True,
+    cores=None,
+):
     """`rate` requests a second, whether or not they are answered."""
     options = ["--rate", rate, "--duration", seconds, "--warm-up", warm_up, "--threads", threads]
     options += ["--http2", "--streams", streams] if http2 else []
@@ -162,12 +222,22 @@ def open_loop(lab, port, path, rate, seconds, connections, warm_up=0.5, http2=Fa
     told, why = run_own(lab, command, seconds + warm_up, cores, "open loop")
     if told is None:
         return failed(why)
-    load = Load(requests=told["requests"], seconds=told["seconds"], latency_us=told["latency_us"],
-                service_us=told["service_us"], busy=told["processor_seconds"] / told["wall_seconds"] / threads
-                if told["wall_seconds"] > 0.01 else 0.0, late_us_p99=told["late_us_p99"])
-    names = {"connect_errors": "connections were refused", "closed_errors": "connections broke",
-             "status_errors": "answers with an error status", "body_errors": "bytes are missing",
-             "framing_errors": "answers that can't be read", "unanswered": "requests were not answered"}
+    load = Load(
+        requests=told["requests"],
+        seconds=told["seconds"],
+        latency_us=told["latency_us"],
+        service_us=told["service_us"],
+        busy=told["processor_seconds"] / told["wall_seconds"] / threads if told["wall_seconds"] > 0.01 else 0.0,
+        late_us_p99=told["late_us_p99"],
+    )
+    names = {
+        "connect_errors": "connections were refused",
+        "closed_errors": "connections broke",
+        "status_errors": "answers with an error status",
+        "body_errors": "bytes are missing",
+        "framing_errors": "answers that can't be read",
+        "unanswered": "requests were not answered",
+    }
     load.faults = [text for key, text in names.items() if told[key]]
     if not load.requests and not load.faults:
         load.faults.append("nothing was answered")
@@ -181,8 +251,13 @@ def connect_rate(lab, port, path, seconds, connections, tls="none", body=None, c
     told, why = run_own(lab, command, seconds + warm_up, cores, f"new connections, TLS {tls}")
     if told is None:
         return failed(why)
-    load = Load(requests=told["connections"], seconds=told["seconds"], latency_us=told["latency_us"],
-                busy=told["processor_seconds"] / max(told["wall_seconds"], 0.01), resumed=told["resumed"])
+    load = Load(
+        requests=told["connections"],
+        seconds=told["seconds"],
+        latency_us=told["latency_us"],
+        busy=told["processor_seconds"] / max(told["wall_seconds"], 0.01),
+        resumed=told["resumed"],
+    )
     if told["errors"]:
         load.faults.append("connections failed")
     elif not load.requests:
@@ -227,8 +302,11 @@ def measured(process, run):
     used = {"total": 0.0, "user": 0.0, "system": 0.0}
     if process:
         after = process.processor()
-        used = {"total": after.total_s - before.total_s, "user": after.user_s - before.user_s,
-                "system": after.system_s - before.system_s}
+        used = {
+            "total": after.total_s - before.total_s,
+            "user": after.user_s - before.user_s,
+            "system": after.system_s - before.system_s,
+        }
         if not process.alive():
             load.faults.append("the proxy ended")
     wall = time.monotonic() - began

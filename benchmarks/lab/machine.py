@@ -93,9 +93,7 @@ def exact_seconds(pid):
 
 
 def resident_kib(group):
-    return sum(
-        int(first(r"^VmRSS:\s+(\d+)", read(f"/proc/{pid}/status"), "0")) for pid in group_members(group)
-    )
+    return sum(int(first(r"^VmRSS:\s+(\d+)", read(f"/proc/{pid}/status"), "0")) for pid in group_members(group))
 
 
 def established_on(port):

@@ -19,8 +19,11 @@ class Metrics:
             self.samples = parse(answer.read().decode())
 
     def sum(self, name, **labels):
-        return sum(value for found, has, value in self.samples
-                   if found == name and all(has.get(key) == wanted for key, wanted in labels.items()))
+        return sum(
+            value
+            for found, has, value in self.samples
+            if found == name and all(has.get(key) == wanted for key, wanted in labels.items())
+        )
 
     def by(self, name, label, **labels):
         """{label's value: sum}."""

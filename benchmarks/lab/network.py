@@ -11,8 +11,11 @@ from . import machine
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
-SETTINGS = {"net/ipv4/ip_local_port_range": "20000 60999", "net/core/somaxconn": "16384",
-            "net/ipv4/tcp_max_syn_backlog": "16384"}
+SETTINGS = {
+    "net/ipv4/ip_local_port_range": "20000 60999",
+    "net/core/somaxconn": "16384",
+    "net/ipv4/tcp_max_syn_backlog": "16384",
+}
 
 
 def enter_namespace():

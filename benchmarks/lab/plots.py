@@ -27,7 +27,7 @@ def svg(figure):
     figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)
     text = out.getvalue()
-    return text[text.index("<svg"):]
+    return text[text.index("<svg") :]
 
 
 def leading_number(text):
@@ -50,10 +50,23 @@ def curves(name, part):
             if not points:
                 continue
             colour = colour_of(target, part["targets"])
-            axis.plot([x for x, _ in points], [one["median"] for _, one in points], marker="o", markersize=3,
-                      color=colour, linewidth=2.2 if target == "weir" else 1.2, label=title_of(target))
-            axis.fill_between([x for x, _ in points], [one["low"] for _, one in points],
-                              [one["high"] for _, one in points], color=colour, alpha=0.12, linewidth=0)
+            axis.plot(
+                [x for x, _ in points],
+                [one["median"] for _, one in points],
+                marker="o",
+                markersize=3,
+                color=colour,
+                linewidth=2.2 if target == "weir" else 1.2,
+                label=title_of(target),
+            )
+            axis.fill_between(
+                [x for x, _ in points],
+                [one["low"] for _, one in points],
+                [one["high"] for _, one in points],
+                color=colour,
+                alpha=0.12,
+                linewidth=0,
+            )
         axis.set_title(f"{name}: {value}", fontsize=10)
         axis.set_xlabel(re.sub(r"^[\d,.]+\s*", "", part["settings"][0]))
         axis.set_ylabel(unit)
@@ -79,11 +92,23 @@ def bars(name, part):
                 if not one or one["median"] is None:
                     continue
                 spread = [[one["median"] - one["low"]], [one["high"] - one["median"]]]
-                axis.bar(group + (number - (len(targets) - 1) / 2) * width, one["median"], width * 0.9, yerr=spread,
-                         color=colour_of(target, targets), ecolor="#333333", capsize=2,
-                         label=title_of(target) if group == 0 else None)
-        axis.set_xticks(range(len(settings)), [s or value for s in settings], fontsize=8,
-                        rotation=20 if len(settings) > 3 else 0, ha="right" if len(settings) > 3 else "center")
+                axis.bar(
+                    group + (number - (len(targets) - 1) / 2) * width,
+                    one["median"],
+                    width * 0.9,
+                    yerr=spread,
+                    color=colour_of(target, targets),
+                    ecolor="#333333",
+                    capsize=2,
+                    label=title_of(target) if group == 0 else None,
+                )
+        axis.set_xticks(
+            range(len(settings)),
+            [s or value for s in settings],
+            fontsize=8,
+            rotation=20 if len(settings) > 3 else 0,
+            ha="right" if len(settings) > 3 else "center",
+        )
         axis.set_title(f"{name}: {value} ({better} is better)", fontsize=10)
         axis.set_ylabel(unit)
         axis.legend(fontsize=7, bbox_to_anchor=(1.0, 1.0), loc="upper left")
@@ -99,8 +124,13 @@ def over_time(document):
         targets = list(dict.fromkeys(one["target"] for one in series))
         figure, axis = pyplot.subplots(figsize=(9, 3.4))
         for one in series:
-            axis.plot([p[0] for p in one["points"]], [p[1] for p in one["points"]], linewidth=1.4,
-                      color=colour_of(one["target"], targets), label=f"{title_of(one['target'])}, {one['name']}")
+            axis.plot(
+                [p[0] for p in one["points"]],
+                [p[1] for p in one["points"]],
+                linewidth=1.4,
+                color=colour_of(one["target"], targets),
+                label=f"{title_of(one['target'])}, {one['name']}",
+            )
         axis.set_title(part, fontsize=10)
         axis.set_xlabel(series[0]["x_unit"])
         axis.set_ylabel(series[0]["y_unit"])

@@ -12,7 +12,8 @@ from . import machine
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-# Reads "+GROUP" and "-GROUP" lines; at the end of its input, when the lab is gone however it went, it kills what is left.
+# Reads "+GROUP" and "-GROUP" lines; at the end of its input, when the lab is gone however it went, it kills what is
+# left.
 WATCHDOG = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -86,11 +87,17 @@ class Keeper:
         self.folder = folder
         self.running = []
         self.count = 0
-        self.watchdog = subprocess.Popen([sys.executable, "-c", WATCHDOG], stdin=subprocess.PIPE, text=True,
-                                         start_new_session=True, stdout=subprocess.DEVNULL)
+        self.watchdog = subprocess.Popen(
+            [sys.executable, "-c", WATCHDOG],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+        )
 
-    def start(self, name, command, cores=None, environment=None, folder=None, stdin=subprocess.DEVNULL,
-              stdout=None, nice=0):
+    def start(
+        self, name, command, cores=None, environment=None, folder=None, stdin=subprocess.DEVNULL, stdout=None, nice=0
+    ):
         self.count += 1
         log = os.path.join(self.folder, f"{self.count:03d}-{name}.log")
 
@@ -102,9 +109,16 @@ class Keeper:
                 os.nice(nice)
 
         with open(log, "wb") as output:
-            popen = subprocess.Popen([str(word) for word in command], preexec_fn=before, start_new_session=True,
-                                     stdin=stdin, stdout=stdout or output, stderr=output, cwd=folder or self.folder,
-                                     env={**os.environ, **(environment or {})})
+            popen = subprocess.Popen(
+                [str(word) for word in command],
+                preexec_fn=before,
+                start_new_session=True,
+                stdin=stdin,
+                stdout=stdout or output,
+                stderr=output,
+                cwd=folder or self.folder,
+                env={**os.environ, **(environment or {})},
+            )
         process = Process(self, popen, name, log)
         self.running.append(process)
         self.tell("+", process)

@@ -10,8 +10,8 @@ def clock(seconds):
 
 
 class Progress:
-    """Knows the steps to come and their expected seconds. On a terminal the current line is written over; else each step
-    gets a line."""
+    """Knows the steps to come and their expected seconds. On a terminal the current line is written over; else each
+    step gets a line."""
 
     def __init__(self, stream=None, now=time.monotonic):
         self.stream = stream or sys.stderr
@@ -29,7 +29,7 @@ class Progress:
 
     def left(self):
         current = self.expected[self.index - 1] if 0 < self.index <= len(self.expected) else 0
-        return max(0.0, current - (self.now() - self.step_began)) + sum(self.expected[self.index:])
+        return max(0.0, current - (self.now() - self.step_began)) + sum(self.expected[self.index :])
 
     def step(self, label):
         self.index += 1

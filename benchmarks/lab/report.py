@@ -19,8 +19,11 @@ def parts(document):
     found = {}
     for one in document["figures"]:
         part = found.setdefault(one["part"], {"settings": [], "names": [], "targets": [], "cells": {}})
-        for key, value in (("settings", one["setting"]), ("names", (one["name"], one["unit"], one["better"])),
-                           ("targets", one["target"])):
+        for key, value in (
+            ("settings", one["setting"]),
+            ("names", (one["name"], one["unit"], one["better"])),
+            ("targets", one["target"]),
+        ):
             if value not in part[key]:
                 part[key].append(value)
         part["cells"][one["target"], one["setting"], one["name"]] = one
@@ -28,8 +31,11 @@ def parts(document):
 
 
 def best_peer(part, setting, name, better):
-    peers = [part["cells"].get((target, setting, name)) for target in part["targets"]
-             if target not in FLOORS and target != "weir"]
+    peers = [
+        part["cells"].get((target, setting, name))
+        for target in part["targets"]
+        if target not in FLOORS and target != "weir"
+    ]
     return figures.best_of([one for one in peers if one], better)
 
 
@@ -54,12 +60,16 @@ def tables(document):
     made = []
     for name, part in parts(document).items():
         for setting in part["settings"]:
-            names = [one for one in part["names"] if any((t, setting, one[0]) in part["cells"] for t in part["targets"])]
+            names = [
+                one for one in part["names"] if any((t, setting, one[0]) in part["cells"] for t in part["targets"])
+            ]
             header = [""] + [f"{n}, {u}" if u and u != n else n for n, u, _ in names]
             rows = []
             for target in part["targets"]:
                 if any((target, setting, n) in part["cells"] for n, _, _ in names):
-                    rows.append([title_of(target)] + [cell(part["cells"].get((target, setting, n))) for n, _, _ in names])
+                    rows.append(
+                        [title_of(target)] + [cell(part["cells"].get((target, setting, n))) for n, _, _ in names]
+                    )
             compared = comparison(part, setting, names)
             if compared:
                 rows.append(compared)
@@ -84,8 +94,9 @@ def comparison(part, setting, names):
 
 def aligned(header, rows):
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    return "\n".join("  ".join(value.ljust(width) for value, width in zip(row, widths)).rstrip()
-                     for row in [header, *rows])
+    return "\n".join(
+        "  ".join(value.ljust(width) for value, width in zip(row, widths)).rstrip() for row in [header, *rows]
+    )
 
 
 def markdown_table(header, rows):
@@ -127,11 +138,19 @@ def sections(documents):
     """What both forms of the report say: [(level, title, kind, content)]."""
     first = documents[0]
     yield 1, "Weir beside its peers", "text", [
-        f"Started {first['started']}" + (", quick" if first["quick"] else "") + "."
-        + (" INTERRUPTED: what had been measured by then." if any(d["interrupted"] for d in documents) else "")]
-    yield 2, "Goals", "table", (["script", "goal", "", "measured"], [
-        [d["script"], g["goal"], {True: "met", False: "MISSED", None: "not told"}[g["met"]], g["value"]]
-        for d in documents for g in d["goals"]])
+        f"Started {first['started']}"
+        + (", quick" if first["quick"] else "")
+        + "."
+        + (" INTERRUPTED: what had been measured by then." if any(d["interrupted"] for d in documents) else "")
+    ]
+    yield 2, "Goals", "table", (
+        ["script", "goal", "", "measured"],
+        [
+            [d["script"], g["goal"], {True: "met", False: "MISSED", None: "not told"}[g["met"]], g["value"]]
+            for d in documents
+            for g in d["goals"]
+        ],
+    )
     for document in documents:
         yield from script_sections(document)
     yield from closing_sections(documents)
@@ -152,22 +171,30 @@ def closing_sections(documents):
     first = documents[0]
     void, kept = void_share(documents)
     yield 2, "How to read this", "list", [
-        "A figure is the median of its slices; in brackets the quartiles of five slices and more, else the smallest and "
+        "A figure is the median of its slices; in brackets the quartiles of five and more, else the smallest and "
         "largest.",
-        "Weir to the best peer: the ratio of medians, in brackets how far the two spreads let it reach. If that holds 1, "
+        "Weir to the best peer: the ratio of medians, in brackets how far the spreads let it reach. If that holds 1, "
         "it is a tie.",
-        "The direct line is the load straight at one backend; the copiers move bytes and know nothing of HTTP. What they "
+        "The direct line is the load straight at one backend; copiers move bytes and know nothing of HTTP. What they "
         "reach is the machine's limit, not a proxy's.",
         f"Slices with an error, a non-2xx, a missing byte, a saturated load generator or more than 5 % stolen time are "
         f"void: {void} reasons for that were counted beside {kept} samples that were kept.",
     ]
     shows_not = [text for d in documents for text in d["shows_not"]]
-    yield 2, "What this does not show", "list", list(dict.fromkeys(shows_not + [
-        "One machine for client, proxy and backend: ratios carry over to other machines, absolute figures do not.",
-        "Loopback has no latency, no loss and no limit of bandwidth."]))
+    yield 2, "What this does not show", "list", list(
+        dict.fromkeys(
+            shows_not
+            + [
+                "One machine for client, proxy and backend: ratios carry over to others, absolute figures do not.",
+                "Loopback has no latency, no loss and no limit of bandwidth.",
+            ]
+        )
+    )
     machine = [[key.replace("_", " "), str(value)] for key, value in first["machine"].items()]
-    settings = [[key.replace("_", " "), json.dumps(value) if not isinstance(value, str) else value]
-                for key, value in first["settings"].items()]
+    settings = [
+        [key.replace("_", " "), json.dumps(value) if not isinstance(value, str) else value]
+        for key, value in first["settings"].items()
+    ]
     yield 2, "Machine and settings", "table", (["", ""], machine + settings)
     versions = [[name, version] for name, version in first["versions"].items()]
     missing = [[name, f"not here: {why}"] for name, why in first["missing"].items()]
@@ -242,8 +269,10 @@ def html_page(documents):
             out.append(f"<pre>{html.escape(content)}</pre>")
         elif kind == "table":
             out.append(html_table(*content))
-    return ('<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Weir beside its peers</title>'
-            f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(out) + "\n</body>\n</html>\n")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Weir beside its peers</title>'
+        f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(out) + "\n</body>\n</html>\n"
+    )
 
 
 def write(folder, documents):

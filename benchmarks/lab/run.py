@@ -69,9 +69,13 @@ def one(name, arguments):
 
 
 def everything(arguments):
-    options = labs.parse(arguments, "./run_benchmarks.sh",
-                         "Runs every script of benchmarks/ and leaves benchmarks/results/RUN/ with their JSON, report.md "
-                         "and report.html.\nAll of it takes an hour and more; --quick less than 5 minutes.", EPILOG)
+    options = labs.parse(
+        arguments,
+        "./run_benchmarks.sh",
+        "Runs every script of benchmarks/ and leaves benchmarks/results/RUN/ with their JSON, report.md "
+        "and report.html.\nAll of it takes an hour and more; --quick less than 5 minutes.",
+        EPILOG,
+    )
     folder = results_folder(options)
     documents = []
 
@@ -106,6 +110,7 @@ def main(arguments):
             return everything(arguments[1:])
         if arguments[0] == "trend":
             from . import trend
+
             return trend.main(arguments[1:])
         return one(arguments[0], arguments[1:])
     except Unfit as reason:

@@ -4,17 +4,40 @@ NUMBER = (int, float)
 OPTIONAL_NUMBER = (int, float, type(None))
 
 FIGURE = {
-    "part": str, "target": str, "setting": str, "name": str, "unit": str, "better": {"higher", "lower", "none"},
-    "median": OPTIONAL_NUMBER, "low": OPTIONAL_NUMBER, "high": OPTIONAL_NUMBER, "samples": [NUMBER],
-    "void": [{"reason": str, "slices": int}], "note": str,
+    "part": str,
+    "target": str,
+    "setting": str,
+    "name": str,
+    "unit": str,
+    "better": {"higher", "lower", "none"},
+    "median": OPTIONAL_NUMBER,
+    "low": OPTIONAL_NUMBER,
+    "high": OPTIONAL_NUMBER,
+    "samples": [NUMBER],
+    "void": [{"reason": str, "slices": int}],
+    "note": str,
 }
 DOCUMENT = {
-    "schema": {"weir-lab/1"}, "script": str, "title": str, "about": str, "started": str, "seconds": NUMBER,
-    "quick": bool, "interrupted": bool, "complete": bool, "machine": dict, "versions": dict, "missing": dict,
-    "settings": dict, "commands": [{"title": str, "command": str}], "figures": [FIGURE],
+    "schema": {"weir-lab/1"},
+    "script": str,
+    "title": str,
+    "about": str,
+    "started": str,
+    "seconds": NUMBER,
+    "quick": bool,
+    "interrupted": bool,
+    "complete": bool,
+    "machine": dict,
+    "versions": dict,
+    "missing": dict,
+    "settings": dict,
+    "commands": [{"title": str, "command": str}],
+    "figures": [FIGURE],
     "tables": [{"title": str, "text": str}],
     "series": [{"part": str, "target": str, "name": str, "x_unit": str, "y_unit": str, "points": list}],
-    "goals": [{"goal": str, "met": (bool, type(None)), "value": str}], "notes": [str], "shows_not": [str],
+    "goals": [{"goal": str, "met": (bool, type(None)), "value": str}],
+    "notes": [str],
+    "shows_not": [str],
 }
 
 

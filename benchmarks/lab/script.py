@@ -78,7 +78,10 @@ class Script:
 
     def find(self, part, target, name, setting=None):
         for one in self.figures:
-            if (one["part"], one["target"], one["name"]) == (part, target, name) and setting in (None, one["setting"]):
+            if (one["part"], one["target"], one["name"]) == (part, target, name) and setting in (
+                None,
+                one["setting"],
+            ):
                 return one
         return None
 
@@ -116,12 +119,25 @@ class Script:
 
     def document(self):
         return {
-            "schema": SCHEMA, "script": self.name, "title": self.title, "about": self.about,
-            "started": self.started, "seconds": round(self.seconds, 1), "quick": self.quick,
-            "interrupted": self.interrupted, "complete": not self.interrupted and not self.broken,
-            "machine": machine.describe(), "versions": self.lab.versions, "missing": self.lab.missing,
-            "settings": self.lab.settings(), "commands": self.lab.commands, "figures": self.figures,
-            "tables": self.tables, "series": self.series, "goals": self.goals, "notes": self.notes,
+            "schema": SCHEMA,
+            "script": self.name,
+            "title": self.title,
+            "about": self.about,
+            "started": self.started,
+            "seconds": round(self.seconds, 1),
+            "quick": self.quick,
+            "interrupted": self.interrupted,
+            "complete": not self.interrupted and not self.broken,
+            "machine": machine.describe(),
+            "versions": self.lab.versions,
+            "missing": self.lab.missing,
+            "settings": self.lab.settings(),
+            "commands": self.lab.commands,
+            "figures": self.figures,
+            "tables": self.tables,
+            "series": self.series,
+            "goals": self.goals,
+            "notes": self.notes,
             "shows_not": self.shows_not,
         }
 
@@ -188,12 +204,14 @@ def good(slices):
 
 def load_is_full(lab):
     """For a figure of requests/s: says where the proxy was not what set the limit."""
+
     def note(target, taken):
         if target in FLOORS:
             return ""
         shares = [used["total"] / wall for _, used, wall in taken if wall]
         share = sorted(shares)[len(shares) // 2]
         return "" if share > 0.9 else f"proxy's core {share:.0%} busy"
+
     return note
 
 

@@ -74,8 +74,9 @@ def script_of(name, custom):
 def ask(script, what, environment):
     """Runs a peer's script: its output's lines. CannotRun with its last word otherwise."""
     try:
-        done = subprocess.run([str(script), what], capture_output=True, text=True, timeout=60,
-                              env={**os.environ, **environment})
+        done = subprocess.run(
+            [str(script), what], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}
+        )
     except OSError as error:
         raise CannotRun(f"{script}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
@@ -119,14 +120,21 @@ class Targets:
     def environment(self, scenario, port, admin_port, folder):
         lab = self.lab
         return {
-            **self.base_environment(), "LAB_PORT": str(port), "LAB_ADMIN_PORT": str(admin_port),
+            **self.base_environment(),
+            "LAB_PORT": str(port),
+            "LAB_ADMIN_PORT": str(admin_port),
             "LAB_BACKENDS": " ".join(f"127.0.0.1:{one}" for one in scenario.backends),
             "LAB_WEIGHTS": " ".join(map(str, scenario.weights or [1] * len(scenario.backends))),
-            "LAB_FRONT": scenario.front, "LAB_BACK": scenario.back, "LAB_WORKERS": str(scenario.workers),
+            "LAB_FRONT": scenario.front,
+            "LAB_BACK": scenario.back,
+            "LAB_WORKERS": str(scenario.workers),
             "LAB_TLS_CERT": str(lab.certificate) if scenario.tls else "",
             "LAB_TLS_KEY": str(lab.key) if scenario.tls else "",
-            "LAB_CONNECTIONS": str(scenario.connections), "LAB_BIG": "1" if scenario.big else "",
-            "LAB_HEALTH": "1" if scenario.health else "", "LAB_ROUTES": scenario.routes, "LAB_DIR": str(folder),
+            "LAB_CONNECTIONS": str(scenario.connections),
+            "LAB_BIG": "1" if scenario.big else "",
+            "LAB_HEALTH": "1" if scenario.health else "",
+            "LAB_ROUTES": scenario.routes,
+            "LAB_DIR": str(folder),
         }
 
     def start(self, name, scenario, cores=None, patience_s=15.0, folder=None):
@@ -138,8 +146,15 @@ class Targets:
         admin_port = 0
         environment = {}
         if name in ("copy", "splice"):
-            command = [lab.tool("lab-copy"), "--listen", port, "--to", ",".join(map(str, scenario.backends)),
-                       "--threads", scenario.workers] + (["--splice"] if name == "splice" else [])
+            command = [
+                lab.tool("lab-copy"),
+                "--listen",
+                port,
+                "--to",
+                ",".join(map(str, scenario.backends)),
+                "--threads",
+                scenario.workers,
+            ] + (["--splice"] if name == "splice" else [])
         else:
             admin_port = lab.ports.take()
             folder = folder or lab.scratch_folder(name)

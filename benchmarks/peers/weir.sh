@@ -7,7 +7,10 @@ version() {
   if [[ -x $loader ]]; then echo "over TLS with the peers' OpenSSL, $(openssl_version)"; fi
 }
 
-tls() { [[ -z $LAB_TLS_CERT ]] || printf '\n    tls: {certificates: [{cert: %s, key: %s}]}' "$LAB_TLS_CERT" "$LAB_TLS_KEY"; }
+tls() {
+  [[ -n $LAB_TLS_CERT ]] || return 0
+  printf '\n    tls: {certificates: [{cert: %s, key: %s}]}' "$LAB_TLS_CERT" "$LAB_TLS_KEY"
+}
 
 backend_list() {
   local weights address at=0

@@ -13,13 +13,15 @@ CLOSED = "latency at saturation"
 class LatConn(Script):
     name = "lat_conn"
     title = "Latency over connection counts"
-    about = ("Latency from p50 to p99.9 and the maximum at 100, 500, 1,000 and 2,000 connections, 1 KiB bodies, at one rate "
-             "for all\n(open loop, counted from when a request was due), and with every connection as fast as it is "
-             "answered (wrk).")
+    about = (
+        "Latency from p50 to p99.9 and the maximum at 100, 500, 1,000 and 2,000 connections, 1 KiB bodies, at one rate "
+        "for all\n(open loop, counted from when a request was due), and with every connection as fast as it is "
+        "answered (wrk)."
+    )
     goals_text = "P99 at 1,000 connections below 10 ms."
     shows_not = [
-        "Client, proxy and backends share one machine: the tail holds their waiting for cores too. The direct line shows "
-        "how much of it is not the proxy's.",
+        "Client, proxy and backends share one machine: the tail holds their waiting for cores too. The direct line "
+        "shows how much of it is not the proxy's.",
         "At saturation latency is little but connections divided by requests/s; it ranks throughput.",
     ]
 
@@ -72,8 +74,12 @@ class LatConn(Script):
         seen = {name: 0 for name in running}
 
         def measure(target):
-            result = measured(target, lambda: load.open_loop(
-                lab, target.port, PATH, self.rate, self.slice_s, count, body=BODY, cores=lab.load_cores))
+            result = measured(
+                target,
+                lambda: load.open_loop(
+                    lab, target.port, PATH, self.rate, self.slice_s, count, body=BODY, cores=lab.load_cores
+                ),
+            )
             return result
 
         slices = self.alternate_watching(running, measure, setting, seen, count)
@@ -86,6 +92,7 @@ class LatConn(Script):
         def watched(target):
             def look():
                 seen[target.name] = max(seen[target.name], machine.established_on(target.port))
+
             timers = [threading.Timer(self.slice_s * share + 0.4, look) for share in (0.3, 0.8)]
             for timer in timers:
                 timer.start()
@@ -98,9 +105,16 @@ class LatConn(Script):
 
     def report(self, part, setting, slices, seen):
         for name in PERCENTILES:
-            self.add_slices(part, setting, slices, name, "ms", "lower",
-                            lambda l, u, w, key=name: l.latency_us[key] / 1e3 if key in l.latency_us else None,
-                            needs_unsaturated=True)
+            self.add_slices(
+                part,
+                setting,
+                slices,
+                name,
+                "ms",
+                "lower",
+                lambda l, u, w, key=name: l.latency_us[key] / 1e3 if key in l.latency_us else None,
+                needs_unsaturated=True,
+            )
         for target, most in seen.items():
             if most and target != "direct":  # the paused ones have connections to the backend too
                 self.add(part, target, setting, "MAX_CONN", "connections", "none", [most])
@@ -110,21 +124,34 @@ class LatConn(Script):
         lab = self.lab
         names = [name for name in names if name in self.targets]
         running = self.start_all(CLOSED, names, self.scenario, lab.proxy_core, setting)
-        slices = self.alternate(running, self.rounds, lambda target: measured(target, lambda: load.wrk(
-            lab, target.port, PATH, self.slice_s, count, body=BODY, cores=lab.load_cores)), CLOSED, setting)
+        slices = self.alternate(
+            running,
+            self.rounds,
+            lambda target: measured(
+                target, lambda: load.wrk(lab, target.port, PATH, self.slice_s, count, body=BODY, cores=lab.load_cores)
+            ),
+            CLOSED,
+            setting,
+        )
         self.report(CLOSED, setting, slices, {})
-        self.add_slices(CLOSED, setting, slices, "requests/s", "1/s", "higher", lambda l, u, w: l.rate,
-                        needs_unsaturated=True)
+        self.add_slices(
+            CLOSED, setting, slices, "requests/s", "1/s", "higher", lambda l, u, w: l.rate, needs_unsaturated=True
+        )
 
     def judge(self):
         lines = [f"{'CONN':>6} {'P99_LAT(ms)':>12} {'MAX_CONN':>9}"]
         for count in self.counts:
             p99 = self.median(PART, "weir", "p99", f"{count} connections")
             most = self.median(PART, "weir", "MAX_CONN", f"{count} connections")
-            lines.append(f"{count:>6} {'void' if p99 is None else format(p99, '.2f'):>12} "
-                         f"{'-' if most is None else int(most):>9}")
+            lines.append(
+                f"{count:>6} {'void' if p99 is None else format(p99, '.2f'):>12} "
+                f"{'-' if most is None else int(most):>9}"
+            )
         self.tables.append({"title": f"Weir at {self.rate:,} requests/s", "text": "\n".join(lines)})
         count = 1000 if 1000 in self.counts else max(self.counts)
         p99 = self.median(PART, "weir", "p99", f"{count} connections")
-        self.goal(f"P99 at {count:,} connections < 10 ms", None if p99 is None else p99 < 10,
-                  "void" if p99 is None else f"{p99:.2f} ms at {self.rate:,} requests/s")
+        self.goal(
+            f"P99 at {count:,} connections < 10 ms",
+            None if p99 is None else p99 < 10,
+            "void" if p99 is None else f"{p99:.2f} ms at {self.rate:,} requests/s",
+        )

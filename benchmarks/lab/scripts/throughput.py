@@ -13,8 +13,10 @@ PART = "large bodies"
 class Throughput(Script):
     name = "throughput"
     title = "Throughput with large bodies"
-    about = ("Bytes/s with 1 MiB bodies and 64 connections, every process on all cores, beside what copying and splicing "
-             "alone\nreach in the same run. Weir's own lb_bytes_total must agree with what the clients received.")
+    about = (
+        "Bytes/s with 1 MiB bodies and 64 connections, every process on all cores, beside what copying and splicing "
+        "alone\nreach in the same run. Weir's own lb_bytes_total must agree with what the clients received."
+    )
     goals_text = "more than 5 GB/s, or 0.9 and more of a splicing copier in the same run."
     shows_not = [
         "Loopback: no network card, no packets lost, and the receiving side's copy costs a core of its own.",
@@ -42,22 +44,48 @@ class Throughput(Script):
 
         def slice_of(target):
             before = Metrics(target.admin_port) if target.name == "weir" else None
-            result = measured(target, lambda: load.wrk(
-                lab, target.port, PATH, self.slice_s, self.count, threads, body=BODY, browser=False))
+            result = measured(
+                target,
+                lambda: load.wrk(lab, target.port, PATH, self.slice_s, self.count, threads, body=BODY, browser=False),
+            )
             if before:
                 sent = Metrics(target.admin_port).sum("lb_bytes_total", direction="sent") - before.sum(
-                    "lb_bytes_total", direction="sent")
+                    "lb_bytes_total", direction="sent"
+                )
                 self.counted["sent"] += sent
                 self.counted["received"] += result[0].bytes
             return result
 
         slices = self.alternate(running, self.rounds, slice_of, PART, setting)
-        self.add_slices(PART, setting, slices, "throughput", "GB/s", "higher",
-                        lambda l, u, w: l.bytes / l.seconds / 1e9, needs_unsaturated=True)
-        self.add_slices(PART, setting, slices, "processor time per GB", "ms", "lower",
-                        lambda l, u, w: u["total"] * 1e3 / (l.bytes / 1e9) if u["total"] else None)
-        self.add_slices(PART, setting, slices, "p99", "ms", "lower", lambda l, u, w: l.latency_us["p99"] / 1e3,
-                        needs_unsaturated=True)
+        self.add_slices(
+            PART,
+            setting,
+            slices,
+            "throughput",
+            "GB/s",
+            "higher",
+            lambda l, u, w: l.bytes / l.seconds / 1e9,
+            needs_unsaturated=True,
+        )
+        self.add_slices(
+            PART,
+            setting,
+            slices,
+            "processor time per GB",
+            "ms",
+            "lower",
+            lambda l, u, w: u["total"] * 1e3 / (l.bytes / 1e9) if u["total"] else None,
+        )
+        self.add_slices(
+            PART,
+            setting,
+            slices,
+            "p99",
+            "ms",
+            "lower",
+            lambda l, u, w: l.latency_us["p99"] / 1e3,
+            needs_unsaturated=True,
+        )
 
     def judge(self):
         weir, splice = (self.median(PART, name, "throughput") for name in ("weir", "splice"))
@@ -71,5 +99,8 @@ class Throughput(Script):
         if received:
             # What was under way when wrk stopped was sent and not counted by it.
             agrees = received <= sent <= received * 1.05 + self.rounds * self.count * BODY
-            self.goal("lb_bytes_total agrees with what the clients received", agrees,
-                      f"sent {sent / 1e9:.3f} GB, received {received / 1e9:.3f} GB")
+            self.goal(
+                "lb_bytes_total agrees with what the clients received",
+                agrees,
+                f"sent {sent / 1e9:.3f} GB, received {received / 1e9:.3f} GB",
+            )
