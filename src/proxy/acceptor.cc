@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "proxy/proxy_opening.h"
+
 namespace weir::proxy {
 
 namespace {
@@ -168,6 +170,11 @@ void Acceptor::pause() {
 void take_connection(WorkerContext& context, RefusedConnections& refused, LocalRef<ListenerRuntime> listener,
                      SocketId socket, const IpAddress& peer) {
   const ListenerSettings& settings = *listener->settings;
+  if (settings.proxy_protocol && !may_send_proxy_header(settings, peer)) {
+    context.environment.board->remove(context.environment.index);
+    listener->refused("proxy_not_trusted").add(1);
+    return context.loop.engine().close(socket);
+  }
   if (settings.shared.connections().fetch_add(1, std::memory_order_relaxed) >= settings.max_connections) {
     settings.shared.connections().fetch_sub(1, std::memory_order_relaxed);
     context.environment.board->remove(context.environment.index);
@@ -176,9 +183,13 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     return refused.add(socket, overloaded_reply(context, reply));
   }
   const bool draining = context.draining || listener->draining;
-  Http1Downstream* connection = context.connections.make(context, std::move(listener), ConnectionFacts{peer});
-  if (!connection->start(socket)) return connection->cut();
-  if (draining) connection->drain();
+  const ConnectionFacts facts{peer};
+  const auto begin = [&](auto& connection) {
+    if (!connection.start(socket)) return connection.cut();
+    if (draining) connection.drain();
+  };
+  if (settings.proxy_protocol) return begin(*context.openings.make(context, std::move(listener), facts));
+  begin(*context.connections.make(context, std::move(listener), facts));
 }
 
 }  // namespace weir::proxy

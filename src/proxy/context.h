@@ -16,6 +16,7 @@ namespace weir::proxy {
 
 class Downstream;
 class Http1Downstream;
+class ProxyOpening;
 class Stream;
 struct DownstreamTag;
 
@@ -38,6 +39,7 @@ struct WorkerContext {
   RouteRuntimes routes;
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
+  Slab<ProxyOpening> openings;
   IntrusiveList<Downstream, DownstreamTag> open;
   observe::CounterRef requests_total;
   observe::GaugeRef connections_gauge;

@@ -5,6 +5,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/context.h"
 #include "proxy/http1_downstream.h"
+#include "proxy/proxy_opening.h"
 #include "proxy/stream.h"
 
 namespace weir::proxy {
@@ -35,6 +36,7 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   loop.on_idle([this] {
     streams.trim();
     connections.trim();
+    openings.trim();
     pools.connecting.trim();
     pools.connections.trim();
   });
