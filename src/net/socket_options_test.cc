@@ -22,7 +22,8 @@ class TcpSocket {
 
   int id() const { return id_; }
   bool choose(std::string_view algorithm) const {
-    return ::setsockopt(id_, IPPROTO_TCP, TCP_CONGESTION, algorithm.data(), algorithm.size()) == 0;
+    return ::setsockopt(id_, IPPROTO_TCP, TCP_CONGESTION, algorithm.data(), static_cast<socklen_t>(algorithm.size())) ==
+           0;
   }
   std::string chosen() const {
     std::array<char, 17> name{};

@@ -74,9 +74,9 @@ void Http1Downstream::on_ready(Readiness readiness) {
 
 bool Http1Downstream::wants_input() const {
   switch (phase_) {
-    // Nobody takes the answers: no further request.
+    // Nobody takes the answers, or it is about to close: no further request.
     case Phase::idle:
-      return !above_high_;
+      return !above_high_ && !linger_after_flush_;
     case Phase::head:
     case Phase::discard:
     case Phase::linger:
@@ -86,6 +86,7 @@ bool Http1Downstream::wants_input() const {
       return !paused_;
     case Phase::busy:
     case Phase::closed:
+    case Phase::impossible:
       return false;
   }
   return false;
@@ -175,7 +176,7 @@ bool Http1Downstream::leave_to_http2(std::string_view bytes, IoStatus status) {
   }
   io_.keep(bytes);
   context_.loop.timers().disarm(timer_);
-  phase_ = Phase::closed;
+  advance(DownstreamEvent::closing);
   context_.loop.retire(*this);
   Http2Downstream* next = context_.http2_connections.make(static_cast<Downstream&>(*this));
   if (!next->start(std::move(io_))) {
@@ -195,7 +196,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
     case Event::head:
       client_is_1_0_ = stream_->request().version == http::Version::http_1_0;
       keep_alive_ = stream_->request().keep_alive;
-      phase_ = Phase::body;
+      advance(DownstreamEvent::head_read);
       stream_->on_request_head();
       if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) arm_body_timer();
       return phase_ != Phase::closed;
@@ -211,7 +212,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
       return true;
     case Event::end:
       if (phase_ == Phase::discard) {
-        next_request();
+        next_request(DownstreamEvent::rest_read);
         return true;
       }
       end_request();
@@ -224,7 +225,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 }
 
 void Http1Downstream::begin_request() {
-  phase_ = Phase::head;
+  advance(DownstreamEvent::request_began);
   fresh_ = diversion_over_ = false;
   stream_ = context_.streams.make(context_, listener_, *this, facts_);
   arm(listener_->settings->header_timeout);
@@ -234,13 +235,12 @@ void Http1Downstream::begin_request() {
 void Http1Downstream::forget_request() {
   Stream* stream = std::exchange(stream_, nullptr);
   stream->on_client_gone();
-  phase_ = Phase::idle;
+  advance(DownstreamEvent::blank_line);
   arm(listener_->settings->idle_timeout);
 }
 
 void Http1Downstream::end_request() {
-  if (phase_ != Phase::body) return;
-  phase_ = Phase::busy;
+  advance(DownstreamEvent::request_read);
   context_.loop.timers().disarm(timer_);
   if (stream_ != nullptr) stream_->on_request_end();
 }
@@ -277,7 +277,7 @@ void Http1Downstream::read_tunnel() {
   if (phase_ != Phase::tunnel) return;
   if (input.status == IoStatus::failed) return client_gone();
   if (input.status == IoStatus::end) {
-    phase_ = Phase::busy;
+    advance(DownstreamEvent::half_closed);
     return stream_->on_request_end();
   }
   if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
@@ -357,22 +357,22 @@ void Http1Downstream::finished() {
   if (phase_ == Phase::closed) return;
   if (close_after_ || tunnel) {
     linger_after_flush_ = true;
-    phase_ = Phase::busy;
+    advance(DownstreamEvent::answered_last);
     context_.loop.mark_dirty(*this);
     return;
   }
   if (phase_ == Phase::body) {
-    phase_ = Phase::discard;
+    advance(DownstreamEvent::answered);
     discarded_ = 0;
     arm(listener_->settings->body_timeout);
     if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
     return;
   }
-  next_request();
+  next_request(DownstreamEvent::answered);
 }
 
-void Http1Downstream::next_request() {
-  phase_ = Phase::idle;
+void Http1Downstream::next_request(DownstreamEvent event) {
+  advance(event);
   response_body_ = BodyKind::none;
   arm(listener_->settings->idle_timeout);
   if (draining_ || to_be_drained()) {
@@ -390,7 +390,7 @@ void Http1Downstream::resume_request() {
 }
 
 void Http1Downstream::start_tunnel() {
-  phase_ = Phase::tunnel;
+  advance(DownstreamEvent::switched);
   response_body_ = BodyKind::until_close;
   context_.loop.timers().disarm(timer_);
   if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
@@ -470,7 +470,7 @@ void Http1Downstream::flush() {
 // RFC 9112 9.6: a close with unread input would reset the connection and destroy the reply on its way.
 void Http1Downstream::begin_linger() {
   linger_after_flush_ = false;
-  phase_ = Phase::linger;
+  advance(DownstreamEvent::lingering);
   discarded_ = io_.kept();
   io_.shutdown_write();
   linger_began_ = context_.loop.now();
@@ -492,7 +492,7 @@ void Http1Downstream::read_linger() {
 void Http1Downstream::close() {
   if (phase_ == Phase::closed) return;
   WEIR_ASSERT(stream_ == nullptr);
-  phase_ = Phase::closed;
+  advance(DownstreamEvent::closing);
   io_.close();
   context_.loop.timers().disarm(timer_);
   leave();
@@ -526,6 +526,7 @@ void Http1Downstream::on_timer(Timer&) {
       return request_error(ReplyReason::request_timeout);
     case Phase::tunnel:
     case Phase::closed:
+    case Phase::impossible:
       return;
   }
 }

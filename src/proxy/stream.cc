@@ -48,7 +48,7 @@ void Stream::note_request_id() {
 void Stream::on_request_head() {
   head_seen_ = true;
   request_.adopt();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::head_read);
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
   identity_ = identify_client(request_, facts_.peer, settings.trusted_proxies);
@@ -124,7 +124,7 @@ void Stream::on_request_body(std::string_view data) {
 }
 
 void Stream::on_request_end() {
-  request_phase_ = RequestPhase::done;
+  advance(RequestEvent::end_read);
   if (finished_) return;
   if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
   if (upstream_ != nullptr) {

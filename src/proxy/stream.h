@@ -10,6 +10,7 @@
 #include "proxy/client_stream.h"
 #include "proxy/connection_facts.h"
 #include "proxy/context.h"
+#include "proxy/exchange_phase.h"
 #include "proxy/forwarding.h"
 #include "proxy/reply_reason.h"
 
@@ -56,8 +57,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   // As much of a request's body is kept for another try.
   static constexpr std::size_t kReplayBytes = 64 * 1024;
 
-  enum class RequestPhase : std::uint8_t { head, body, done };
-  enum class ResponsePhase : std::uint8_t { waiting, body, done };
+  void advance(RequestEvent event) { kRequestTable.advance(request_phase_, event); }
+  void advance(ResponseEvent event) { kResponseTable.advance(response_, event); }
 
   // stream.cc: the request's way in.
   bool route();

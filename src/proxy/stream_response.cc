@@ -24,7 +24,7 @@ void Stream::on_response_head(http::ResponseHead& head) {
     drop_upstream();
     return reply(ReplyReason::upstream_protocol_error);
   }
-  response_ = ResponsePhase::body;
+  advance(ResponseEvent::head_sent);
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
   replay_complete_ = false;
@@ -48,7 +48,7 @@ void Stream::begin_tunnel(http::ResponseHead& head) {
   client_->send_head(head);
   upstream_->start_tunnel();
   client_->start_tunnel();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::tunnel_began);
   touch();
 }
 
@@ -65,13 +65,13 @@ void Stream::on_response_body(std::string_view data) {
 void Stream::on_response_end(http::FieldList* trailers) {
   if (tunnel_) {
     client_->send_end(nullptr);
-    response_ = ResponsePhase::done;
+    advance(ResponseEvent::end_sent);
     return end_tunnel_if_done();
   }
   stop_request_relay();
   upstream_ = nullptr;
   end_attempt(upstream_status_);
-  response_ = ResponsePhase::done;
+  advance(ResponseEvent::end_sent);
   if (trailers != nullptr) clean_trailers(*trailers);
   client_->send_end(trailers);
   finish();
@@ -169,13 +169,13 @@ void Stream::reply_with(http::ResponseHead& head, std::string_view body) {
   head.content_length = body.size();
   prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   status_ = head.status;
-  response_ = ResponsePhase::body;
+  advance(ResponseEvent::head_sent);
   client_->send_head(head);
   if (head.body == BodyKind::length && !body.empty()) {
     response_bytes_ = body.size();
     client_->send_body(body);
   }
-  response_ = ResponsePhase::done;
+  advance(ResponseEvent::end_sent);
   client_->send_end(nullptr);
   finish();
 }

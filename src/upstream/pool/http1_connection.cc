@@ -51,8 +51,7 @@ Result<void> Http1Connection::start(Readiness readiness) {
 }
 
 void Http1Connection::lease_to(UpstreamHandler& handler) {
-  WEIR_ASSERT(state_ == State::idle);
-  state_ = State::leased;
+  advance(ConnectionEvent::lent);
   handler_ = &handler;
   request_done_ = response_done_ = paused_ = written_ = answered_ = tunnel_ = above_high_ = false;
   keep_alive_ = true;
@@ -62,7 +61,7 @@ void Http1Connection::lease_to(UpstreamHandler& handler) {
 }
 
 void Http1Connection::rest_until(TimePoint deadline) {
-  state_ = State::idle;
+  advance(ConnectionEvent::kept);
   idle_since_ = io_.loop().now();
   io_.loop().timers().arm(timer_, deadline);
 }
@@ -362,7 +361,7 @@ void Http1Connection::fail(UpstreamFailure failure) {
 }
 
 void Http1Connection::close() {
-  state_ = State::closed;
+  advance(ConnectionEvent::closing);
   io_.close();
   io_.loop().timers().disarm(timer_);
   io_.loop().retire(*this);
