@@ -54,6 +54,8 @@ class Transport {
   Input reread(ReadScratch& scratch);
   void keep(std::string_view rest);
   std::size_t kept() const { return kept_.size(); }
+  // From a peer that has sent FIN no more than this is still to come, what is kept included.
+  std::size_t left_at_most() const { return kept() + loop_->engine().unread(socket_); }
 
   Buffer& output() { return output_; }
   std::size_t unsent() const { return output_.size(); }

@@ -15,8 +15,6 @@ using http1::Event;
 
 namespace {
 
-// How much of a request's body is read and dropped after its answer, so that the connection can be kept.
-constexpr std::uint64_t kDiscardBytes = 256 * 1024;
 // How long a connection that has never sent a byte is waited for when draining.
 constexpr Duration kFirstWord = 1s;
 
@@ -69,6 +67,7 @@ void Http1Downstream::on_ready(Readiness readiness) {
   if (readiness.can_write() && (io_.unsent() > 0 || response_relay_ != nullptr)) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
+  if (request_cut_short()) return client_gone();
   if (wants_input()) read();
 }
 
@@ -155,6 +154,7 @@ void Http1Downstream::decode(Transport::Input input) {
     if (input.status == IoStatus::failed) client_gone();
     return;
   }
+  if (request_cut_short()) return client_gone();
   if ((readable_ || peer_fin_) && wants_input()) context_.loop.mark_ready(*this);
 }
 
@@ -198,10 +198,14 @@ bool Http1Downstream::deliver(const http1::Step& step) {
       keep_alive_ = stream_->request().keep_alive;
       advance(DownstreamEvent::head_read);
       stream_->on_request_head();
-      if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) arm_body_timer();
+      if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) {
+        awaits_100_ = stream_->request().expect_continue;
+        arm_body_timer();
+      }
       return phase_ != Phase::closed;
     case Event::body:
       if (stream_ != nullptr) {
+        stop_awaiting_100();
         stream_->on_request_body(step.body);
       } else if ((discarded_ += step.body.size()) > kDiscardBytes) {
         close_after_ = true;
@@ -226,7 +230,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 
 void Http1Downstream::begin_request() {
   advance(DownstreamEvent::request_began);
-  fresh_ = diversion_over_ = false;
+  fresh_ = diversion_over_ = awaits_100_ = false;
   stream_ = context_.streams.make(context_, listener_, *this, facts_);
   arm(listener_->settings->header_timeout);
 }
@@ -260,6 +264,14 @@ void Http1Downstream::on_end_of_input(IoStatus status) {
   context_.loop.mark_dirty(*this);
 }
 
+// A FIN came inside the request's body: what is left to be read can't make it whole, although reading it may have to
+// wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.)
+bool Http1Downstream::request_cut_short() const {
+  if (!peer_fin_ || phase_ != Phase::body || !decoder_.body().in_body()) return false;
+  const std::uint64_t spliced = request_relay_ != nullptr ? request_relay_->taken() : 0;
+  return decoder_.body().remaining() - spliced > io_.left_at_most();
+}
+
 void Http1Downstream::client_gone() {
   if (stream_ != nullptr) {
     Stream* stream = std::exchange(stream_, nullptr);
@@ -287,6 +299,13 @@ void Http1Downstream::send_informational(http::ResponseHead& head) {
   if (client_is_1_0_ || phase_ == Phase::closed) return;
   http1::write_response_head(io_.output(), head);
   context_.loop.mark_dirty(*this);
+  if (head.status == 100) stop_awaiting_100();
+}
+
+// From now on it is the client's turn to send its body.
+void Http1Downstream::stop_awaiting_100() {
+  if (!std::exchange(awaits_100_, false)) return;
+  if (phase_ == Phase::body) arm_body_timer();
 }
 
 void Http1Downstream::send_head(http::ResponseHead& head) {
@@ -542,13 +561,14 @@ void Http1Downstream::arm(Duration timeout) {
 }
 
 void Http1Downstream::arm_body_timer() {
+  if (awaits_100_) return context_.loop.timers().disarm(timer_);
   pace_.begin(context_.loop.now());
   arm(listener_->settings->body_timeout);
 }
 
 // Body bytes came. The longest gap begins anew; over each window the least rate must have been reached.
 void Http1Downstream::note_progress(std::size_t bytes) {
-  if (phase_ != Phase::body) return;
+  if (phase_ != Phase::body || awaits_100_) return;
   arm(listener_->settings->body_timeout);
   const TimePoint now = context_.loop.now();
   if (pace_.too_slow(bytes, listener_->settings->body_bytes_per_s_min, now)) context_.loop.timers().arm(timer_, now);
