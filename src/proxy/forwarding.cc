@@ -234,7 +234,7 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
     }
   }
   // An absolute-form target's authority replaces Host (RFC 9112 3.2.2).
-  if (!head.scheme.empty() && !head.authority.empty()) {
+  if (head.version != http::Version::http_2 && !head.scheme.empty() && !head.authority.empty()) {
     fields.remove(FieldId::host);
     fields.add("host", head.authority, FieldId::host);
   }

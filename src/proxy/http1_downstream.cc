@@ -37,7 +37,9 @@ Result<void> Http1Downstream::start(SocketId socket) {
 Result<void> Http1Downstream::start(Transport&& io) {
   io_ = std::move(io);
   arm(listener_->settings->idle_timeout);
-  if (io_.kept() > 0) context_.loop.mark_ready(*this);
+  // What was decrypted, or came behind the handshake, gives no further edge.
+  if (io_.secure_layer() != nullptr) readable_ = true;
+  if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
   return context_.loop.engine().watch(io_.socket(), *this);
 }
 
@@ -116,10 +118,8 @@ void Http1Downstream::read() {
   if (!readable_ && !peer_fin_) return decode(io_.reread(context_.scratch));
   const Transport::Input input = io_.read(context_.scratch);
   readable_ = !input.drained;
-  if (input.fresh > 0) {
-    listener_->received->add(input.fresh);
-    note_progress(input.fresh);
-  }
+  if (input.wire > 0) listener_->received->add(input.wire);
+  if (input.fresh > 0) note_progress(input.fresh);
   decode(input);
 }
 
@@ -282,7 +282,7 @@ void Http1Downstream::client_gone() {
 
 void Http1Downstream::read_tunnel() {
   const Transport::Input input = io_.kept() > 0 ? io_.reread(context_.scratch) : io_.read(context_.scratch);
-  if (input.fresh > 0) listener_->received->add(input.fresh);
+  if (input.wire > 0) listener_->received->add(input.wire);
   const bool from_socket = input.fresh > 0 || input.status != IoStatus::ok;
   if (from_socket) readable_ = !input.drained;
   if (!input.bytes.empty()) stream_->on_request_body(input.bytes);
@@ -417,12 +417,12 @@ void Http1Downstream::start_tunnel() {
 
 // Asked by divert(), which knows that a body of known length comes next.
 SocketId Http1Downstream::splice_source() const {
-  return phase_ == Phase::body ? io_.socket() : kNoSocket;
+  return phase_ == Phase::body ? io_.plain_socket() : kNoSocket;
 }
 
 SocketId Http1Downstream::splice_sink() const {
   const bool as_it_is = response_body_ == BodyKind::length || response_body_ == BodyKind::until_close;
-  return as_it_is && phase_ != Phase::closed && phase_ != Phase::tunnel ? io_.socket() : kNoSocket;
+  return as_it_is && phase_ != Phase::closed && phase_ != Phase::tunnel ? io_.plain_socket() : kNoSocket;
 }
 
 void Http1Downstream::pump_response_from(SpliceRelay* relay) {
@@ -501,7 +501,7 @@ void Http1Downstream::read_linger() {
   const Transport::Input input = io_.read(context_.scratch);
   readable_ = !input.drained;
   discarded_ += input.fresh;
-  if (input.fresh > 0) listener_->received->add(input.fresh);
+  if (input.wire > 0) listener_->received->add(input.wire);
   const bool too_long = context_.loop.now() - linger_began_ > kLingerTime || discarded_ > kLingerBytes;
   if (input.status == IoStatus::end || input.status == IoStatus::failed || too_long) return close();
   arm(kLingerGap);

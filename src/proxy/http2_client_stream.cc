@@ -36,6 +36,7 @@ void Http2ClientStream::on_head() {
   stream_->on_request_head();
   if (stream_ == nullptr) return;
   if (wants_tunnel_) return stream_->on_request_end();
+  awaits_100_ = head.expect_continue;
   if (has_body) watch_body();
 }
 
@@ -46,6 +47,7 @@ void Http2ClientStream::on_body(std::string_view data) {
   }
   held_ += data.size();
   if (stream_ != nullptr) {
+    stop_awaiting_100();
     if (timer_.armed()) {
       const ListenerSettings& settings = *connection_.listener().settings;
       TimerWheel& timers = connection_.context().loop.timers();
@@ -107,6 +109,12 @@ void Http2ClientStream::send_informational(http::ResponseHead& head) {
   if (detached()) return;
   connection_.session().send_head(*this, head, false);
   connection_.mark_dirty();
+  if (head.status == 100) stop_awaiting_100();
+}
+
+// From now on it is the client's turn to send its body.
+void Http2ClientStream::stop_awaiting_100() {
+  if (std::exchange(awaits_100_, false)) watch_body();
 }
 
 void Http2ClientStream::send_head(http::ResponseHead& head) {
@@ -213,6 +221,7 @@ void Http2ClientStream::give_back() {
 }
 
 void Http2ClientStream::watch_body() {
+  if (awaits_100_) return;
   EventLoop& loop = connection_.context().loop;
   pace_.begin(loop.now());
   loop.timers().arm(timer_, deadline_after(loop.now(), connection_.listener().settings->body_timeout));

@@ -67,6 +67,7 @@ class Http2ClientStream final : public ClientStream,
   void give_back();
   void deliver_early();
   void watch_body();
+  void stop_awaiting_100();
   void begin_tail();
   void over();
   bool made_progress() const;
@@ -82,6 +83,7 @@ class Http2ClientStream final : public ClientStream,
   mutable std::size_t pending_seen_ = 0;
   mutable TimePoint last_progress_;
   bool paused_ = false;
+  bool awaits_100_ = false;  // the client does, and can't be late
   bool wants_tunnel_ = false;
   bool in_tunnel_ = false;
   bool end_waits_ = false;  // END_STREAM came behind early_

@@ -110,7 +110,7 @@ void Http2Downstream::read() {
   if (!readable_ && !peer_fin_) return decode(io_.reread(context_.scratch));
   const Transport::Input input = io_.read(context_.scratch);
   readable_ = !input.drained;
-  if (input.fresh > 0) listener_->received->add(input.fresh);
+  if (input.wire > 0) listener_->received->add(input.wire);
   decode(input);
 }
 
@@ -149,6 +149,7 @@ void Http2Downstream::handle(const http2::Step& step) {
     case Event::end:
       return stream().on_end();
     case Event::reset:
+    case Event::closed:
       return stream().on_gone();
     case Event::malformed:
       return stream().on_malformed(step.malformed);
@@ -292,7 +293,7 @@ void Http2Downstream::read_linger() {
   const Transport::Input input = io_.read(context_.scratch);
   readable_ = !input.drained;
   discarded_ += input.fresh;
-  if (input.fresh > 0) listener_->received->add(input.fresh);
+  if (input.wire > 0) listener_->received->add(input.wire);
   const bool too_long = phase_ == Phase::linger && context_.loop.now() - linger_began_ > kLingerTime;
   if (input.status == IoStatus::end || input.status == IoStatus::failed || too_long || discarded_ > kLingerBytes) {
     return close();

@@ -71,7 +71,10 @@ bool H2Translator::look_at(std::int32_t stream) {
     answers_.interim.push_back(answer.interim[interim_told_]);
   if (stream == upgrade_ && answer.head_seen && answer.message.status == 200) {
     if (!std::exchange(answers_.in_tunnel, true)) {
-      answers_.deliver({.status = 101, .version = "HTTP/2.0", .fields = answer.message.fields, .complete = true});
+      Message switched = answer.message;
+      switched.status = 101;
+      switched.body.clear();
+      answers_.deliver(std::move(switched));
     }
     answers_.tunnel.append(answer.message.body, tunnel_read_);
     tunnel_read_ = answer.message.body.size();
