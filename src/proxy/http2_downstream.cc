@@ -149,8 +149,9 @@ void Http2Downstream::handle(const http2::Step& step) {
     case Event::end:
       return stream().on_end();
     case Event::reset:
-    case Event::closed:
       return stream().on_gone();
+    case Event::closed:
+      return stream().settle();
     case Event::malformed:
       return stream().on_malformed(step.malformed);
     case Event::writable:
