@@ -1,5 +1,7 @@
 #include "proxy/http2_client_stream.h"
 
+#include <algorithm>
+
 #include "proxy/http2_downstream.h"
 #include "proxy/stream.h"
 
@@ -26,10 +28,8 @@ Http2ClientStream::~Http2ClientStream() {
 void Http2ClientStream::on_head() {
   http::RequestHead& head = stream_->request();
   if (head.upgrade_websocket) {
-    // RFC 8441 5: what was a GET with Upgrade. From here on it is one, whoever the backend is.
+    // What an HTTP/1.1 client says by a GET with Upgrade (RFC 8441 5): the request ends here, its DATA is the tunnel's.
     wants_tunnel_ = true;
-    head.method = http::Method::get;
-    head.method_text = http::to_string(head.method);
     head.body = BodyKind::none;
   }
   const bool has_body = head.body != BodyKind::none;
@@ -169,7 +169,9 @@ void Http2ClientStream::finished() {
 
 TimePoint Http2ClientStream::last_written() const {
   static_cast<void>(made_progress());
-  return last_progress_;
+  // What waits for its turn, not for its own window, goes as the socket goes.
+  const bool window_open = pending() == 0 || ListNode<http2::SendTag>::linked();
+  return window_open ? std::max(last_progress_, connection_.last_written()) : last_progress_;
 }
 
 // Whether the client has taken something since this was last asked, or since there was last something for it.
@@ -242,7 +244,10 @@ void Http2ClientStream::on_timer(Timer&) {
     if (paused_) return watch_body();
     return stream_->on_request_error(ReplyReason::request_timeout);
   }
-  if (made_progress()) return begin_tail();
+  const Duration patience = connection_.listener().settings->idle_timeout;
+  if (const TimePoint until = deadline_after(last_written(), patience); until > connection_.context().loop.now()) {
+    return connection_.context().loop.timers().arm(timer_, until);
+  }
   connection_.session().reset(*this, ErrorCode::cancel);
   connection_.mark_dirty();
   over();

@@ -229,8 +229,7 @@ void Http2Downstream::watch_frames(bool something_left, bool progress) {
   if (!in_block && !something_left) {
     context_.loop.timers().disarm(frame_timer_);
   } else if (!frame_timer_.armed() || (progress && !(in_block && in_block_))) {
-    context_.loop.timers().arm(frame_timer_,
-                               deadline_after(context_.loop.now(), listener_->settings->header_timeout));
+    context_.loop.timers().arm(frame_timer_, deadline_after(context_.loop.now(), listener_->settings->header_timeout));
   }
   in_block_ = in_block;
 }

@@ -45,6 +45,7 @@ class Http2Downstream final : public Downstream,
   // Calls its settle() whenever the output has been written.
   void look_after(Http2ClientStream& stream);
   void stream_over();
+  TimePoint last_written() const { return io_.last_written(); }
 
  private:
   enum class Phase : std::uint8_t { open, closing, linger, closed };

@@ -238,7 +238,7 @@ std::size_t Worker::leases_out() const {
   return parts_->context.pools.leases_out;
 }
 std::size_t Worker::live_streams() const {
-  return parts_->context.streams.live() + parts_->context.http2_streams.live();
+  return parts_->context.streams.live();
 }
 
 std::vector<Worker::BackendActivity> Worker::activity() const {

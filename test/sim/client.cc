@@ -21,15 +21,19 @@ void SimClient::request(std::string_view method, std::string_view target, std::s
 
 void SimClient::raw(std::string_view bytes, std::string_view method) {
   if (!method.empty()) reader_.expect(std::string(method));
-  if (http2_ == nullptr) return send(bytes);
+  send(bytes);
+}
+
+void SimClient::send(std::string_view bytes) {
+  if (http2_ == nullptr) return Peer::send(bytes);
   http2_->request_bytes(bytes);
-  send(http2_->take_output());
+  Peer::send(http2_->take_output());
 }
 
 void SimClient::end_tunnel() {
   if (http2_ == nullptr) return half_close();
   http2_->end_tunnel();
-  send(http2_->take_output());
+  Peer::send(http2_->take_output());
 }
 
 void SimClient::on_bytes(std::string_view bytes) {
@@ -39,7 +43,7 @@ void SimClient::on_bytes(std::string_view bytes) {
     reader_.feed(bytes);
   } else {
     http2_->feed(bytes);
-    send(http2_->take_output());
+    Peer::send(http2_->take_output());
   }
   if (on_progress) on_progress();
 }

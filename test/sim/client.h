@@ -25,6 +25,8 @@ class SimClient final : public Peer {
   void get(std::string_view target) { request("GET", target); }
   // Bytes as they are; an answer to `method` is expected for them.
   void raw(std::string_view bytes, std::string_view method = "GET");
+  // The same, of a request (or tunnel) that has begun.
+  void send(std::string_view bytes);
 
   // The end of what is sent: FIN, or that of a tunnel over HTTP/2.
   void end_tunnel();
