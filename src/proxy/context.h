@@ -17,6 +17,8 @@ namespace weir::proxy {
 class Downstream;
 class Http1Downstream;
 class ProxyOpening;
+class Http2ClientStream;
+class Http2Downstream;
 class Stream;
 struct DownstreamTag;
 
@@ -40,6 +42,8 @@ struct WorkerContext {
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
   Slab<ProxyOpening> openings;
+  Slab<Http2Downstream> http2_connections;
+  Slab<Http2ClientStream> http2_streams;
   IntrusiveList<Downstream, DownstreamTag> open;
   observe::CounterRef requests_total;
   observe::GaugeRef connections_gauge;

@@ -3,6 +3,7 @@
 #include "net/proxy_protocol.h"
 #include "proxy/forwarding.h"
 #include "proxy/http1_downstream.h"
+#include "proxy/http2_downstream.h"
 
 namespace weir::proxy {
 
@@ -65,10 +66,14 @@ void ProxyOpening::go_on() {
   context_.loop.timers().disarm(timer_);
   over_ = true;
   const bool draining = to_be_drained();
-  Http1Downstream* connection = context_.connections.make(static_cast<Downstream&>(*this));
-  context_.loop.retire(*this);
-  if (!connection->start(std::move(io_))) return connection->cut();
-  if (draining) connection->drain();
+  const auto begin = [&](auto& connection) {
+    context_.loop.retire(*this);
+    if (!connection.start(std::move(io_))) return connection.cut();
+    if (draining) connection.drain();
+  };
+  auto& place = static_cast<Downstream&>(*this);
+  if (listener_->settings->protocol == ListenerProtocol::http2) return begin(*context_.http2_connections.make(place));
+  begin(*context_.connections.make(place));
 }
 
 void ProxyOpening::refuse(std::string_view reason) {
