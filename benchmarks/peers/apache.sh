@@ -20,11 +20,17 @@ load_modules() {
 }
 
 members() {
-  local weights address at=0
+  local weights address at=0 scheme=http
+  [[ $LAB_BACK != h2 ]] || scheme=h2c
   read -ra weights <<<"$LAB_WEIGHTS"
   for address in $LAB_BACKENDS; do
-    echo "  BalancerMember $([[ $LAB_BACK == h2 ]] && echo h2c || echo http)://$address loadfactor=${weights[$((at++))]}"
+    echo "  BalancerMember $scheme://$address loadfactor=${weights[$((at++))]}"
   done
+}
+
+tls() {
+  [[ -n $LAB_TLS_CERT ]] || return 0
+  printf 'SSLEngine on\nSSLCertificateFile %s\nSSLCertificateKeyFile %s\n' "$LAB_TLS_CERT" "$LAB_TLS_KEY"
 }
 
 make_command() {
@@ -49,7 +55,7 @@ KeepAliveTimeout 600
 Listen 127.0.0.1:$LAB_PORT
 Protocols $(if [[ $LAB_FRONT != h2 ]]; then echo http/1.1; elif [[ -n $LAB_TLS_CERT ]]; then echo h2; else echo h2c; fi)
 H2MaxSessionStreams 1000
-$([[ -z $LAB_TLS_CERT ]] || printf 'SSLEngine on\nSSLCertificateFile %s\nSSLCertificateKeyFile %s\n' "$LAB_TLS_CERT" "$LAB_TLS_KEY")
+$(tls)
 ProxyPreserveHost On
 RequestHeader set X-Request-Id %{UNIQUE_ID}e
 RequestHeader set X-Forwarded-Proto $([[ -n $LAB_TLS_CERT ]] && echo https || echo http)

@@ -46,7 +46,8 @@ $scheme://:$LAB_PORT {
   $(proxy)
 }
 END
-  print_words /usr/bin/env GOMAXPROCS="$LAB_WORKERS" HOME="$LAB_DIR" "$program" run --adapter caddyfile --config "$LAB_DIR/Caddyfile"
+  print_words /usr/bin/env GOMAXPROCS="$LAB_WORKERS" HOME="$LAB_DIR" "$program" run --adapter caddyfile \
+    --config "$LAB_DIR/Caddyfile"
 }
 
 main "$@"

@@ -33,7 +33,18 @@ backends() {
   for number in ${LAB_ROUTES:+$(awk '{print $3}' "$LAB_ROUTES" | sort -u)}; do
     printf 'backend c%s\n%s\n' "$number" "$(servers)"
   done
-  [[ -n $LAB_ROUTES ]] || printf 'backend app\n%s\n%s\n' "$([[ -z $LAB_HEALTH ]] || echo '  option httpchk GET /health')" "$(servers)"
+  [[ -z $LAB_ROUTES ]] || return 0
+  echo 'backend app'
+  [[ -z $LAB_HEALTH ]] || echo '  option httpchk GET /health'
+  servers
+}
+
+chosen_backend() {
+  if [[ -n $LAB_ROUTES ]]; then
+    echo "use_backend %[base,map_beg($LAB_DIR/routes.map)]"
+  else
+    echo default_backend app
+  fi
 }
 
 make_command() {
@@ -61,7 +72,7 @@ frontend web
   http-request set-header x-forwarded-proto $([[ -n $LAB_TLS_CERT ]] && echo https || echo http)
   http-request set-header x-forwarded-host %[req.hdr(host)]
   http-response set-header x-request-id %[unique-id]
-  $(if [[ -n $LAB_ROUTES ]]; then echo "use_backend %[base,map_beg($LAB_DIR/routes.map)]"; else echo default_backend app; fi)
+  $(chosen_backend)
 $(backends)
 END
   print_loaded "$program" -db -f "$LAB_DIR/haproxy.cfg"

@@ -16,8 +16,8 @@ class MemoryProfile(Script):
     name = "memory_profile"
     title = "Memory"
     about = (
-        "Resident memory of a proxy with one worker: just started, with 1,000, 10,000 and 50,000 idle connections that\n"
-        "have had an answer (as many as the limit of descriptors allows), after they are gone, and over a run with load."
+        "Resident memory of a proxy with one worker: just started, with 1,000, 10,000 and 50,000 idle connections\n"
+        "that have had an answer (as many as the limit of descriptors allows), after they are gone, and over a run."
     )
     goals_text = "50,000 and more connections where the machine allows, at most 512 B each idle, no growth."
     shows_not = [
