@@ -98,6 +98,8 @@ class Buffer {
   void peek(char* target, std::size_t size) const;
   // Moves all of `other`, which has the same pool, to the end of this one without copying.
   void splice_back(Buffer& other);
+  // Moves what stands from position `from` (<= size()) on to the end of `to`, by copying. For what is rare.
+  void move_tail(std::size_t from, Buffer& to);
 
   BufferPool& pool() const { return *pool_; }
 

@@ -36,7 +36,7 @@ clusters:
     protocol: http1
     limits: {http2: {control_frames: 7/s}}
     backends: [{url: "http://127.0.0.1:1"}]
-    retry: {attempts: 3, on: [reset], budget: 50%, methods: [POST]}
+    retry: {attempts: 3, on: [reset, "502"], budget: 50%, methods: [POST]}
     timeouts: {connect: 1s, total: none}
     health_check: {type: tcp, interval: 9s, unhealthy_after: 4}
   - {name: plain, backends: []}
@@ -81,6 +81,8 @@ TEST(Compile, ClustersHaveWhatTheFileSays) {
   EXPECT_EQ(app.retry.attempts, 3);
   EXPECT_FALSE(app.retry.on_connect_failure);
   EXPECT_TRUE(app.retry.on_reset);
+  EXPECT_TRUE(app.retry.on_502);
+  EXPECT_FALSE(app.retry.on_503 || app.retry.on_504 || app.retry.on_unavailable);
   EXPECT_DOUBLE_EQ(app.retry.budget, 0.5);
   EXPECT_EQ(app.retry.methods, std::vector<std::string>{"POST"});
   EXPECT_EQ(app.timeouts.connect, 1s);

@@ -52,7 +52,7 @@ clusters:
     limits: {header_bytes: 8KiB, headers: 20, http2: {resets: none, control_frames: 9/s, window_bytes: none}}
     health_check: {type: http, path: /ok, host: "app:81", interval: 1s, timeout: 500ms, unhealthy_after: 1,
                    healthy_after: 4, expect: "200-204, 301"}
-    retry: {attempts: 3, on: [reset], budget: 12.5%, methods: [POST], backoff: {base: 0s, max: 2s}}
+    retry: {attempts: 3, on: [reset, 503, unavailable], budget: 12.5%, methods: [POST], backoff: {base: 0s, max: 2s}}
     timeouts: {connect: 1s, request: none, stream_idle: 1m, total: 1h, idle: 10us}
   - name: canary
     backends: []
@@ -122,7 +122,7 @@ TEST(Load, ReadsClusters) {
   EXPECT_EQ(app.limits, (ResponseLimits{8192, 20, {kNoLimit, 9, kNoLimit}}));
   const HealthCheckSpec check{HealthCheckType::kHttp, "/ok", "app:81", 1s, 500ms, 1, 4, {{200, 204}, {301, 301}}};
   EXPECT_EQ(app.health_check, check);
-  EXPECT_EQ(app.retry, (RetrySpec{3, false, true, 1250, {"POST"}, 0s, 2s}));
+  EXPECT_EQ(app.retry, (RetrySpec{3, false, true, false, true, false, true, 1250, {"POST"}, 0s, 2s}));
   EXPECT_EQ(app.timeouts, (ClusterTimeouts{1s, kForever, 1min, 1h, 10us}));
   const ClusterSpec& canary = parsed.spec->clusters[1];
   EXPECT_TRUE(canary.backends.empty());

@@ -144,6 +144,10 @@ struct RetrySpec {
   std::uint32_t attempts = 2;  // all tries, the first included; at least 1
   bool on_connect_failure = true;
   bool on_reset = true;
+  bool on_502 = false;
+  bool on_503 = false;
+  bool on_504 = false;
+  bool on_unavailable = false;
   std::uint32_t budget_basis_points = 2000;  // share of requests in 1/100 %, or kNoBudget
   std::vector<std::string> methods;          // retried though not idempotent
   Duration backoff_base = 25ms;

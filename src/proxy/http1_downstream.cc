@@ -78,9 +78,9 @@ void Http1Downstream::on_ready(Readiness readiness) {
 
 bool Http1Downstream::wants_input() const {
   switch (phase_) {
-    // Nobody takes the answers: no further request.
+    // Nobody takes the answers, or it is about to close: no further request.
     case Phase::idle:
-      return !above_high_;
+      return !above_high_ && !linger_after_flush_;
     case Phase::head:
     case Phase::discard:
     case Phase::linger:
@@ -90,6 +90,7 @@ bool Http1Downstream::wants_input() const {
       return !paused_;
     case Phase::busy:
     case Phase::closed:
+    case Phase::impossible:
       return false;
   }
   return false;
@@ -169,7 +170,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
     case Event::head:
       client_is_1_0_ = stream_->request().version == http::Version::http_1_0;
       keep_alive_ = stream_->request().keep_alive;
-      phase_ = Phase::body;
+      advance(DownstreamEvent::head_read);
       stream_->on_request_head();
       if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) arm_body_timer();
       return phase_ != Phase::closed;
@@ -185,7 +186,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
       return true;
     case Event::end:
       if (phase_ == Phase::discard) {
-        next_request();
+        next_request(DownstreamEvent::rest_read);
         return true;
       }
       end_request();
@@ -198,7 +199,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 }
 
 void Http1Downstream::begin_request() {
-  phase_ = Phase::head;
+  advance(DownstreamEvent::request_began);
   fresh_ = diversion_over_ = false;
   stream_ = context_.streams.make(context_, listener_, *this, facts_);
   arm(listener_->settings->header_timeout);
@@ -208,13 +209,12 @@ void Http1Downstream::begin_request() {
 void Http1Downstream::forget_request() {
   Stream* stream = std::exchange(stream_, nullptr);
   stream->on_client_gone();
-  phase_ = Phase::idle;
+  advance(DownstreamEvent::blank_line);
   arm(listener_->settings->idle_timeout);
 }
 
 void Http1Downstream::end_request() {
-  if (phase_ != Phase::body) return;
-  phase_ = Phase::busy;
+  advance(DownstreamEvent::request_read);
   context_.loop.timers().disarm(timer_);
   if (stream_ != nullptr) stream_->on_request_end();
 }
@@ -251,7 +251,7 @@ void Http1Downstream::read_tunnel() {
   if (phase_ != Phase::tunnel) return;
   if (input.status == IoStatus::failed) return client_gone();
   if (input.status == IoStatus::end) {
-    phase_ = Phase::busy;
+    advance(DownstreamEvent::half_closed);
     return stream_->on_request_end();
   }
   if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
@@ -331,22 +331,22 @@ void Http1Downstream::finished() {
   if (phase_ == Phase::closed) return;
   if (close_after_ || tunnel) {
     linger_after_flush_ = true;
-    phase_ = Phase::busy;
+    advance(DownstreamEvent::answered_last);
     context_.loop.mark_dirty(*this);
     return;
   }
   if (phase_ == Phase::body) {
-    phase_ = Phase::discard;
+    advance(DownstreamEvent::answered);
     discarded_ = 0;
     arm(listener_->settings->body_timeout);
     if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
     return;
   }
-  next_request();
+  next_request(DownstreamEvent::answered);
 }
 
-void Http1Downstream::next_request() {
-  phase_ = Phase::idle;
+void Http1Downstream::next_request(DownstreamEvent event) {
+  advance(event);
   response_body_ = BodyKind::none;
   arm(listener_->settings->idle_timeout);
   if (draining_ || to_be_drained()) {
@@ -364,7 +364,7 @@ void Http1Downstream::resume_request() {
 }
 
 void Http1Downstream::start_tunnel() {
-  phase_ = Phase::tunnel;
+  advance(DownstreamEvent::switched);
   response_body_ = BodyKind::until_close;
   context_.loop.timers().disarm(timer_);
   if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
@@ -444,7 +444,7 @@ void Http1Downstream::flush() {
 // RFC 9112 9.6: a close with unread input would reset the connection and destroy the reply on its way.
 void Http1Downstream::begin_linger() {
   linger_after_flush_ = false;
-  phase_ = Phase::linger;
+  advance(DownstreamEvent::lingering);
   discarded_ = io_.kept();
   io_.shutdown_write();
   window_began_ = context_.loop.now();
@@ -466,7 +466,7 @@ void Http1Downstream::read_linger() {
 void Http1Downstream::close() {
   if (phase_ == Phase::closed) return;
   WEIR_ASSERT(stream_ == nullptr);
-  phase_ = Phase::closed;
+  advance(DownstreamEvent::closing);
   io_.close();
   context_.loop.timers().disarm(timer_);
   leave();
@@ -495,6 +495,7 @@ void Http1Downstream::on_timer(Timer&) {
       return request_error(ReplyReason::request_timeout);
     case Phase::tunnel:
     case Phase::closed:
+    case Phase::impossible:
       return;
   }
 }

@@ -8,17 +8,13 @@
 #include "proxy/client_stream.h"
 #include "proxy/context.h"
 #include "proxy/downstream.h"
+#include "proxy/downstream_phase.h"
 
 namespace weir::proxy {
 
 // One client's HTTP/1.1 connection: reads requests one after the other, each with a Stream of its own, and writes their
 // responses. Made from the worker's slab when it is accepted, destroyed at the end of the turn in which it closed.
-// While idle it holds no buffer. See LIFECYCLE.md. One thread.
-//
-//   idle -> head -> body -> busy -> idle                   a request after the other
-//                     |       `---> tunnel -> closed       after a 101
-//                     `-> discard -> idle                  the answer was complete before the request was
-//   any -> linger -> closed                                the answer must get through before the close
+// While idle it holds no buffer. See LIFECYCLE.md, and downstream_phase.h for its states. One thread.
 class Http1Downstream final : public Downstream,
                               public ClientStream,
                               private ReadinessHandler,
@@ -58,7 +54,9 @@ class Http1Downstream final : public Downstream,
   void request_moved(std::size_t bytes, bool held_back) override;
 
  private:
-  enum class Phase : std::uint8_t { idle, head, body, busy, discard, tunnel, linger, closed };
+  using Phase = DownstreamPhase;
+
+  void advance(DownstreamEvent event) { kDownstreamTable.advance(phase_, event); }
 
   void on_ready(Readiness readiness) override;
   void flush() override;
@@ -79,7 +77,7 @@ class Http1Downstream final : public Downstream,
   void forget_request();
   void end_request();
   void request_error(ReplyReason reason);
-  void next_request();
+  void next_request(DownstreamEvent event);
   void begin_linger();
   void give_up_writing();
   void close();

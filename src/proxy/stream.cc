@@ -48,7 +48,8 @@ void Stream::note_request_id() {
 void Stream::on_request_head() {
   head_seen_ = true;
   request_.adopt();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::head_read);
+  grpc_ = grpc::is_grpc(request_.fields);
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
   identity_ = identify_client(request_, facts_.peer, settings.trusted_proxies);
@@ -74,10 +75,11 @@ void Stream::on_request_head() {
   const ClusterSettings& cluster = cluster_->settings();
   cluster_->budget().count_request(context_.loop.now());
   idle_timeout_ = route.stream_idle_timeout.value_or(cluster.timeouts.stream_idle);
-  const Duration total = route.total_timeout.value_or(cluster.timeouts.total);
+  Duration total = route.total_timeout.value_or(cluster.timeouts.total);
+  if (grpc_ && !limit_by_grpc_timeout(total)) return reply(ReplyReason::bad_request);
   if (total != kForever) context_.loop.timers().arm(total_timer_, deadline_after(context_.loop.now(), total));
   // What a second try would have to send again is kept only where there can be one.
-  keep_replay_ = cluster.retry.attempts > 1 && cluster.retry.on_reset &&
+  keep_replay_ = cluster.retry.attempts > 1 && (cluster.retry.on_reset || cluster.retry.on_answers()) &&
                  (http::is_idempotent(request_.method) ||
                   std::ranges::find(cluster.retry.methods, request_.method_text) != cluster.retry.methods.end());
   start_attempt();
@@ -124,7 +126,7 @@ void Stream::on_request_body(std::string_view data) {
 }
 
 void Stream::on_request_end() {
-  request_phase_ = RequestPhase::done;
+  advance(RequestEvent::end_read);
   if (finished_) return;
   if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
   if (upstream_ != nullptr) {

@@ -2,14 +2,17 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/arena.h"
 #include "base/local_ref.h"
 #include "filters/filter.h"
+#include "http/grpc.h"
 #include "proxy/client_stream.h"
 #include "proxy/connection_facts.h"
 #include "proxy/context.h"
+#include "proxy/exchange_phase.h"
 #include "proxy/forwarding.h"
 #include "proxy/reply_reason.h"
 
@@ -56,13 +59,20 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   // As much of a request's body is kept for another try.
   static constexpr std::size_t kReplayBytes = 64 * 1024;
 
-  enum class RequestPhase : std::uint8_t { head, body, done };
-  enum class ResponsePhase : std::uint8_t { waiting, body, done };
+  void advance(RequestEvent event) { kRequestTable.advance(request_phase_, event); }
+  void advance(ResponseEvent event) { kResponseTable.advance(response_, event); }
 
   // stream.cc: the request's way in.
   bool route();
   void redirect_or_respond();
   void note_request_id();
+
+  // stream_grpc.cc
+  bool limit_by_grpc_timeout(Duration& total);
+  void say_grpc_timeout();
+  void reply_to_grpc(ReplyReason reason);
+  grpc::Status grpc_outcome() const;
+  void record_grpc(RouteRuntime& route);
 
   // stream_attempt.cc: tries at backends.
   void start_attempt();
@@ -70,7 +80,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void send_request();
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
-  void try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool stale);
+  bool try_instead_of(const http::ResponseHead& head);
+  void try_elsewhere(std::uint32_t position, std::string_view why, bool stale);
   void schedule_retry(bool at_once);
   void on_backend_failing() override;
   void end_attempt(std::uint16_t status);
@@ -132,6 +143,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   TimePoint attempt_started_{};
   Duration upstream_time_{};
   Duration idle_timeout_ = kForever;
+  TimePoint grpc_deadline_ = kNever;  // what the client's grpc-timeout came to
+  char* grpc_timeout_text_ = nullptr;
   std::uint64_t request_bytes_ = 0;
   std::uint64_t response_bytes_ = 0;
   std::uint64_t body_limit_ = UINT64_MAX;
@@ -144,9 +157,11 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   std::uint16_t status_ = 0;
   std::uint16_t upstream_status_ = 0;
   ReplyReason reason_ = ReplyReason::none;
+  std::optional<grpc::Status> grpc_status_;  // that the backend has sent
   RequestPhase request_phase_ = RequestPhase::head;
   ResponsePhase response_ = ResponsePhase::waiting;
   bool head_seen_ = false;
+  bool grpc_ = false;
   bool in_attempt_ = false;
   bool keep_replay_ = false;     // a further try is still possible with what was kept
   bool keep_unprocessed_ = false;  // ... if the backend says that it has not processed this one

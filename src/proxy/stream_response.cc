@@ -24,7 +24,9 @@ void Stream::on_response_head(http::ResponseHead& head) {
     drop_upstream();
     return reply(ReplyReason::upstream_protocol_error);
   }
-  response_ = ResponsePhase::body;
+  if (try_instead_of(head)) return;
+  advance(ResponseEvent::head_sent);
+  if (grpc_) grpc_status_ = grpc::status_in(head.fields);
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
   replay_complete_ = false;
@@ -48,7 +50,7 @@ void Stream::begin_tunnel(http::ResponseHead& head) {
   client_->send_head(head);
   upstream_->start_tunnel();
   client_->start_tunnel();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::tunnel_began);
   touch();
 }
 
@@ -65,14 +67,17 @@ void Stream::on_response_body(std::string_view data) {
 void Stream::on_response_end(http::FieldList* trailers) {
   if (tunnel_) {
     client_->send_end(nullptr);
-    response_ = ResponsePhase::done;
+    advance(ResponseEvent::end_sent);
     return end_tunnel_if_done();
   }
   stop_request_relay();
   upstream_ = nullptr;
   end_attempt(upstream_status_);
-  response_ = ResponsePhase::done;
-  if (trailers != nullptr) clean_trailers(*trailers);
+  advance(ResponseEvent::end_sent);
+  if (trailers != nullptr) {
+    if (const auto status = grpc_ ? grpc::status_in(*trailers) : std::nullopt) grpc_status_ = status;
+    clean_trailers(*trailers);
+  }
   client_->send_end(trailers);
   finish();
 }
@@ -122,6 +127,7 @@ void Stream::reply(ReplyReason reason) {
       (request_phase_ != RequestPhase::done && request_.body != BodyKind::none)) {
     client_->close_after();
   }
+  if (grpc_) return reply_to_grpc(reason);
   const std::string_view text = to_string(reason);
   char* body = arena_.allocate(text.size() + 5);
   const char* end = fmt::format_to(body, "{} {}\n", status_of(reason), text);
@@ -169,13 +175,13 @@ void Stream::reply_with(http::ResponseHead& head, std::string_view body) {
   head.content_length = body.size();
   prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   status_ = head.status;
-  response_ = ResponsePhase::body;
+  advance(ResponseEvent::head_sent);
   client_->send_head(head);
   if (head.body == BodyKind::length && !body.empty()) {
     response_bytes_ = body.size();
     client_->send_body(body);
   }
-  response_ = ResponsePhase::done;
+  advance(ResponseEvent::end_sent);
   client_->send_end(nullptr);
   finish();
 }
@@ -224,6 +230,7 @@ void Stream::record() {
   cells.request_size->observe(request_bytes_);
   cells.response_size->observe(response_bytes_);
   context_.requests_total->add(1);
+  if (grpc_) record_grpc(*route);
   if (listener_->access_log == nullptr) return;
   const auto value_of = [&](FieldId id) {
     const http::Field* field = request_.fields.find(id);

@@ -50,10 +50,15 @@ struct ClusterSettings {
     std::uint32_t attempts = 2;  // all tries, the first included
     bool on_connect_failure = true;
     bool on_reset = true;
+    // Answers that are not passed on while there is another try.
+    bool on_502 = false, on_503 = false, on_504 = false;
+    bool on_unavailable = false;       // of gRPC: a head without a body that says status 14
     double budget = 0.2;               // share of the last 10 s' requests
     std::vector<std::string> methods;  // retried although not idempotent
     Duration backoff_base = 25ms;
     Duration backoff_max = 1s;
+
+    bool on_answers() const { return on_502 || on_503 || on_504 || on_unavailable; }
     bool operator==(const Retry&) const = default;
   };
 

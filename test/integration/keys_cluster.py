@@ -303,6 +303,11 @@ class RetryKeys(KeyCase):
         for on, statuses in ((["connect_failure"], [200, 502]), (["reset"], [200, 200])):
             config = config_for(self.resetting(), self.backend(), cluster={"retry": {"on": on}})
             self.assertEqual(self.statuses(config), statuses)
+        for status in (502, 503, 504):
+            sorry = lambda request, wire: ok("sorry", status=f"{status} Sorry")
+            for on, statuses in ((["reset"], [200, status]), ([str(status)], [200, 200])):
+                config = config_for(self.backend("sorry", answer=sorry), self.backend(), cluster={"retry": {"on": on}})
+                self.assertEqual(self.statuses(config), statuses)
 
     @shows("clusters[].retry.methods")
     def test_methods(self):

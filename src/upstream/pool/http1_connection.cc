@@ -58,8 +58,7 @@ Result<void> Http1Connection::start(Readiness readiness) {
 }
 
 void Http1Connection::lease_to(UpstreamHandler& handler) {
-  WEIR_ASSERT(state_ == State::idle);
-  state_ = State::leased;
+  advance(ConnectionEvent::lent);
   handler_ = &handler;
   request_done_ = response_done_ = paused_ = written_ = answered_ = head_seen_ = tunnel_ = above_high_ = false;
   keep_alive_ = true;
@@ -69,7 +68,7 @@ void Http1Connection::lease_to(UpstreamHandler& handler) {
 }
 
 void Http1Connection::rest_until(TimePoint deadline) {
-  state_ = State::idle;
+  advance(ConnectionEvent::kept);
   idle_since_ = io_.loop().now();
   io_.loop().timers().arm(timer_, deadline);
 }
@@ -410,7 +409,7 @@ void Http1Connection::fail(UpstreamFailure failure, bool unprocessed) {
 }
 
 void Http1Connection::close() {
-  state_ = State::closed;
+  advance(ConnectionEvent::closing);
   io_.close();
   io_.loop().timers().disarm(timer_);
   io_.loop().retire(*this);

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "http/http1/decoder.h"
 #include "net/transport.h"
+#include "upstream/pool/connection_phase.h"
 #include "upstream/pool/idle_connection.h"
 #include "upstream/pool/upstream_stream.h"
 
@@ -16,9 +17,7 @@ struct PoolContext;
 struct PoolTag;
 
 // One HTTP/1.1 connection to a backend, and the stream that is borrowed from it. Owned by its Pool's slab; destroyed at
-// the end of the turn in which it closed. One thread.
-//
-//   idle <--> leased --> closed          (any --> closed)
+// the end of the turn in which it closed. Its states are in connection_phase.h. One thread.
 class Http1Connection final : public UpstreamStream,
                               private ReadinessHandler,
                               private Flushable,
@@ -65,7 +64,9 @@ class Http1Connection final : public UpstreamStream,
   void pump_request_from(SpliceRelay* relay) override;
 
  private:
-  enum class State : std::uint8_t { idle, leased, closed };
+  using State = ConnectionPhase;
+
+  void advance(ConnectionEvent event) { kConnectionTable.advance(state_, event); }
 
   void on_ready(Readiness readiness) override;
   void flush() override;
@@ -103,7 +104,7 @@ class Http1Connection final : public UpstreamStream,
   TimePoint idle_since_{};
   std::uint64_t served_ = 0;
   std::int32_t keep_alive_timeout_s_ = -1;
-  State state_ = State::idle;
+  State state_ = State::fresh;
   http::BodyKind request_body_ = http::BodyKind::none;
   bool request_done_ = false;
   bool response_done_ = false;

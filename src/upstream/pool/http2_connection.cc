@@ -178,6 +178,8 @@ void Http2Connection::handle(const http2::Step& step) {
       pinged_ = {};
       return stream->on_end();
     case Event::reset:
+      // Behind a complete response: the backend needs no more of the request (RFC 9113 8.1).
+      if (stream->ended_) return;
       return stream->fail(UpstreamFailure::reset, false);
     case Event::malformed:
       return stream->fail(UpstreamFailure::protocol_error, false);
@@ -185,6 +187,8 @@ void Http2Connection::handle(const http2::Step& step) {
       return stream->fail(UpstreamFailure::reset, true);
     case Event::writable:
       return stream->on_writable();
+    case Event::closed:
+      return;
     case Event::settings:
       return on_settings();
     case Event::going_away:
@@ -195,7 +199,7 @@ void Http2Connection::handle(const http2::Step& step) {
       end_check();
       return pool_.on_http2_changed(*this);
     case Event::error:
-      return on_session_error(step);
+      return on_session_error();
   }
 }
 
@@ -210,18 +214,17 @@ void Http2Connection::on_end_of_input() {
 }
 
 // Whatever was sent instead of SETTINGS: who doesn't know HTTP/2 has not understood any of the requests either.
-void Http2Connection::on_session_error(const http2::Step&) {
+void Http2Connection::on_session_error() {
   const bool contradicted = !settled();
   if (contradicted) pool_.on_http2_contradicted();
-  end_check();
-  state_ = State::broken;
-  io_.loop().mark_dirty(*this);
-  io_.loop().timers().disarm(timer_);
-  fail_all(UpstreamFailure::protocol_error, contradicted);
-  pool_.on_http2_closed(*this);
+  // Our GOAWAY says why, if the socket takes it.
+  std::size_t sent = 0;
+  static_cast<void>(io_.flush(sent));
+  lose(UpstreamFailure::protocol_error, contradicted);
 }
 
-// The connection is gone, with all that it carried.
+// The connection is gone, with all that it carried. It closes first: its session lets go of the streams when it is
+// destroyed, and they are destroyed in the order in which they retire.
 void Http2Connection::lose(UpstreamFailure failure, bool unprocessed) {
   close();
   fail_all(failure, unprocessed);
@@ -258,12 +261,10 @@ void Http2Connection::flush() {
   Transport::Flush result = Transport::Flush::done;
   if (write_broken_) io_.output().clear();
   do {
-    if (open() && !write_broken_) session_.pump();
-    if (io_.unsent() == 0) break;
+    if (!write_broken_) session_.pump();
     result = io_.flush(sent);
-  } while (result == Transport::Flush::done);
+  } while (result == Transport::Flush::done && session_.sendable());
   sent_ += sent;
-  if (state_ == State::broken) return close();
   if (result == Transport::Flush::failed) return write_failed();
   closing_.for_each([](Http2UpstreamStream& stream) {
     if (stream.pending() > 0) return;
@@ -290,7 +291,6 @@ void Http2Connection::on_timer(Timer&) {
       return close_unused();
     case State::finishing:
       return look_for_silence();
-    case State::broken:
     case State::closed:
       return;
   }

@@ -19,7 +19,6 @@ struct PoolTag;
 //   live <--> checking        a PING asks whether it is still there before it is used after a long silence
 //     |           |
 //     `-----------+--> finishing --> closed       GOAWAY, or too old: no new streams. With the last stream it closes
-//   any --> broken --> closed                     our GOAWAY is written first
 //   any --> closed
 class Http2Connection final : private ReadinessHandler,
                               private Flushable,
@@ -46,7 +45,7 @@ class Http2Connection final : private ReadinessHandler,
   TimePoint heard() const { return heard_; }
   // Takes no streams any more: gone with its last one.
   bool finishing() const { return state_ == State::finishing || gone(); }
-  bool gone() const { return state_ == State::broken || state_ == State::closed; }
+  bool gone() const { return state_ == State::closed; }
   bool too_old() const;
 
   // room() is not 0.
@@ -68,7 +67,7 @@ class Http2Connection final : private ReadinessHandler,
 
  private:
   friend class Http2UpstreamStream;
-  enum class State : std::uint8_t { live, checking, finishing, broken, closed };
+  enum class State : std::uint8_t { live, checking, finishing, closed };
 
   void on_ready(Readiness readiness) override;
   void flush() override;
@@ -80,7 +79,7 @@ class Http2Connection final : private ReadinessHandler,
   void process(std::string_view bytes);
   void handle(const http2::Step& step);
   void on_end_of_input();
-  void on_session_error(const http2::Step& step);
+  void on_session_error();
   void on_settings();
   void write_failed();
   void look_for_silence();
