@@ -14,6 +14,7 @@ endif()
 
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS SSL Crypto)
 find_package(Threads REQUIRED)
 pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(fyaml REQUIRED IMPORTED_TARGET libfyaml)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -214,6 +215,11 @@ bool EpollEngine::quiet(SocketId socket) {
   char byte;
   const ssize_t count = retry([&] { return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
   return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+std::size_t EpollEngine::unread(SocketId socket) {
+  int count = 0;
+  return ::ioctl(socket, FIONREAD, &count) == 0 && count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 
 Result<Pipe> EpollEngine::open_pipe() {

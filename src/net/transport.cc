@@ -14,12 +14,18 @@ char* ReadScratch::reserve(std::size_t size) {
   return data_.get();
 }
 
+std::span<char> ReadScratch::wire() {
+  if (wire_ == nullptr) wire_ = std::make_unique_for_overwrite<char[]>(kReadBytes);
+  return {wire_.get(), kReadBytes};
+}
+
 Transport::Transport(Transport&& other) noexcept
     : loop_(other.loop_),
       socket_(std::exchange(other.socket_, kNoSocket)),
       last_written_(other.last_written_),
       output_(std::move(other.output_)),
-      kept_(std::move(other.kept_)) {}
+      kept_(std::move(other.kept_)),
+      secure_(std::move(other.secure_)) {}
 
 Transport& Transport::operator=(Transport&& other) noexcept {
   if (this == &other) return *this;
@@ -29,6 +35,7 @@ Transport& Transport::operator=(Transport&& other) noexcept {
   last_written_ = other.last_written_;
   output_ = std::move(other.output_);
   kept_ = std::move(other.kept_);
+  secure_ = std::move(other.secure_);
   return *this;
 }
 
@@ -39,10 +46,25 @@ Transport::Input Transport::read(ReadScratch& scratch, std::size_t at_most) {
     kept_.peek(memory, before);
     kept_.clear();
   }
+  if (secure_ != nullptr) [[unlikely]]
+    return read_secure(memory, before, scratch, at_most);
   const IoResult result = loop_->engine().read(socket_, {memory + before, at_most});
   const std::size_t fresh = result.status == IoStatus::ok ? result.bytes : 0;
-  return {
-      {memory, before + fresh}, fresh, result.status, result.error, result.status != IoStatus::ok || fresh < at_most};
+  const bool drained = result.status != IoStatus::ok || fresh < at_most;
+  return {{memory, before + fresh}, fresh, fresh, result.status, result.error, drained};
+}
+
+Transport::Input Transport::read_secure(char* memory, std::size_t before, ReadScratch& scratch, std::size_t at_most) {
+  const SecureLayer::Input result = secure_->read(loop_->engine(), socket_, scratch, {memory + before, at_most});
+  return {{memory, before + result.bytes}, result.bytes, result.wire, result.status, result.error, result.drained};
+}
+
+bool Transport::quiet(ReadScratch& scratch) {
+  if (secure_ == nullptr) return loop_->engine().quiet(socket_);
+  // What came may be the peer's business with TLS alone, such as a ticket.
+  Input input = read(scratch);
+  while (input.status == IoStatus::would_block && !input.drained) input = read(scratch);
+  return input.status == IoStatus::would_block;
 }
 
 Transport::Input Transport::reread(ReadScratch& scratch) {
@@ -50,14 +72,23 @@ Transport::Input Transport::reread(ReadScratch& scratch) {
   char* memory = scratch.reserve(before + 1);
   kept_.peek(memory, before);
   kept_.clear();
-  return {{memory, before}, 0, IoStatus::ok, 0, false};
+  return {{memory, before}, 0, 0, IoStatus::ok, 0, false};
 }
 
 void Transport::keep(std::string_view rest) {
   if (!rest.empty()) kept_.append(rest);
 }
 
+Transport::Flush Transport::flush_secure(std::size_t& sent) {
+  const std::size_t before = sent;
+  const Flush result = secure_->flush(loop_->engine(), socket_, output_, sent);
+  if (sent > before) last_written_ = loop_->now();
+  return result;
+}
+
 Transport::Flush Transport::flush(std::size_t& sent, bool more) {
+  if (secure_ != nullptr) [[unlikely]]
+    return flush_secure(sent);
   while (!output_.empty()) {
     std::array<iovec, 16> pieces;
     const std::size_t count = output_.gather(pieces);
@@ -77,20 +108,24 @@ Transport::Flush Transport::flush(std::size_t& sent, bool more) {
   return Flush::done;
 }
 
-void Transport::close() {
-  if (socket_ == kNoSocket) return;
-  loop_->engine().close(socket_);
+void Transport::forget() {
   socket_ = kNoSocket;
   output_.clear();
   kept_.clear();
+  secure_.reset();
+}
+
+void Transport::close() {
+  if (socket_ == kNoSocket) return;
+  if (secure_ != nullptr) secure_->say_goodbye(loop_->engine(), socket_);
+  loop_->engine().close(socket_);
+  forget();
 }
 
 void Transport::reset() {
   if (socket_ == kNoSocket) return;
   loop_->engine().reset(socket_);
-  socket_ = kNoSocket;
-  output_.clear();
-  kept_.clear();
+  forget();
 }
 
 }  // namespace weir

@@ -2,10 +2,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include "base/buffer.h"
 #include "net/event_loop.h"
+#include "net/secure_layer.h"
 
 namespace weir {
 
@@ -17,16 +20,19 @@ class ReadScratch {
 
   // At least `size` bytes. Growing loses what was there.
   char* reserve(std::size_t size);
+  // The same amount of other memory, for what is read before it is decrypted. Made when first needed.
+  std::span<char> wire();
 
  private:
   std::unique_ptr<char[]> data_;
   std::size_t capacity_ = 0;
+  std::unique_ptr<char[]> wire_;
 };
 
-// A plain byte stream over one socket: input through the worker's scratch with what was left over before it, output
-// gathered in a buffer that is written once per turn. The owner is the socket's ReadinessHandler and Flushable. One
-// thread. Movable, so that a connection can go from one owner to another with what was read from it: the new one has to
-// watch the socket.
+// A byte stream over one socket, in the clear or through a SecureLayer: input through the worker's scratch with what
+// was left over before it, output gathered in a buffer that is written once per turn. The owner is the socket's
+// ReadinessHandler and Flushable. One thread. Movable, so that a connection can go from one owner to another with what
+// was read from it: the new one has to watch the socket.
 class Transport {
  public:
   explicit Transport(EventLoop& loop) : loop_(&loop), output_(loop.buffers()), kept_(loop.buffers()) {}
@@ -37,14 +43,21 @@ class Transport {
 
   // Takes the socket over; it is already watched by the owner.
   void open(SocketId socket) { socket_ = socket; }
+  // From now on the bytes go through `layer`. The owner sees the handshake through before it reads or writes.
+  void secure(std::unique_ptr<SecureLayer> layer) { secure_ = std::move(layer); }
   bool is_open() const { return socket_ != kNoSocket; }
   SocketId socket() const { return socket_; }
+  // The socket if what it carries is what the owner reads and writes (so that it may be spliced), else kNoSocket.
+  SocketId plain_socket() const { return secure_ == nullptr ? socket_ : kNoSocket; }
+  // Null in the clear.
+  const SecureLayer* secure_layer() const { return secure_.get(); }
   EventLoop& loop() const { return *loop_; }
 
   struct Input {
     std::string_view bytes;  // what was kept, followed by what was read; in the scratch
     std::size_t fresh;       // how many of them were read just now
-    IoStatus status;         // of the read
+    std::size_t wire;        // how many that took on the wire
+    IoStatus status;         // of the read; would_block may also mean that what came has no bytes for the owner in it
     int error;
     bool drained;  // nothing more will come before the next edge
   };
@@ -54,30 +67,45 @@ class Transport {
   Input reread(ReadScratch& scratch);
   void keep(std::string_view rest);
   std::size_t kept() const { return kept_.size(); }
+  // From a peer that has sent FIN no more than this is still to come, what is kept included.
+  std::size_t left_at_most() const { return kept() + loop_->engine().unread(socket_); }
+
+  // With a SecureLayer: goes on with its handshake.
+  SecureLayer::Handshake handshake(ReadScratch& scratch) {
+    return secure_->handshake(loop_->engine(), socket_, scratch);
+  }
+  // With a SecureLayer: the input has ended without the peer's word that this was all.
+  bool truncated() const { return secure_ != nullptr && secure_->truncated(); }
+  // Of an idle connection: nothing has come for the owner, and nothing has ended.
+  bool quiet(ReadScratch& scratch);
 
   Buffer& output() { return output_; }
-  std::size_t unsent() const { return output_.size(); }
+  std::size_t unsent() const { return secure_ == nullptr ? output_.size() : output_.size() + secure_->unsent(); }
 
-  enum class Flush : unsigned char {
-    done,     // everything is written
-    blocked,  // the rest waits for the next writable edge
-    failed,   // the connection is dead; what was left is dropped
-  };
+  using Flush = FlushResult;
   // Writes what is there. `sent` counts the bytes that the socket took.
   Flush flush(std::size_t& sent, bool more = false);
   // When the socket last took something.
   TimePoint last_written() const { return last_written_; }
 
-  void shutdown_write() { loop_->engine().shutdown_write(socket_); }
+  // When all is written.
+  void shutdown_write() {
+    secure_ == nullptr ? loop_->engine().shutdown_write(socket_) : secure_->shutdown_write(loop_->engine(), socket_);
+  }
   void close();
   void reset();
 
  private:
+  Input read_secure(char* memory, std::size_t before, ReadScratch& scratch, std::size_t at_most);
+  Flush flush_secure(std::size_t& sent);
+  void forget();
+
   EventLoop* loop_;
   SocketId socket_ = kNoSocket;
   TimePoint last_written_{};
   Buffer output_;
   Buffer kept_;
+  std::unique_ptr<SecureLayer> secure_;
 };
 
 }  // namespace weir

@@ -13,8 +13,6 @@ using http1::Event;
 
 namespace {
 
-// How much of a request's body is read and dropped after its answer, so that the connection can be kept.
-constexpr std::uint64_t kDiscardBytes = 256 * 1024;
 // How much and how long a client may go on sending after the last answer, so that it gets to read it.
 constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
 constexpr Duration kLingerGap = 2s;
@@ -43,7 +41,9 @@ Result<void> Http1Downstream::start(SocketId socket) {
 Result<void> Http1Downstream::start(Transport&& io) {
   io_ = std::move(io);
   arm(listener_->settings->idle_timeout);
-  if (io_.kept() > 0) context_.loop.mark_ready(*this);
+  // What was decrypted, or came behind the handshake, gives no further edge.
+  if (io_.secure_layer() != nullptr) readable_ = true;
+  if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
   return context_.loop.engine().watch(io_.socket(), *this);
 }
 
@@ -73,6 +73,7 @@ void Http1Downstream::on_ready(Readiness readiness) {
   if (readiness.can_write() && (io_.unsent() > 0 || response_relay_ != nullptr)) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
+  if (request_cut_short()) return client_gone();
   if (wants_input()) read();
 }
 
@@ -121,10 +122,8 @@ void Http1Downstream::read() {
   if (!readable_ && !peer_fin_) return decode(io_.reread(context_.scratch));
   const Transport::Input input = io_.read(context_.scratch);
   readable_ = !input.drained;
-  if (input.fresh > 0) {
-    listener_->received->add(input.fresh);
-    note_progress(input.fresh);
-  }
+  if (input.wire > 0) listener_->received->add(input.wire);
+  if (input.fresh > 0) note_progress(input.fresh);
   decode(input);
 }
 
@@ -158,6 +157,7 @@ void Http1Downstream::decode(Transport::Input input) {
     if (input.status == IoStatus::failed) client_gone();
     return;
   }
+  if (request_cut_short()) return client_gone();
   if ((readable_ || peer_fin_) && wants_input()) context_.loop.mark_ready(*this);
 }
 
@@ -172,10 +172,14 @@ bool Http1Downstream::deliver(const http1::Step& step) {
       keep_alive_ = stream_->request().keep_alive;
       advance(DownstreamEvent::head_read);
       stream_->on_request_head();
-      if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) arm_body_timer();
+      if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) {
+        awaits_100_ = stream_->request().expect_continue;
+        arm_body_timer();
+      }
       return phase_ != Phase::closed;
     case Event::body:
       if (stream_ != nullptr) {
+        stop_awaiting_100();
         stream_->on_request_body(step.body);
       } else if ((discarded_ += step.body.size()) > kDiscardBytes) {
         close_after_ = true;
@@ -200,7 +204,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 
 void Http1Downstream::begin_request() {
   advance(DownstreamEvent::request_began);
-  fresh_ = diversion_over_ = false;
+  fresh_ = diversion_over_ = awaits_100_ = false;
   stream_ = context_.streams.make(context_, listener_, *this, facts_);
   arm(listener_->settings->header_timeout);
 }
@@ -234,6 +238,14 @@ void Http1Downstream::on_end_of_input(IoStatus status) {
   context_.loop.mark_dirty(*this);
 }
 
+// A FIN came inside the request's body: what is left to be read can't make it whole, although reading it may have to
+// wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.)
+bool Http1Downstream::request_cut_short() const {
+  if (!peer_fin_ || phase_ != Phase::body || !decoder_.body().in_body()) return false;
+  const std::uint64_t spliced = request_relay_ != nullptr ? request_relay_->taken() : 0;
+  return decoder_.body().remaining() - spliced > io_.left_at_most();
+}
+
 void Http1Downstream::client_gone() {
   if (stream_ != nullptr) {
     Stream* stream = std::exchange(stream_, nullptr);
@@ -244,7 +256,7 @@ void Http1Downstream::client_gone() {
 
 void Http1Downstream::read_tunnel() {
   const Transport::Input input = io_.kept() > 0 ? io_.reread(context_.scratch) : io_.read(context_.scratch);
-  if (input.fresh > 0) listener_->received->add(input.fresh);
+  if (input.wire > 0) listener_->received->add(input.wire);
   const bool from_socket = input.fresh > 0 || input.status != IoStatus::ok;
   if (from_socket) readable_ = !input.drained;
   if (!input.bytes.empty()) stream_->on_request_body(input.bytes);
@@ -261,6 +273,13 @@ void Http1Downstream::send_informational(http::ResponseHead& head) {
   if (client_is_1_0_ || phase_ == Phase::closed) return;
   http1::write_response_head(io_.output(), head);
   context_.loop.mark_dirty(*this);
+  if (head.status == 100) stop_awaiting_100();
+}
+
+// From now on it is the client's turn to send its body.
+void Http1Downstream::stop_awaiting_100() {
+  if (!std::exchange(awaits_100_, false)) return;
+  if (phase_ == Phase::body) arm_body_timer();
 }
 
 void Http1Downstream::send_head(http::ResponseHead& head) {
@@ -372,12 +391,12 @@ void Http1Downstream::start_tunnel() {
 
 // Asked by divert(), which knows that a body of known length comes next.
 SocketId Http1Downstream::splice_source() const {
-  return phase_ == Phase::body ? io_.socket() : kNoSocket;
+  return phase_ == Phase::body ? io_.plain_socket() : kNoSocket;
 }
 
 SocketId Http1Downstream::splice_sink() const {
   const bool as_it_is = response_body_ == BodyKind::length || response_body_ == BodyKind::until_close;
-  return as_it_is && phase_ != Phase::closed && phase_ != Phase::tunnel ? io_.socket() : kNoSocket;
+  return as_it_is && phase_ != Phase::closed && phase_ != Phase::tunnel ? io_.plain_socket() : kNoSocket;
 }
 
 void Http1Downstream::pump_response_from(SpliceRelay* relay) {
@@ -456,7 +475,7 @@ void Http1Downstream::read_linger() {
   const Transport::Input input = io_.read(context_.scratch);
   readable_ = !input.drained;
   discarded_ += input.fresh;
-  if (input.fresh > 0) listener_->received->add(input.fresh);
+  if (input.wire > 0) listener_->received->add(input.wire);
   const bool too_long = context_.loop.now() - window_began_ > kLingerTime || discarded_ > kLingerBytes;
   if (input.status == IoStatus::end || input.status == IoStatus::failed || too_long) return close();
   arm(kLingerGap);
@@ -511,6 +530,7 @@ void Http1Downstream::arm(Duration timeout) {
 }
 
 void Http1Downstream::arm_body_timer() {
+  if (awaits_100_) return context_.loop.timers().disarm(timer_);
   window_began_ = context_.loop.now();
   window_bytes_ = 0;
   arm(listener_->settings->body_timeout);
@@ -518,7 +538,7 @@ void Http1Downstream::arm_body_timer() {
 
 // Body bytes came. The longest gap begins anew; over each window the least rate must have been reached.
 void Http1Downstream::note_progress(std::size_t bytes) {
-  if (phase_ != Phase::body) return;
+  if (phase_ != Phase::body || awaits_100_) return;
   arm(listener_->settings->body_timeout);
   window_bytes_ += bytes;
   const TimePoint now = context_.loop.now();

@@ -72,6 +72,7 @@ class Http1Downstream final : public Downstream,
   bool deliver(const http1::Step& step);
   bool divert();
   void on_end_of_input(IoStatus status);
+  bool request_cut_short() const;
   void client_gone();
   void begin_request();
   void forget_request();
@@ -84,6 +85,7 @@ class Http1Downstream final : public Downstream,
 
   void arm(Duration timeout);
   void arm_body_timer();
+  void stop_awaiting_100();
   void note_progress(std::size_t bytes);
 
   Transport io_;
@@ -106,6 +108,7 @@ class Http1Downstream final : public Downstream,
   bool close_after_ = false;  // this response is the last
   bool shut_after_flush_ = false;
   bool linger_after_flush_ = false;
+  bool awaits_100_ = false;      // the client does, and can't be late
   bool above_high_ = false;      // much is unsent: no further request is read
   bool diversion_over_ = false;  // a relay of this request's body ended before the body did
   bool client_is_1_0_ = false;

@@ -82,6 +82,7 @@ void Stream::on_request_head() {
   keep_replay_ = cluster.retry.attempts > 1 && (cluster.retry.on_reset || cluster.retry.on_answers()) &&
                  (http::is_idempotent(request_.method) ||
                   std::ranges::find(cluster.retry.methods, request_.method_text) != cluster.retry.methods.end());
+  if (client_awaits_100()) arm_request_timeout();
   start_attempt();
 }
 
@@ -133,7 +134,10 @@ void Stream::on_request_end() {
     upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
   }
   if (tunnel_) return end_tunnel_if_done();
-  if (response_ != ResponsePhase::waiting) return;
+  if (response_ == ResponsePhase::waiting) arm_request_timeout();
+}
+
+void Stream::arm_request_timeout() {
   const Duration timeout = route_->route->request_timeout.value_or(cluster_->settings().timeouts.request);
   context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), timeout));
 }
@@ -161,10 +165,16 @@ void Stream::on_timer(Timer& timer) {
   break_off(ReplyReason::upstream_timeout);
 }
 
+// All that the client may send for now has come (RFC 9110 10.1.1): the backend has to say something.
+bool Stream::client_awaits_100() const {
+  return request_.expect_continue && !told_to_continue_ && request_bytes_ == 0 && request_.body != BodyKind::none &&
+         request_phase_ == RequestPhase::body;
+}
+
 // Something moved: the stream's idle time begins anew. Between the request's end and the response's head it is the
 // request timeout that runs.
 void Stream::touch() {
-  if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::done) return;
+  if (response_ == ResponsePhase::waiting && (request_phase_ == RequestPhase::done || client_awaits_100())) return;
   context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
 }
 
@@ -172,7 +182,7 @@ void Stream::touch() {
 // and a client that doesn't send its body is the business of its connection's timers.
 bool Stream::goes_on_although_late() {
   if (response_ == ResponsePhase::waiting) {
-    if (request_phase_ == RequestPhase::done) return false;
+    if (request_phase_ == RequestPhase::done || client_awaits_100()) return false;
     if (!request_paused_ && !request_held_back()) {
       touch();
       return true;

@@ -108,6 +108,9 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_timer(Timer& timer) override;
   void destroy() override;
   void touch();
+  bool client_awaits_100() const;
+  void arm_request_timeout();
+  void close_unless_read_soon();
   bool goes_on_although_late();
   void stop_request_relay();
   void end_tunnel_if_done();

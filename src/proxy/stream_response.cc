@@ -11,9 +11,9 @@ using http::BodyKind;
 using http::FieldId;
 
 void Stream::on_informational(http::ResponseHead& head) {
+  if (head.status == 100) told_to_continue_ = true;
   // The backend asked for the rest of the body or tells of things to come: either way it is at work.
   touch();
-  if (head.status == 100) told_to_continue_ = true;
   prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   client_->send_informational(head);
 }
@@ -36,9 +36,7 @@ void Stream::on_response_head(http::ResponseHead& head) {
   if (head.status == 101) return begin_tunnel(head);
   // Who waits for "100 Continue" and gets this instead may leave the body out: where the next request begins is then
   // unknown.
-  if (request_.expect_continue && !told_to_continue_ && request_bytes_ == 0 && request_phase_ != RequestPhase::done) {
-    client_->close_after();
-  }
+  if (client_awaits_100()) client_->close_after();
   client_->send_head(head);
   touch();
 }
@@ -123,9 +121,10 @@ void Stream::reply(ReplyReason reason) {
   listener_->local_replies(reason).add(1);
   if (request_id_.empty()) note_request_id();
   // A request whose end is not known to be where it seems can't be followed by another.
-  if (!head_seen_ || reason == ReplyReason::request_timeout || reason == ReplyReason::body_too_large ||
-      (request_phase_ != RequestPhase::done && request_.body != BodyKind::none)) {
+  if (!head_seen_ || reason == ReplyReason::request_timeout || reason == ReplyReason::body_too_large) {
     client_->close_after();
+  } else {
+    close_unless_read_soon();
   }
   if (grpc_) return reply_to_grpc(reason);
   const std::string_view text = to_string(reason);
@@ -138,6 +137,15 @@ void Stream::reply(ReplyReason reason) {
     head.fields.add("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH", FieldId::other);
   }
   reply_with(head, {body, static_cast<std::size_t>(end - body)});
+}
+
+// An answer that Weir makes does not wait for the rest of the request's body: the connection drops what is short, and
+// can be kept.
+void Stream::close_unless_read_soon() {
+  if (request_phase_ == RequestPhase::done || request_.body == BodyKind::none) return;
+  const bool long_body =
+      request_.body == BodyKind::length && request_.content_length - request_bytes_ > ClientStream::kDiscardBytes;
+  if (long_body || client_awaits_100()) client_->close_after();
 }
 
 void Stream::redirect_or_respond() {
@@ -160,7 +168,7 @@ void Stream::redirect_or_respond() {
     if (!typed && !body.empty()) head.fields.add("content-type", "text/plain", FieldId::content_type);
   }
   static_cast<void>(route.filters.apply_response_head(head, filter_state_, filter_call()));
-  if (request_.body != BodyKind::none) client_->close_after();
+  close_unless_read_soon();
   reply_with(head, body);
 }
 

@@ -57,7 +57,7 @@ class Http1Connection final : public UpstreamStream,
   void start_tunnel() override;
   void cancel() override;
   bool reused() const override { return served_ > 0; }
-  SocketId splice_socket() const override { return tunnel_ ? kNoSocket : io_.socket(); }
+  SocketId splice_socket() const override { return tunnel_ ? kNoSocket : io_.plain_socket(); }
   Flushable& flusher() override { return *this; }
   void end_diversion(std::uint64_t taken) override;
   void pump_request_from(SpliceRelay* relay) override;
