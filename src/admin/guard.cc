@@ -44,18 +44,13 @@ std::optional<HostPort> split(std::string_view text) {
 
 }  // namespace
 
-bool is_loopback(const IpAddress& address) {
-  if (address.family == IpAddress::Family::ipv4) return address.bytes[0] == 127;
-  return address == kLoopback6;
-}
-
 bool names_admin_port(std::string_view host, const SocketAddress& bound, const SocketAddress& local) {
   const auto parts = split(host);
   if (!parts) return false;
   const bool localhost = http::equals_ignoring_case(parts->host, "localhost");
   if (bound.is_unix()) return localhost;
   if (parts->port != bound.port) return false;
-  const bool loopback_leads_here = is_loopback(bound.ip) || is_wildcard(bound.ip);
+  const bool loopback_leads_here = bound.ip.is_loopback() || is_wildcard(bound.ip);
   if (localhost) return loopback_leads_here;
   const auto ip = IpAddress::parse(parts->host);
   if (!ip) return false;
@@ -99,7 +94,7 @@ std::optional<Reply> refuse_change(const Request& request, const GuardSettings& 
     reply.challenge = true;
     return reply;
   }
-  if (request.peer.family == IpAddress::Family::none || is_loopback(request.peer)) return std::nullopt;
+  if (request.peer.family == IpAddress::Family::none || request.peer.is_loopback()) return std::nullopt;
   if (!settings.token) return error_reply(403, "changes are taken from this machine only, unless admin.token is set");
   Reply reply = error_reply(401, "a bearer token is needed");
   reply.challenge = true;

@@ -16,8 +16,6 @@ struct GuardSettings {
   std::optional<std::string> token;  // not empty
 };
 
-bool is_loopback(const IpAddress& address);
-
 // `host` is the admin port as seen from this connection: the bound address, the address that the client connected to
 // where a wildcard is bound, and localhost, 127.0.0.1 or [::1] where those lead here. On a unix socket only localhost.
 bool names_admin_port(std::string_view host, const SocketAddress& bound, const SocketAddress& local);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -134,6 +135,27 @@ void Buffer::splice_back(Buffer& other) {
   size_ += other.size_;
   other.first_ = other.last_ = nullptr;
   other.size_ = 0;
+}
+
+void Buffer::move_tail(std::size_t from, Buffer& to) {
+  WEIR_ASSERT(from <= size_ && this != &to);
+  if (from == 0) {
+    for (Slice* slice = first_; slice != nullptr; slice = slice->next)
+      to.append({slice->data() + slice->begin, slice->readable()});
+    return clear();
+  }
+  Slice* slice = first_;
+  std::size_t before = from;
+  for (; before > slice->readable(); slice = slice->next) before -= slice->readable();
+  to.append({slice->data() + slice->begin + before, slice->readable() - before});
+  slice->end = slice->begin + static_cast<std::uint32_t>(before);
+  last_ = slice;
+  size_ = from;
+  for (Slice* next = std::exchange(slice->next, nullptr); next != nullptr;) {
+    Slice* gone = std::exchange(next, next->next);
+    to.append({gone->data() + gone->begin, gone->readable()});
+    pool_->give(gone);
+  }
 }
 
 }  // namespace weir

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace weir {
 
@@ -55,12 +56,25 @@ class BufferPool {
   std::size_t peak_before_ = 0;  // and in the one before
 };
 
-// A queue of bytes in slices. An empty one holds no memory. One thread; must not outlive its pool.
+// A queue of bytes in slices. An empty one holds no memory. One thread; must not outlive its pool. One that was moved
+// from is empty.
 class Buffer {
  public:
   explicit Buffer(BufferPool& pool) : pool_(&pool) {}
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
+  Buffer(Buffer&& other) noexcept
+      : pool_(other.pool_),
+        first_(std::exchange(other.first_, nullptr)),
+        last_(std::exchange(other.last_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    if (this == &other) return *this;
+    clear();
+    pool_ = other.pool_;
+    first_ = std::exchange(other.first_, nullptr);
+    last_ = std::exchange(other.last_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   ~Buffer() { clear(); }
 
   std::size_t size() const { return size_; }
@@ -84,6 +98,8 @@ class Buffer {
   void peek(char* target, std::size_t size) const;
   // Moves all of `other`, which has the same pool, to the end of this one without copying.
   void splice_back(Buffer& other);
+  // Moves what stands from position `from` (<= size()) on to the end of `to`, by copying. For what is rare.
+  void move_tail(std::size_t from, Buffer& to);
 
   BufferPool& pool() const { return *pool_; }
 

@@ -91,7 +91,44 @@ TEST(Buffer, AReservedButUnusedPieceIsSkipped) {
   EXPECT_EQ(buffer.front(), "a");
 }
 
+TEST(Buffer, ItsTailMovesToAnother) {
+  for (const std::size_t from : {std::size_t{0}, std::size_t{1}, kSliceCapacity - 1, kSliceCapacity, kSliceCapacity + 1,
+                                 2 * kSliceCapacity, 3 * kSliceCapacity - 1}) {
+    BufferPool pool;
+    std::string text;
+    for (std::size_t i = 0; i < 3 * kSliceCapacity; ++i) text += static_cast<char>(i * i % 251);
+    Buffer buffer(pool);
+    Buffer tail(pool);
+    buffer.append("to be consumed");
+    buffer.append(text);
+    buffer.consume(14);
+    tail.append("before:");
+    buffer.move_tail(from, tail);
+    EXPECT_EQ(buffer.size(), from);
+    EXPECT_EQ(content(buffer), text.substr(0, from));
+    EXPECT_EQ(content(tail), "before:" + text.substr(from));
+    buffer.append("more");
+    EXPECT_EQ(content(buffer), text.substr(0, from) + "more");
+  }
+}
+
 // Against a string, over any sequence of operations on two buffers.
+TEST(Buffer, MovesWithWhatItHolds) {
+  BufferPool pool;
+  Buffer first(pool);
+  first.append("abc");
+  Buffer second(std::move(first));
+  EXPECT_TRUE(first.empty());
+  first.append("again");
+  EXPECT_EQ(second.front(), "abc");
+  Buffer third(pool);
+  third.append("goes");
+  third = std::move(second);
+  EXPECT_EQ(third.front(), "abc");
+  EXPECT_EQ(first.front(), "again");
+  EXPECT_EQ(pool.outstanding(), 2U);
+}
+
 RC_GTEST_PROP(Buffer, BehavesAsAString, ()) {
   BufferPool pool(4);
   {

@@ -52,6 +52,13 @@ class IntrusiveList {
 
   void push_back(T& object) { insert(head_.previous_, object, &head_); }
   void push_front(T& object) { insert(&head_, object, head_.next_); }
+  // Behind the last one that it does not have to stand before; looks from the end. O(1) where it belongs at the end.
+  template <typename Before>
+  void insert_sorted(T& object, Before&& before) {
+    Node* previous = head_.previous_;
+    while (previous != &head_ && before(object, to_object(previous))) previous = previous->previous_;
+    insert(previous, object, previous->next_);
+  }
 
   T* pop_front() {
     if (empty()) return nullptr;

@@ -101,5 +101,18 @@ TEST(IntrusiveList, VisitorsMayUnlinkWhatTheyAreGiven) {
   EXPECT_EQ(names(list), "b");
 }
 
+TEST(IntrusiveList, InsertsInOrderBehindItsEquals) {
+  ListA list;
+  Item items[] = {Item('m'), Item('z'), Item('a'), Item('n'), Item('b')};
+  for (Item& item : items) list.insert_sorted(item, [](const Item& a, const Item& b) { return a.name < b.name; });
+  EXPECT_EQ(names(list), "abmnz");
+  Item first('1');
+  Item second('2');
+  const auto equal = [](const Item&, const Item&) { return false; };
+  list.insert_sorted(first, equal);
+  list.insert_sorted(second, equal);
+  EXPECT_EQ(names(list), "abmnz12");
+}
+
 }  // namespace
 }  // namespace weir

@@ -182,6 +182,19 @@ void ByteRate::write(JsonWriter& writer, std::uint64_t value) {
   writer.string(value == kNoLimit ? "none" : format_size(value) + "/s");
 }
 
+void RateOrNone::read(Reader& reader, NodeId id, std::uint64_t& out) {
+  constexpr std::string_view kWhat = "a rate such as 20/s, or none";
+  const auto text = reader.scalar(id, kWhat);
+  if (!text) return;
+  const auto rate = *text == "none" ? std::optional(kNoLimit) : parse_rate(*text);
+  if (!rate) return reader.expected(id, kWhat, *text);
+  out = *rate;
+}
+
+void RateOrNone::write(JsonWriter& writer, std::uint64_t value) {
+  writer.string(value == kNoLimit ? "none" : fmt::format("{}/s", value));
+}
+
 void read_duration(Reader& reader, NodeId id, NoneAllowed none, ZeroAllowed zero, Duration& out) {
   const auto text = reader.scalar(id, kDuration);
   if (!text) return;

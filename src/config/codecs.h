@@ -100,6 +100,12 @@ struct ByteRate : Leaf {
   static void write(JsonWriter& writer, std::uint64_t value);
 };
 
+// A count per second.
+struct RateOrNone : Leaf {
+  static void read(Reader& reader, NodeId id, std::uint64_t& out);
+  static void write(JsonWriter& writer, std::uint64_t value);
+};
+
 enum class NoneAllowed : bool { kNo, kYes };
 enum class ZeroAllowed : bool { kNo, kYes };
 

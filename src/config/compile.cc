@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <string_view>
 #include <unordered_map>
@@ -28,6 +29,41 @@ weir::Cidr to_cidr(const Cidr& cidr) {
   return result;
 }
 
+// Rates become counts in a window of 10 s.
+http::Http2Limits to_http2_limits(const Http2Spec& spec) {
+  constexpr std::uint32_t kAny = std::numeric_limits<std::uint32_t>::max();
+  const auto in_window = [](std::uint64_t rate) {
+    return rate == kNoLimit ? kAny : static_cast<std::uint32_t>(rate * 10);
+  };
+  // Windows are 31 bits (RFC 9113 6.9.1).
+  const std::uint64_t window = std::min<std::uint64_t>(spec.window_bytes, std::numeric_limits<std::int32_t>::max());
+  return {in_window(spec.resets), in_window(spec.control_frames), static_cast<std::uint32_t>(window)};
+}
+
+proxy::ListenerProtocol to_listener_protocol(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kAuto:
+      return proxy::ListenerProtocol::auto_;
+    case Protocol::kHttp1:
+      return proxy::ListenerProtocol::http1;
+    case Protocol::kHttp2:
+      return proxy::ListenerProtocol::http2;
+  }
+  return proxy::ListenerProtocol::auto_;
+}
+
+UpstreamProtocol to_upstream_protocol(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kAuto:
+      return UpstreamProtocol::auto_;
+    case Protocol::kHttp1:
+      return UpstreamProtocol::http1;
+    case Protocol::kHttp2:
+      return UpstreamProtocol::http2;
+  }
+  return UpstreamProtocol::auto_;
+}
+
 Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const ListenerSpec& spec) {
   auto settings = std::make_shared<proxy::ListenerSettings>();
   const auto address = to_socket_address(spec.address);
@@ -37,6 +73,10 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
   settings->head_limits = {spec.limits.header_bytes, spec.limits.headers, spec.limits.uri_bytes};
   settings->body_bytes_max = spec.limits.body_bytes;
   settings->max_connections = spec.limits.max_connections;
+  settings->protocol = to_listener_protocol(spec.protocol);
+  settings->concurrent_streams = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(spec.limits.concurrent_streams, std::numeric_limits<std::int32_t>::max()));
+  settings->http2_limits = to_http2_limits(spec.limits.http2);
   settings->header_timeout = spec.limits.header_timeout;
   settings->body_timeout = spec.limits.body_timeout;
   settings->body_bytes_per_s_min = spec.limits.body_min_rate == kNoLimit ? 0 : spec.limits.body_min_rate;
@@ -68,6 +108,7 @@ std::shared_ptr<const ClusterSettings> compile_cluster(const ClusterSpec& spec) 
   auto settings = std::make_shared<ClusterSettings>();
   settings->name = spec.name;
   settings->policy = to_policy(spec.balance);
+  settings->protocol = to_upstream_protocol(spec.protocol);
   settings->timeouts = {.connect = spec.timeouts.connect,
                         .request = spec.timeouts.request,
                         .stream_idle = spec.timeouts.stream_idle,
@@ -79,12 +120,17 @@ std::shared_ptr<const ClusterSettings> compile_cluster(const ClusterSpec& spec) 
   settings->retry = {.attempts = spec.retry.attempts,
                      .on_connect_failure = spec.retry.on_connect_failure,
                      .on_reset = spec.retry.on_reset,
+                     .on_502 = spec.retry.on_502,
+                     .on_503 = spec.retry.on_503,
+                     .on_504 = spec.retry.on_504,
+                     .on_unavailable = spec.retry.on_unavailable,
                      .budget = budget,
                      .methods = spec.retry.methods,
                      .backoff_base = spec.retry.backoff_base,
                      .backoff_max = spec.retry.backoff_max};
   settings->response_header_bytes = spec.limits.header_bytes;
   settings->response_headers = spec.limits.headers;
+  settings->http2_limits = to_http2_limits(spec.limits.http2);
   settings->health_checked = spec.health_check.has_value();
   return settings;
 }

@@ -27,13 +27,16 @@ listeners:
     address: "[::1]:8080"
     trusted_proxies: [10.0.0.0/8]
     via: true
-    limits: {headers: 7, body_bytes: 1MiB, body_min_rate: none, idle_timeout: 3s}
+    protocol: http2
+    limits: {headers: 7, concurrent_streams: none, http2: {resets: 3/s, control_frames: none, window_bytes: none}, body_bytes: 1MiB, body_min_rate: none, idle_timeout: 3s}
     access_log: {path: "-", format: combined}
 clusters:
   - name: app
     balance: power_of_two
+    protocol: http1
+    limits: {http2: {control_frames: 7/s}}
     backends: [{url: "http://127.0.0.1:1"}]
-    retry: {attempts: 3, on: [reset], budget: 50%, methods: [POST]}
+    retry: {attempts: 3, on: [reset, "502"], budget: 50%, methods: [POST]}
     timeouts: {connect: 1s, total: none}
     health_check: {type: tcp, interval: 9s, unhealthy_after: 4}
   - {name: plain, backends: []}
@@ -58,6 +61,9 @@ TEST(Compile, ListenersHaveWhatTheFileSays) {
   EXPECT_EQ(web.body_bytes_per_s_min, 0);
   EXPECT_EQ(web.idle_timeout, 3s);
   EXPECT_TRUE(web.via);
+  EXPECT_EQ(web.protocol, proxy::ListenerProtocol::http2);
+  EXPECT_EQ(web.concurrent_streams, 0x7FFFFFFFU);
+  EXPECT_EQ(web.http2_limits, (http::Http2Limits{30, 0xFFFFFFFFU, 0x7FFFFFFFU}));
   ASSERT_TRUE(web.access_log.has_value());
   EXPECT_FALSE(web.access_log->json);
   ASSERT_EQ(web.trusted_proxies.size(), 1);
@@ -70,9 +76,13 @@ TEST(Compile, ClustersHaveWhatTheFileSays) {
   ASSERT_EQ(result->clusters.size(), 2);
   const ClusterSettings& app = *result->clusters[0].settings;
   EXPECT_EQ(app.policy, balancing::Policy::power_of_two);
+  EXPECT_EQ(app.protocol, UpstreamProtocol::http1);
+  EXPECT_EQ(app.http2_limits, (http::Http2Limits{200, 70, 32U << 20U}));
   EXPECT_EQ(app.retry.attempts, 3);
   EXPECT_FALSE(app.retry.on_connect_failure);
   EXPECT_TRUE(app.retry.on_reset);
+  EXPECT_TRUE(app.retry.on_502);
+  EXPECT_FALSE(app.retry.on_503 || app.retry.on_504 || app.retry.on_unavailable);
   EXPECT_DOUBLE_EQ(app.retry.budget, 0.5);
   EXPECT_EQ(app.retry.methods, std::vector<std::string>{"POST"});
   EXPECT_EQ(app.timeouts.connect, 1s);

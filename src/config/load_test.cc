@@ -32,10 +32,10 @@ admin:
 listeners:
   - name: web
     address: 0.0.0.0:${PORT}
-    protocol: http1
+    protocol: http2
     trusted_proxies: [10.1.0.0/8, "2001:db8::/32"]
     limits: {header_bytes: 1KiB, headers: 10, uri_bytes: none, body_bytes: 0, max_connections: 5,
-             concurrent_streams: 7, handshake_timeout: 1s, header_timeout: 2s, body_timeout: 3s,
+             concurrent_streams: 7, http2: {resets: 3/s, control_frames: none, window_bytes: 1MiB}, handshake_timeout: 1s, header_timeout: 2s, body_timeout: 3s,
              body_min_rate: none, idle_timeout: 4s, tunnel_idle_timeout: none}
     access_log: {path: access.log, format: combined}
     via: true
@@ -49,10 +49,10 @@ clusters:
       - {url: "http://[0:0::1]"}
       - {url: "unix:/run/b.sock", max_connections: none}
     dns: {refresh: 30s, family: ipv6}
-    limits: {header_bytes: 8KiB, headers: 20}
+    limits: {header_bytes: 8KiB, headers: 20, http2: {resets: none, control_frames: 9/s, window_bytes: none}}
     health_check: {type: http, path: /ok, host: "app:81", interval: 1s, timeout: 500ms, unhealthy_after: 1,
                    healthy_after: 4, expect: "200-204, 301"}
-    retry: {attempts: 3, on: [reset], budget: 12.5%, methods: [POST], backoff: {base: 0s, max: 2s}}
+    retry: {attempts: 3, on: [reset, 503, unavailable], budget: 12.5%, methods: [POST], backoff: {base: 0s, max: 2s}}
     timeouts: {connect: 1s, request: none, stream_idle: 1m, total: 1h, idle: 10us}
   - name: canary
     backends: []
@@ -94,11 +94,12 @@ TEST(Load, ReadsEverySection) {
   EXPECT_EQ(to_string(web.address), "0.0.0.0:8080");
   EXPECT_EQ(web.position.line, 11U);
   EXPECT_EQ(web.position.column, 14U);
-  EXPECT_EQ(web.protocol, Protocol::kHttp1);
+  EXPECT_EQ(web.protocol, Protocol::kHttp2);
   ASSERT_EQ(web.trusted_proxies.size(), 2U);
   EXPECT_EQ(to_string(web.trusted_proxies[0]), "10.0.0.0/8");
   EXPECT_EQ(to_string(web.trusted_proxies[1]), "2001:db8::/32");
-  EXPECT_EQ(web.limits, (ListenerLimits{1024, 10, kNoLimit, 0, 5, 7, 1s, 2s, 3s, kNoLimit, 4s, kForever}));
+  EXPECT_EQ(web.limits,
+            (ListenerLimits{1024, 10, kNoLimit, 0, 5, 7, {3, kNoLimit, 1 << 20}, 1s, 2s, 3s, kNoLimit, 4s, kForever}));
   EXPECT_EQ(web.access_log, (AccessLogSpec{"dir/access.log", AccessLogFormat::kCombined}));
   EXPECT_TRUE(web.via);
   EXPECT_EQ(spec.listeners[1].name, "listener-2");
@@ -118,10 +119,10 @@ TEST(Load, ReadsClusters) {
   EXPECT_EQ(app.backends[2].name, "unix:/run/b.sock");
   EXPECT_EQ(url_of(app.backends[1]), "http://[::1]:80");
   EXPECT_EQ(app.dns, (DnsSpec{30s, DnsFamily::kIpv6}));
-  EXPECT_EQ(app.limits, (ResponseLimits{8192, 20}));
+  EXPECT_EQ(app.limits, (ResponseLimits{8192, 20, {kNoLimit, 9, kNoLimit}}));
   const HealthCheckSpec check{HealthCheckType::kHttp, "/ok", "app:81", 1s, 500ms, 1, 4, {{200, 204}, {301, 301}}};
   EXPECT_EQ(app.health_check, check);
-  EXPECT_EQ(app.retry, (RetrySpec{3, false, true, 1250, {"POST"}, 0s, 2s}));
+  EXPECT_EQ(app.retry, (RetrySpec{3, false, true, false, true, false, true, 1250, {"POST"}, 0s, 2s}));
   EXPECT_EQ(app.timeouts, (ClusterTimeouts{1s, kForever, 1min, 1h, 10us}));
   const ClusterSpec& canary = parsed.spec->clusters[1];
   EXPECT_TRUE(canary.backends.empty());

@@ -3,6 +3,7 @@
 #include "config/address.h"
 #include "config/codecs.h"
 #include "config/json.h"
+#include "config/schema_http2.h"
 #include "config/schemas.h"
 
 namespace weir::config {
@@ -17,7 +18,7 @@ constexpr Choice<Balance> kBalances[] = {
     choice_not_yet<Balance>("ip_hash"),
 };
 constexpr Choice<Protocol> kProtocols[] = {
-    {"auto", Protocol::kAuto}, {"http1", Protocol::kHttp1}, choice_not_yet<Protocol>("http2")};
+    {"auto", Protocol::kAuto}, {"http1", Protocol::kHttp1}, {"http2", Protocol::kHttp2}};
 constexpr Choice<DnsFamily> kFamilies[] = {
     {"auto", DnsFamily::kAuto}, {"ipv4", DnsFamily::kIpv4}, {"ipv6", DnsFamily::kIpv6}, {"all", DnsFamily::kAll}};
 constexpr Choice<HealthCheckType> kHealthCheckTypes[] = {
@@ -75,6 +76,7 @@ constexpr Schema<DnsSpec> kDnsSchema{kDnsFields};
 constexpr Field<ResponseLimits> kLimitFields[] = {
     field<&ResponseLimits::header_bytes, SizeOrNone>("header_bytes"),
     field<&ResponseLimits::headers, CountOrNone>("headers"),
+    field<&ResponseLimits::http2, Http2Section>("http2"),
 };
 constexpr Schema<ResponseLimits> kLimitsSchema{kLimitFields};
 
@@ -108,12 +110,22 @@ void check_health_check(Reader& reader, NodeId id, HealthCheckSpec& check) {
 }
 constexpr Schema<HealthCheckSpec> kHealthCheckSchema{kHealthCheckFields, check_health_check};
 
-// The events after which an attempt is made again: a list in the file, two switches in the spec.
+// The events after which an attempt is made again: a list in the file, switches in the spec.
 struct RetryOn : Leaf {
+  struct Event {
+    std::string_view name;
+    bool RetrySpec::* on;
+  };
+  static constexpr Event kEvents[] = {{"connect_failure", &RetrySpec::on_connect_failure},
+                                      {"reset", &RetrySpec::on_reset},
+                                      {"502", &RetrySpec::on_502},
+                                      {"503", &RetrySpec::on_503},
+                                      {"504", &RetrySpec::on_504},
+                                      {"unavailable", &RetrySpec::on_unavailable}};
+
   static void read(Reader& reader, NodeId id, RetrySpec& out) {
     if (!reader.expect_list(id)) return;
-    out.on_connect_failure = false;
-    out.on_reset = false;
+    for (const Event& event : kEvents) out.*event.on = false;
     const YamlNode& list = reader.node(id);
     for (std::size_t i = 0; i < list.count; ++i) {
       const Reader::Scope scope(reader, i);
@@ -123,22 +135,22 @@ struct RetryOn : Leaf {
     }
   }
   static void read_event(Reader& reader, NodeId entry, std::string_view text, RetrySpec& out) {
-    constexpr std::string_view kEvents[] = {"connect_failure", "reset"};
-    if (text == "502" || text == "503" || text == "504" || text == "unavailable") {
-      choice_not_built(reader, entry, text);
-    } else if (text == kEvents[0]) {
-      out.on_connect_failure = true;
-    } else if (text == kEvents[1]) {
-      out.on_reset = true;
-    } else {
-      wrong_choice(reader, entry, text, kEvents);
+    std::vector<std::string_view> allowed;
+    for (const Event& event : kEvents) {
+      if (text == event.name) {
+        out.*event.on = true;
+        return;
+      }
+      allowed.push_back(event.name);
     }
+    wrong_choice(reader, entry, text, allowed);
   }
   static void write(JsonWriter& writer, std::string_view key, const RetrySpec& retry) {
     writer.member(key, [&] {
       writer.begin_list();
-      if (retry.on_connect_failure) writer.string("connect_failure");
-      if (retry.on_reset) writer.string("reset");
+      for (const Event& event : kEvents) {
+        if (retry.*event.on) writer.string(event.name);
+      }
       writer.end_list();
     });
   }

@@ -1,4 +1,5 @@
 #include "config/codecs.h"
+#include "config/schema_http2.h"
 #include "config/schemas.h"
 
 namespace weir::config {
@@ -7,7 +8,7 @@ namespace {
 
 constexpr Choice<Protocol> kProtocols[] = {{"auto", Protocol::kAuto},
                                            {"http1", Protocol::kHttp1},
-                                           choice_not_yet<Protocol>("http2"),
+                                           {"http2", Protocol::kHttp2},
                                            choice_not_yet<Protocol>("tcp")};
 constexpr Choice<AccessLogFormat> kAccessLogFormats[] = {{"json", AccessLogFormat::kJson},
                                                          {"combined", AccessLogFormat::kCombined}};
@@ -19,6 +20,7 @@ constexpr Field<ListenerLimits> kLimitFields[] = {
     field<&ListenerLimits::body_bytes, BodySizeOrNone>("body_bytes"),
     field<&ListenerLimits::max_connections, CountOrNone>("max_connections"),
     field<&ListenerLimits::concurrent_streams, CountOrNone>("concurrent_streams"),
+    field<&ListenerLimits::http2, Http2Section>("http2"),
     field<&ListenerLimits::handshake_timeout, TimeoutOrNone>("handshake_timeout"),
     field<&ListenerLimits::header_timeout, TimeoutOrNone>("header_timeout"),
     field<&ListenerLimits::body_timeout, TimeoutOrNone>("body_timeout"),

@@ -40,8 +40,16 @@ struct AdminSpec {
   bool operator==(const AdminSpec&) const = default;
 };
 
-// Listeners and clusters may ask for HTTP/1 by name; `auto` is HTTP/1 too until another version is built.
-enum class Protocol : std::uint8_t { kAuto, kHttp1 };
+enum class Protocol : std::uint8_t { kAuto, kHttp1, kHttp2 };
+
+// What an HTTP/2 peer may do on one connection.
+struct Http2Spec {
+  std::uint64_t resets = 20;           // a second, averaged over 10 s; kNoLimit: any
+  std::uint64_t control_frames = 100;  // as above
+  std::uint64_t window_bytes = 32 * 1024 * 1024;
+
+  bool operator==(const Http2Spec&) const = default;
+};
 
 struct ListenerLimits {
   std::uint64_t header_bytes = 64 * 1024;
@@ -50,6 +58,7 @@ struct ListenerLimits {
   std::uint64_t body_bytes = kNoLimit;
   std::uint64_t max_connections = 100'000;
   std::uint64_t concurrent_streams = 100;
+  Http2Spec http2;
   Duration handshake_timeout = 10s;
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;
@@ -108,6 +117,7 @@ struct DnsSpec {
 struct ResponseLimits {
   std::uint64_t header_bytes = 256 * 1024;
   std::uint64_t headers = 500;
+  Http2Spec http2;
 
   bool operator==(const ResponseLimits&) const = default;
 };
@@ -134,6 +144,10 @@ struct RetrySpec {
   std::uint32_t attempts = 2;  // all tries, the first included; at least 1
   bool on_connect_failure = true;
   bool on_reset = true;
+  bool on_502 = false;
+  bool on_503 = false;
+  bool on_504 = false;
+  bool on_unavailable = false;
   std::uint32_t budget_basis_points = 2000;  // share of requests in 1/100 %, or kNoBudget
   std::vector<std::string> methods;          // retried though not idempotent
   Duration backoff_base = 25ms;

@@ -78,6 +78,13 @@ std::optional<std::uint64_t> parse_byte_rate(std::string_view text) {
   return bytes == 0U ? std::nullopt : bytes;
 }
 
+std::optional<std::uint64_t> parse_rate(std::string_view text) {
+  if (!text.ends_with("/s")) return std::nullopt;
+  text.remove_suffix(2);
+  const auto count = parse_number(text, 100'000'000);
+  return count == 0U ? std::nullopt : count;
+}
+
 std::optional<std::uint32_t> parse_percentage(std::string_view text) {
   if (!text.ends_with('%')) return std::nullopt;
   text.remove_suffix(1);

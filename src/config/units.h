@@ -23,6 +23,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 // A size per second: 240B/s, 1KiB/s; above 0.
 std::optional<std::uint64_t> parse_byte_rate(std::string_view text);
 
+// A count per second: 20/s; 1 to 100,000,000.
+std::optional<std::uint64_t> parse_rate(std::string_view text);
+
 // 20% or 12.5% in 1/100 %, at most 100 %.
 std::optional<std::uint32_t> parse_percentage(std::string_view text);
 

@@ -30,6 +30,10 @@ TEST(Units, Sizes) {
        {"", "KiB", "1KB", "1kib", "1 KiB", "-1", "0x10", "1073741825GiB", "18446744073709551616"}) {
     EXPECT_FALSE(parse_size(bad)) << bad;
   }
+  EXPECT_EQ(parse_rate("20/s"), 20U);
+  for (const std::string_view bad : {"20", "0/s", "/s", "20 /s", "20/m", "-1/s", "100000001/s"}) {
+    EXPECT_FALSE(parse_rate(bad)) << bad;
+  }
   EXPECT_EQ(parse_byte_rate("240B/s"), 240U);
   EXPECT_EQ(parse_byte_rate("1KiB/s"), 1024U);
   for (const std::string_view bad : {"240", "240B", "0B/s", "/s", "1/m"}) EXPECT_FALSE(parse_byte_rate(bad)) << bad;

@@ -101,6 +101,12 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return from_ipv6(address.bytes);
 }
 
+bool IpAddress::is_loopback() const {
+  if (family == Family::ipv4) return bytes[0] == 127;
+  static constexpr std::array<std::uint8_t, 16> kLoopback6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return family == Family::ipv6 && bytes == kLoopback6;
+}
+
 IpAddress IpAddress::from_ipv6(const std::array<std::uint8_t, 16>& bytes) {
   static constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   IpAddress address;

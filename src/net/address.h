@@ -25,6 +25,9 @@ struct IpAddress {
   std::size_t format(char* out) const;
   static constexpr std::size_t kMaxText = 46;
 
+  // 127.0.0.0/8 or ::1.
+  bool is_loopback() const;
+
   // Without port or brackets; no zone, no names.
   static std::optional<IpAddress> parse(std::string_view text);
   // Unfolds an IPv4-mapped address.

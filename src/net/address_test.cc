@@ -55,6 +55,16 @@ RC_GTEST_PROP(IpAddress, RoundTrips, (const std::array<std::uint8_t, 16>& bytes,
   RC_ASSERT(IpAddress::parse(text) == address);
 }
 
+TEST(IpAddress, KnowsLoopback) {
+  for (const char* text : {"127.0.0.1", "127.255.0.7", "::1", "::ffff:127.0.0.1"}) {
+    EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
+  }
+  for (const char* text : {"128.0.0.1", "10.0.0.1", "::2", "::", "0.0.0.0", "7f00::1"}) {
+    EXPECT_FALSE(IpAddress::parse(text)->is_loopback()) << text;
+  }
+  EXPECT_FALSE(IpAddress{}.is_loopback());
+}
+
 TEST(Cidr, ContainsItsRange) {
   const auto ten = Cidr::parse("10.0.0.0/8");
   ASSERT_TRUE(ten);

@@ -100,6 +100,8 @@ class Engine : public Clock {
   virtual IoResult write(SocketId socket, std::span<const iovec> from, bool more) = 0;
   // True if nothing waits to be read and the peer has neither closed nor reset: a cheap look at a pooled connection.
   virtual bool quiet(SocketId socket) = 0;
+  // How many bytes have come and wait to be read. What they are (of TLS: records) is not looked at.
+  virtual std::size_t unread(SocketId socket) = 0;
 
   virtual Result<Pipe> open_pipe() = 0;
   virtual void close_pipe(Pipe& pipe) = 0;

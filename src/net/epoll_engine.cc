@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -171,7 +172,10 @@ Result<SocketId> EpollEngine::connect(const SocketAddress& address) {
   const Sockaddr target = to_sockaddr(address);
   const int socket = ::socket(target.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) return fail_errno("cannot connect to " + address.to_string(), errno);
-  if (!address.is_unix()) set_stream_options(socket);
+  if (!address.is_unix()) {
+    set_stream_options(socket);
+    unpace_loopback(socket, address.ip);
+  }
   // Interrupted, a non-blocking connect goes on all the same.
   if (::connect(socket, &target.any, target.size) != 0 && errno != EINPROGRESS && errno != EINTR) {
     const int error = errno;
@@ -211,6 +215,11 @@ bool EpollEngine::quiet(SocketId socket) {
   char byte;
   const ssize_t count = retry([&] { return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
   return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+std::size_t EpollEngine::unread(SocketId socket) {
+  int count = 0;
+  return ::ioctl(socket, FIONREAD, &count) == 0 && count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 
 Result<Pipe> EpollEngine::open_pipe() {

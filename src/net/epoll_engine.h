@@ -32,6 +32,7 @@ class EpollEngine final : public Engine {
   IoResult read(SocketId socket, std::span<char> into) override;
   IoResult write(SocketId socket, std::span<const iovec> from, bool more) override;
   bool quiet(SocketId socket) override;
+  std::size_t unread(SocketId socket) override;
   Result<Pipe> open_pipe() override;
   void close_pipe(Pipe& pipe) override;
   IoResult splice_in(SocketId from, Pipe& pipe, std::size_t at_most) override;

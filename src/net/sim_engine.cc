@@ -104,6 +104,11 @@ bool SimEngine::quiet(SocketId socket) {
   return found.stream->quiet(found.end);
 }
 
+std::size_t SimEngine::unread(SocketId socket) {
+  SimSocket& found = own_stream(socket);
+  return found.stream->unread(found.end);
+}
+
 Result<Pipe> SimEngine::open_pipe() {
   if (at_limit(2)) return fail_errno("cannot open a pipe", EMFILE);
   Pipe pipe;

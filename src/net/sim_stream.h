@@ -40,6 +40,7 @@ class SimStream : public std::enable_shared_from_this<SimStream> {
   IoResult read(unsigned end, std::span<char> into);
   IoResult write(unsigned end, std::span<const iovec> from);
   bool quiet(unsigned end) const;
+  std::size_t unread(unsigned end) const { return ends_[end].unread(); }
   void shutdown_write(unsigned end);
   void close(unsigned end);
   void reset(unsigned end);

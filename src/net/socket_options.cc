@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <string_view>
 
 #include "net/sockaddr.h"
 
@@ -45,6 +47,7 @@ bool bind_and_listen(int socket, const SocketAddress& address, const ListenOptio
   if (options.reuse_port) set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1);
   if (address.ip.family == IpAddress::Family::ipv6) set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   set_stream_options(socket);
+  unpace_loopback(socket, address.ip);
   return ::bind(socket, &target.any, target.size) == 0 && ::listen(socket, options.backlog) == 0;
 }
 
@@ -56,6 +59,19 @@ void set_stream_options(int socket) {
   set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, 60);
   set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, 10);
   set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 6);
+}
+
+void unpace_loopback(int socket, const IpAddress& address) {
+  if (!address.is_loopback()) return;
+  std::array<char, 16> name{};
+  socklen_t size = name.size();
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), &size) != 0) return;
+  if (!std::string_view(name.data()).starts_with("bbr")) return;
+  // Cubic may not be allowed in a network namespace; reno is always there.
+  for (const std::string_view other : {std::string_view("cubic"), std::string_view("reno")}) {
+    if (::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, other.data(), static_cast<socklen_t>(other.size())) == 0)
+      return;
+  }
 }
 
 Result<int> open_listener(const SocketAddress& address, const ListenOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace weir {
 
@@ -11,6 +12,24 @@ char* ReadScratch::reserve(std::size_t size) {
     data_ = std::make_unique_for_overwrite<char[]>(capacity_);
   }
   return data_.get();
+}
+
+Transport::Transport(Transport&& other) noexcept
+    : loop_(other.loop_),
+      socket_(std::exchange(other.socket_, kNoSocket)),
+      last_written_(other.last_written_),
+      output_(std::move(other.output_)),
+      kept_(std::move(other.kept_)) {}
+
+Transport& Transport::operator=(Transport&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  loop_ = other.loop_;
+  socket_ = std::exchange(other.socket_, kNoSocket);
+  last_written_ = other.last_written_;
+  output_ = std::move(other.output_);
+  kept_ = std::move(other.kept_);
+  return *this;
 }
 
 Transport::Input Transport::read(ReadScratch& scratch, std::size_t at_most) {

@@ -25,12 +25,14 @@ class ReadScratch {
 
 // A plain byte stream over one socket: input through the worker's scratch with what was left over before it, output
 // gathered in a buffer that is written once per turn. The owner is the socket's ReadinessHandler and Flushable. One
-// thread.
+// thread. Movable, so that a connection can go from one owner to another with what was read from it: the new one has to
+// watch the socket.
 class Transport {
  public:
   explicit Transport(EventLoop& loop) : loop_(&loop), output_(loop.buffers()), kept_(loop.buffers()) {}
-  Transport(const Transport&) = delete;
-  Transport& operator=(const Transport&) = delete;
+  Transport(Transport&& other) noexcept;
+  // What this one had open is closed.
+  Transport& operator=(Transport&& other) noexcept;
   ~Transport() { close(); }
 
   // Takes the socket over; it is already watched by the owner.
@@ -52,6 +54,8 @@ class Transport {
   Input reread(ReadScratch& scratch);
   void keep(std::string_view rest);
   std::size_t kept() const { return kept_.size(); }
+  // From a peer that has sent FIN no more than this is still to come, what is kept included.
+  std::size_t left_at_most() const { return kept() + loop_->engine().unread(socket_); }
 
   Buffer& output() { return output_; }
   std::size_t unsent() const { return output_.size(); }

@@ -216,8 +216,10 @@ TEST_P(Transport, QuietOnlyWhileNothingCame) {
   ASSERT_EQ(send(pair.client, "x").bytes, 1u);
   ASSERT_TRUE(wait_for([&] { return pair.server_watch.can_read(); }));
   EXPECT_FALSE(engine().quiet(pair.server));
+  EXPECT_EQ(engine().unread(pair.server), 1u);
   EXPECT_EQ(receive(pair.server, 1), "x");
   EXPECT_TRUE(engine().quiet(pair.server));
+  EXPECT_EQ(engine().unread(pair.server), 0u);
   engine().close(pair.client);
   engine().close(pair.server);
 }

@@ -37,6 +37,8 @@ constexpr std::array<FamilyDescriptor, kFamilyCount> kFamilies = {
          kNanoseconds, {kListener, kRoute}, &kDurations),
     make("lb_request_size_bytes", "Bytes of request bodies.", kHistogram, Unit::kBytes, {kListener, kRoute}, &kSizes),
     make("lb_response_size_bytes", "Bytes of response bodies.", kHistogram, Unit::kBytes, {kListener, kRoute}, &kSizes),
+    make("lb_grpc_requests_total", "Requests of gRPC, by the status they ended with.", kCounter, kNone,
+         {kRoute, kGrpcStatus}),
     make("lb_bytes_total", "Bytes on the clients' wire.", kCounter, Unit::kBytes, {kListener, kDirection}),
     make("lb_active_connections", "Client connections that are open.", kGauge, kNone, {kListener}),
     make("lb_connections_refused_total", "Client connections that were turned away.", kCounter, kNone,
@@ -101,6 +103,8 @@ std::string_view name_of(Label label) {
       return "route";
     case kMethod:
       return "method";
+    case kGrpcStatus:
+      return "grpc_status";
     case kStatusCode:
       return "status_code";
     case kDirection:

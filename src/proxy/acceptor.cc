@@ -176,7 +176,7 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     return refused.add(socket, overloaded_reply(context, reply));
   }
   const bool draining = context.draining || listener->draining;
-  Http1Downstream* connection = context.connections.make(context, std::move(listener), peer);
+  Http1Downstream* connection = context.connections.make(context, std::move(listener), ConnectionFacts{peer});
   if (!connection->start(socket)) return connection->cut();
   if (draining) connection->drain();
 }

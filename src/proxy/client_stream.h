@@ -14,6 +14,8 @@ class ClientStream {
  public:
   static constexpr std::size_t kHighWatermark = 64 * 1024;
   static constexpr std::size_t kLowWatermark = 16 * 1024;
+  // How much of a request's body is read and dropped after its answer, so that the connection can be kept.
+  static constexpr std::uint64_t kDiscardBytes = 256 * 1024;
 
   // 1xx, but 101. Ignored for clients that know no such thing.
   virtual void send_informational(http::ResponseHead& head) = 0;

@@ -85,8 +85,8 @@ class ClusterRuntime final : public LocalCounted {
   std::vector<balancing::BackendLoad> loads_;
   RetryBudget budget_;
   std::uint32_t epoch_ = 0;
-  observe::CounterRef retry_counters_[8];
-  std::string_view retry_reasons_[8];
+  observe::CounterRef retry_counters_[16];
+  std::string_view retry_reasons_[16];
   bool stale_ = false;  // the balancer must be rebuilt before the next pick
 };
 

@@ -14,6 +14,7 @@
 
 namespace weir::proxy {
 
+class Downstream;
 class Http1Downstream;
 class Stream;
 struct DownstreamTag;
@@ -37,13 +38,11 @@ struct WorkerContext {
   RouteRuntimes routes;
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
-  IntrusiveList<Http1Downstream, DownstreamTag> open;
+  IntrusiveList<Downstream, DownstreamTag> open;
   observe::CounterRef requests_total;
   observe::GaugeRef connections_gauge;
   bool draining = false;
 
-  // The connection no longer counts; from its own close().
-  void connection_closed(Http1Downstream& connection);
   // Lets go of `backend` at the end of the turn, when nothing of it can be on the stack any more.
   void release_later(LocalRef<BackendRuntime> backend);
 

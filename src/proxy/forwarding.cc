@@ -4,6 +4,9 @@
 #include <array>
 #include <cstring>
 
+#include "http/grpc.h"
+#include "http/list.h"
+
 namespace weir::proxy {
 
 using http::Field;
@@ -155,6 +158,16 @@ void set_forwarded(http::RequestHead& head, const ForwardingFacts& facts) {
   if (!head.authority.empty()) fields.add("x-forwarded-host", head.authority, FieldId::x_forwarded_host);
 }
 
+// A client of HTTP/2 or gRPC that says it takes trailers means it from end to end.
+bool wants_trailers(const http::RequestHead& head) {
+  if ((head.fields.present() & FieldList::bit(FieldId::te)) == 0) return false;
+  if (head.version != http::Version::http_2 && !grpc::is_grpc(head.fields)) return false;
+  for (const Field& field : head.fields) {
+    if (field.id == FieldId::te && http::list_has(field.value(), "trailers")) return true;
+  }
+  return false;
+}
+
 bool is_trusted(const IpAddress& address, std::span<const Cidr> trusted) {
   // A peer on a unix socket has no address: who may connect there was decided by the file's permissions.
   if (address.family == IpAddress::Family::none) return !trusted.empty();
@@ -187,6 +200,7 @@ ClientIdentity identify_client(const http::RequestHead& head, const IpAddress& p
 
 void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
   FieldList& fields = head.fields;
+  const bool takes_trailers = wants_trailers(head);
   remove_hop_by_hop(fields);
   for (Field& field : fields) {
     if (field.id == FieldId::x_request_id) {
@@ -217,6 +231,11 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
   if (facts.via) fields.add("via", head.version == http::Version::http_1_0 ? "1.0 weir" : "1.1 weir", FieldId::via);
   if (head.body == http::BodyKind::chunked || head.body == http::BodyKind::stream_end) {
     fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
+  }
+  // HTTP/2 has this one of all TE (RFC 9113 8.2.2), and says it without Connection.
+  if (takes_trailers) {
+    fields.add("te", "trailers", FieldId::te);
+    fields.add("connection", "te", FieldId::connection);
   }
   if (head.upgrade_websocket) {
     fields.add("connection", "upgrade", FieldId::connection);

@@ -19,7 +19,7 @@ ClientIdentity identify_client(const http::RequestHead& head, const IpAddress& p
 
 struct ForwardingFacts {
   const ClientIdentity* identity;
-  std::string_view scheme;      // "http"
+  std::string_view scheme;      // of the client's connection: "http" or "https"
   std::string_view request_id;  // in the arena; what goes to the backend and back
   bool via;
 };

@@ -39,6 +39,26 @@ struct Request {
   ClientIdentity identity;
 };
 
+TEST(Forwarding, TeTrailersOfHttp2AndGrpcPasses) {
+  const auto te_of = [](const Fields& fields, http::Version version) {
+    Request request(fields);
+    request.head.version = version;
+    std::string te;
+    for (const auto& [name, value] : request.prepare("192.0.2.1")) {
+      if (name == "te" || name == "connection") te += name + "=" + value + " ";
+    }
+    return te;
+  };
+  const std::string passed = "te=trailers connection=te ";
+  using http::Version;
+  EXPECT_EQ(te_of({{"te", "trailers"}}, Version::http_2), passed);
+  EXPECT_EQ(te_of({{"te", "gzip, Trailers"}, {"connection", "te"}}, Version::http_2), passed);
+  EXPECT_EQ(te_of({{"te", "trailers"}, {"content-type", "application/grpc+proto"}}, Version::http_1_1), passed);
+  EXPECT_EQ(te_of({{"te", "trailers"}}, Version::http_1_1), "");
+  EXPECT_EQ(te_of({{"te", "gzip"}}, Version::http_2), "");
+  EXPECT_EQ(te_of({{"content-type", "application/grpc"}}, Version::http_2), "");
+}
+
 TEST(Forwarding, SetsWhatABackendIsToKnow) {
   EXPECT_THAT(Request({{"host", "a"}, {"Accept", "*/*"}}).prepare("192.0.2.1"),
               testing::ElementsAre(std::pair("host", "a"), std::pair("Accept", "*/*"),

@@ -13,8 +13,6 @@ using http1::Event;
 
 namespace {
 
-// How much of a request's body is read and dropped after its answer, so that the connection can be kept.
-constexpr std::uint64_t kDiscardBytes = 256 * 1024;
 // How much and how long a client may go on sending after the last answer, so that it gets to read it.
 constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
 constexpr Duration kLingerGap = 2s;
@@ -26,16 +24,9 @@ constexpr Duration kRateWindow = 30s;
 
 }  // namespace
 
-Http1Downstream::Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const IpAddress& peer)
-    : context_(context),
-      listener_(std::move(listener)),
-      io_(context.loop),
-      timer_(static_cast<TimerHandler&>(*this)),
-      peer_(peer) {
-  listener_->active_connections->add(1);
-  context_.connections_gauge->add(1);
-  context_.open.push_back(*this);
-}
+Http1Downstream::Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener,
+                                 const ConnectionFacts& facts)
+    : Downstream(context, std::move(listener), facts), io_(context.loop), timer_(static_cast<TimerHandler&>(*this)) {}
 
 Http1Downstream::~Http1Downstream() {
   WEIR_ASSERT(phase_ == Phase::closed && stream_ == nullptr);
@@ -45,6 +36,13 @@ Result<void> Http1Downstream::start(SocketId socket) {
   io_.open(socket);
   arm(listener_->settings->idle_timeout);
   return context_.loop.engine().watch(socket, *this);
+}
+
+Result<void> Http1Downstream::start(Transport&& io) {
+  io_ = std::move(io);
+  arm(listener_->settings->idle_timeout);
+  if (io_.kept() > 0) context_.loop.mark_ready(*this);
+  return context_.loop.engine().watch(io_.socket(), *this);
 }
 
 void Http1Downstream::drain() {
@@ -73,14 +71,15 @@ void Http1Downstream::on_ready(Readiness readiness) {
   if (readiness.can_write() && (io_.unsent() > 0 || response_relay_ != nullptr)) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
+  if (request_cut_short()) return client_gone();
   if (wants_input()) read();
 }
 
 bool Http1Downstream::wants_input() const {
   switch (phase_) {
-    // Nobody takes the answers: no further request.
+    // Nobody takes the answers, or it is about to close: no further request.
     case Phase::idle:
-      return !above_high_;
+      return !above_high_ && !linger_after_flush_;
     case Phase::head:
     case Phase::discard:
     case Phase::linger:
@@ -90,6 +89,7 @@ bool Http1Downstream::wants_input() const {
       return !paused_;
     case Phase::busy:
     case Phase::closed:
+    case Phase::impossible:
       return false;
   }
   return false;
@@ -157,6 +157,7 @@ void Http1Downstream::decode(Transport::Input input) {
     if (input.status == IoStatus::failed) client_gone();
     return;
   }
+  if (request_cut_short()) return client_gone();
   if ((readable_ || peer_fin_) && wants_input()) context_.loop.mark_ready(*this);
 }
 
@@ -169,12 +170,16 @@ bool Http1Downstream::deliver(const http1::Step& step) {
     case Event::head:
       client_is_1_0_ = stream_->request().version == http::Version::http_1_0;
       keep_alive_ = stream_->request().keep_alive;
-      phase_ = Phase::body;
+      advance(DownstreamEvent::head_read);
       stream_->on_request_head();
-      if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) arm_body_timer();
+      if (phase_ == Phase::body && stream_ != nullptr && stream_->request().body != BodyKind::none) {
+        awaits_100_ = stream_->request().expect_continue;
+        arm_body_timer();
+      }
       return phase_ != Phase::closed;
     case Event::body:
       if (stream_ != nullptr) {
+        stop_awaiting_100();
         stream_->on_request_body(step.body);
       } else if ((discarded_ += step.body.size()) > kDiscardBytes) {
         close_after_ = true;
@@ -185,7 +190,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
       return true;
     case Event::end:
       if (phase_ == Phase::discard) {
-        next_request();
+        next_request(DownstreamEvent::rest_read);
         return true;
       }
       end_request();
@@ -198,9 +203,9 @@ bool Http1Downstream::deliver(const http1::Step& step) {
 }
 
 void Http1Downstream::begin_request() {
-  phase_ = Phase::head;
-  fresh_ = diversion_over_ = false;
-  stream_ = context_.streams.make(context_, listener_, *this, peer_);
+  advance(DownstreamEvent::request_began);
+  fresh_ = diversion_over_ = awaits_100_ = false;
+  stream_ = context_.streams.make(context_, listener_, *this, facts_);
   arm(listener_->settings->header_timeout);
 }
 
@@ -208,13 +213,12 @@ void Http1Downstream::begin_request() {
 void Http1Downstream::forget_request() {
   Stream* stream = std::exchange(stream_, nullptr);
   stream->on_client_gone();
-  phase_ = Phase::idle;
+  advance(DownstreamEvent::blank_line);
   arm(listener_->settings->idle_timeout);
 }
 
 void Http1Downstream::end_request() {
-  if (phase_ != Phase::body) return;
-  phase_ = Phase::busy;
+  advance(DownstreamEvent::request_read);
   context_.loop.timers().disarm(timer_);
   if (stream_ != nullptr) stream_->on_request_end();
 }
@@ -234,6 +238,14 @@ void Http1Downstream::on_end_of_input(IoStatus status) {
   context_.loop.mark_dirty(*this);
 }
 
+// A FIN came inside the request's body: what is left to be read can't make it whole, although reading it may have to
+// wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.)
+bool Http1Downstream::request_cut_short() const {
+  if (!peer_fin_ || phase_ != Phase::body || !decoder_.body().in_body()) return false;
+  const std::uint64_t spliced = request_relay_ != nullptr ? request_relay_->taken() : 0;
+  return decoder_.body().remaining() - spliced > io_.left_at_most();
+}
+
 void Http1Downstream::client_gone() {
   if (stream_ != nullptr) {
     Stream* stream = std::exchange(stream_, nullptr);
@@ -251,7 +263,7 @@ void Http1Downstream::read_tunnel() {
   if (phase_ != Phase::tunnel) return;
   if (input.status == IoStatus::failed) return client_gone();
   if (input.status == IoStatus::end) {
-    phase_ = Phase::busy;
+    advance(DownstreamEvent::half_closed);
     return stream_->on_request_end();
   }
   if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
@@ -261,6 +273,13 @@ void Http1Downstream::send_informational(http::ResponseHead& head) {
   if (client_is_1_0_ || phase_ == Phase::closed) return;
   http1::write_response_head(io_.output(), head);
   context_.loop.mark_dirty(*this);
+  if (head.status == 100) stop_awaiting_100();
+}
+
+// From now on it is the client's turn to send its body.
+void Http1Downstream::stop_awaiting_100() {
+  if (!std::exchange(awaits_100_, false)) return;
+  if (phase_ == Phase::body) arm_body_timer();
 }
 
 void Http1Downstream::send_head(http::ResponseHead& head) {
@@ -277,7 +296,7 @@ void Http1Downstream::send_head(http::ResponseHead& head) {
       head.fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
     }
   }
-  if (draining_ || listener_->draining || context_.draining || !keep_alive_) close_after_ = true;
+  if (draining_ || to_be_drained() || !keep_alive_) close_after_ = true;
   if (head.status == 101) {
     head.fields.add("connection", "upgrade", FieldId::connection);
   } else if (close_after_) {
@@ -331,25 +350,25 @@ void Http1Downstream::finished() {
   if (phase_ == Phase::closed) return;
   if (close_after_ || tunnel) {
     linger_after_flush_ = true;
-    phase_ = Phase::busy;
+    advance(DownstreamEvent::answered_last);
     context_.loop.mark_dirty(*this);
     return;
   }
   if (phase_ == Phase::body) {
-    phase_ = Phase::discard;
+    advance(DownstreamEvent::answered);
     discarded_ = 0;
     arm(listener_->settings->body_timeout);
     if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
     return;
   }
-  next_request();
+  next_request(DownstreamEvent::answered);
 }
 
-void Http1Downstream::next_request() {
-  phase_ = Phase::idle;
+void Http1Downstream::next_request(DownstreamEvent event) {
+  advance(event);
   response_body_ = BodyKind::none;
   arm(listener_->settings->idle_timeout);
-  if (draining_ || context_.draining || listener_->draining) {
+  if (draining_ || to_be_drained()) {
     draining_ = true;
     readable_ = true;
   }
@@ -364,7 +383,7 @@ void Http1Downstream::resume_request() {
 }
 
 void Http1Downstream::start_tunnel() {
-  phase_ = Phase::tunnel;
+  advance(DownstreamEvent::switched);
   response_body_ = BodyKind::until_close;
   context_.loop.timers().disarm(timer_);
   if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
@@ -444,7 +463,7 @@ void Http1Downstream::flush() {
 // RFC 9112 9.6: a close with unread input would reset the connection and destroy the reply on its way.
 void Http1Downstream::begin_linger() {
   linger_after_flush_ = false;
-  phase_ = Phase::linger;
+  advance(DownstreamEvent::lingering);
   discarded_ = io_.kept();
   io_.shutdown_write();
   window_began_ = context_.loop.now();
@@ -466,10 +485,10 @@ void Http1Downstream::read_linger() {
 void Http1Downstream::close() {
   if (phase_ == Phase::closed) return;
   WEIR_ASSERT(stream_ == nullptr);
-  phase_ = Phase::closed;
+  advance(DownstreamEvent::closing);
   io_.close();
   context_.loop.timers().disarm(timer_);
-  context_.connection_closed(*this);
+  leave();
   context_.loop.retire(*this);
 }
 
@@ -495,6 +514,7 @@ void Http1Downstream::on_timer(Timer&) {
       return request_error(ReplyReason::request_timeout);
     case Phase::tunnel:
     case Phase::closed:
+    case Phase::impossible:
       return;
   }
 }
@@ -510,6 +530,7 @@ void Http1Downstream::arm(Duration timeout) {
 }
 
 void Http1Downstream::arm_body_timer() {
+  if (awaits_100_) return context_.loop.timers().disarm(timer_);
   window_began_ = context_.loop.now();
   window_bytes_ = 0;
   arm(listener_->settings->body_timeout);
@@ -517,7 +538,7 @@ void Http1Downstream::arm_body_timer() {
 
 // Body bytes came. The longest gap begins anew; over each window the least rate must have been reached.
 void Http1Downstream::note_progress(std::size_t bytes) {
-  if (phase_ != Phase::body) return;
+  if (phase_ != Phase::body || awaits_100_) return;
   arm(listener_->settings->body_timeout);
   window_bytes_ += bytes;
   const TimePoint now = context_.loop.now();

@@ -7,35 +7,32 @@
 #include "net/transport.h"
 #include "proxy/client_stream.h"
 #include "proxy/context.h"
+#include "proxy/downstream.h"
+#include "proxy/downstream_phase.h"
 
 namespace weir::proxy {
 
 // One client's HTTP/1.1 connection: reads requests one after the other, each with a Stream of its own, and writes their
 // responses. Made from the worker's slab when it is accepted, destroyed at the end of the turn in which it closed.
-// While idle it holds no buffer. See LIFECYCLE.md. One thread.
-//
-//   idle -> head -> body -> busy -> idle                   a request after the other
-//                     |       `---> tunnel -> closed       after a 101
-//                     `-> discard -> idle                  the answer was complete before the request was
-//   any -> linger -> closed                                the answer must get through before the close
-class Http1Downstream final : public ClientStream,
+// While idle it holds no buffer. See LIFECYCLE.md, and downstream_phase.h for its states. One thread.
+class Http1Downstream final : public Downstream,
+                              public ClientStream,
                               private ReadinessHandler,
                               private Flushable,
                               private Resumable,
                               private Retired,
-                              private TimerHandler,
-                              public ListNode<DownstreamTag> {
+                              private TimerHandler {
  public:
-  Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const IpAddress& peer);
+  Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
   ~Http1Downstream();
 
   // A socket that was just accepted, or handed over by another worker.
   Result<void> start(SocketId socket);
+  // Goes on with another owner's socket, and with what that has read and kept.
+  Result<void> start(Transport&& io);
   // The last request is answered with "connection: close"; if there is none, the connection closes after one more read.
-  void drain();
-  // Cuts it now.
-  void cut();
-  ListenerRuntime& listener() { return *listener_; }
+  void drain() override;
+  void cut() override;
 
   void send_informational(http::ResponseHead& head) override;
   void send_head(http::ResponseHead& head) override;
@@ -57,7 +54,9 @@ class Http1Downstream final : public ClientStream,
   void request_moved(std::size_t bytes, bool held_back) override;
 
  private:
-  enum class Phase : std::uint8_t { idle, head, body, busy, discard, tunnel, linger, closed };
+  using Phase = DownstreamPhase;
+
+  void advance(DownstreamEvent event) { kDownstreamTable.advance(phase_, event); }
 
   void on_ready(Readiness readiness) override;
   void flush() override;
@@ -73,22 +72,22 @@ class Http1Downstream final : public ClientStream,
   bool deliver(const http1::Step& step);
   bool divert();
   void on_end_of_input(IoStatus status);
+  bool request_cut_short() const;
   void client_gone();
   void begin_request();
   void forget_request();
   void end_request();
   void request_error(ReplyReason reason);
-  void next_request();
+  void next_request(DownstreamEvent event);
   void begin_linger();
   void give_up_writing();
   void close();
 
   void arm(Duration timeout);
   void arm_body_timer();
+  void stop_awaiting_100();
   void note_progress(std::size_t bytes);
 
-  WorkerContext& context_;
-  LocalRef<ListenerRuntime> listener_;
   Transport io_;
   Timer timer_;
   http1::RequestDecoder decoder_;
@@ -98,7 +97,6 @@ class Http1Downstream final : public ClientStream,
   TimePoint window_began_{};  // of body_min_rate
   std::uint64_t window_bytes_ = 0;
   std::uint64_t discarded_ = 0;
-  const IpAddress peer_;
   Phase phase_ = Phase::idle;
   http::BodyKind response_body_ = http::BodyKind::none;
   bool paused_ = false;
@@ -110,6 +108,7 @@ class Http1Downstream final : public ClientStream,
   bool close_after_ = false;  // this response is the last
   bool shut_after_flush_ = false;
   bool linger_after_flush_ = false;
+  bool awaits_100_ = false;      // the client does, and can't be late
   bool above_high_ = false;      // much is unsent: no further request is read
   bool diversion_over_ = false;  // a relay of this request's body ended before the body did
   bool client_is_1_0_ = false;

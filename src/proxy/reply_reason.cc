@@ -39,6 +39,22 @@ std::uint16_t status_of(ReplyReason reason) {
   return kReasons[static_cast<std::size_t>(reason)].status;
 }
 
+grpc::Status grpc_status_of(ReplyReason reason) {
+  switch (reason) {
+    case ReplyReason::none:
+      return grpc::Status::unavailable;
+    case ReplyReason::request_timeout:
+    case ReplyReason::upstream_timeout:
+      return grpc::Status::deadline_exceeded;
+    case ReplyReason::body_too_large:
+    case ReplyReason::uri_too_long:
+    case ReplyReason::headers_too_large:
+      return grpc::Status::resource_exhausted;
+    default:
+      return grpc::status_of_http(status_of(reason));
+  }
+}
+
 ReplyReason reason_of(http1::DecodeError error) {
   switch (error) {
     case http1::DecodeError::uri_too_long:

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/grpc.h"
 #include "http/http1/decoder.h"
 #include "upstream/pool/upstream_stream.h"
 
@@ -32,6 +33,8 @@ enum class ReplyReason : std::uint8_t {
 
 std::string_view to_string(ReplyReason reason);
 std::uint16_t status_of(ReplyReason reason);
+// What the answer to a request of gRPC says instead of the status.
+grpc::Status grpc_status_of(ReplyReason reason);
 ReplyReason reason_of(http1::DecodeError error);
 ReplyReason reason_of(UpstreamFailure failure);
 

@@ -57,6 +57,7 @@ class RouteRuntime final : public LocalCounted {
 
   const std::shared_ptr<const Route> route;  // null: requests that matched none
   const std::vector<LocalRef<ClusterRuntime>> clusters;
+  StatusCounters grpc_requests;  // by grpc-status
 
  private:
   std::uint64_t weights_ = 0;

@@ -38,12 +38,21 @@ class ListenerShared {
   std::shared_ptr<std::atomic<std::uint32_t>> connections_ = std::make_shared<std::atomic<std::uint32_t>>(0);
 };
 
+enum class ListenerProtocol : std::uint8_t {
+  auto_,  // over TLS as ALPN says; in the clear HTTP/2 if the client begins with its preface, else HTTP/1.1
+  http1,
+  http2,
+};
+
 struct ListenerSettings {
   std::string name;
   SocketAddress address;
+  ListenerProtocol protocol = ListenerProtocol::auto_;
+  std::uint32_t concurrent_streams = 100;  // of one HTTP/2 connection
   http::HeadLimits head_limits;
   std::uint64_t body_bytes_max = UINT64_MAX;
   std::uint64_t max_connections = 100'000;  // over all workers
+  http::Http2Limits http2_limits;
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;
   std::uint64_t body_bytes_per_s_min = 240;  // averaged over 30 s; 0: no minimum

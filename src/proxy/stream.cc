@@ -10,15 +10,17 @@ namespace weir::proxy {
 using http::BodyKind;
 using http::FieldId;
 
-Stream::Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer)
+Stream::Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client,
+               const ConnectionFacts& facts)
     : context_(context),
       listener_(std::move(listener)),
       client_(&client),
+      facts_(facts),
       arena_(context.loop.buffers()),
       request_(arena_),
       request_trailers_(arena_),
       replay_(context.loop.buffers()),
-      identity_{peer, peer, false},
+      identity_{facts.peer, facts.peer, false},
       timer_(static_cast<TimerHandler&>(*this)),
       total_timer_(static_cast<TimerHandler&>(*this)),
       backoff_timer_(static_cast<TimerHandler&>(*this)),
@@ -46,10 +48,11 @@ void Stream::note_request_id() {
 void Stream::on_request_head() {
   head_seen_ = true;
   request_.adopt();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::head_read);
+  grpc_ = grpc::is_grpc(request_.fields);
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
-  identity_ = identify_client(request_, identity_.peer, settings.trusted_proxies);
+  identity_ = identify_client(request_, facts_.peer, settings.trusted_proxies);
   if (identity_.client.family != IpAddress::Family::none) {
     char* text = arena_.allocate(IpAddress::kMaxText);
     client_text_ = {text, identity_.client.format(text)};
@@ -61,7 +64,7 @@ void Stream::on_request_head() {
   if (request_.body == BodyKind::length && request_.content_length > body_limit_) {
     return reply(ReplyReason::body_too_large);
   }
-  prepare_request(request_, {&identity_, "http", request_id_, settings.via});
+  prepare_request(request_, {&identity_, facts_.scheme(), request_id_, settings.via});
   if (!route.filters.empty()) {
     filter_state_ = route.filters.start(arena_);
     const filters::Action action = route.filters.apply_request_head(request_, filter_state_, filter_call());
@@ -72,12 +75,14 @@ void Stream::on_request_head() {
   const ClusterSettings& cluster = cluster_->settings();
   cluster_->budget().count_request(context_.loop.now());
   idle_timeout_ = route.stream_idle_timeout.value_or(cluster.timeouts.stream_idle);
-  const Duration total = route.total_timeout.value_or(cluster.timeouts.total);
+  Duration total = route.total_timeout.value_or(cluster.timeouts.total);
+  if (grpc_ && !limit_by_grpc_timeout(total)) return reply(ReplyReason::bad_request);
   if (total != kForever) context_.loop.timers().arm(total_timer_, deadline_after(context_.loop.now(), total));
   // What a second try would have to send again is kept only where there can be one.
-  keep_replay_ = cluster.retry.attempts > 1 && cluster.retry.on_reset &&
+  keep_replay_ = cluster.retry.attempts > 1 && (cluster.retry.on_reset || cluster.retry.on_answers()) &&
                  (http::is_idempotent(request_.method) ||
                   std::ranges::find(cluster.retry.methods, request_.method_text) != cluster.retry.methods.end());
+  if (client_awaits_100()) arm_request_timeout();
   start_attempt();
 }
 
@@ -122,14 +127,17 @@ void Stream::on_request_body(std::string_view data) {
 }
 
 void Stream::on_request_end() {
-  request_phase_ = RequestPhase::done;
+  advance(RequestEvent::end_read);
   if (finished_) return;
   if (request_trailers_.size() > 0) clean_trailers(request_trailers_);
   if (upstream_ != nullptr) {
     upstream_->send_end(request_trailers_.size() > 0 ? &request_trailers_ : nullptr);
   }
   if (tunnel_) return end_tunnel_if_done();
-  if (response_ != ResponsePhase::waiting) return;
+  if (response_ == ResponsePhase::waiting) arm_request_timeout();
+}
+
+void Stream::arm_request_timeout() {
   const Duration timeout = route_->route->request_timeout.value_or(cluster_->settings().timeouts.request);
   context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), timeout));
 }
@@ -157,10 +165,16 @@ void Stream::on_timer(Timer& timer) {
   break_off(ReplyReason::upstream_timeout);
 }
 
+// All that the client may send for now has come (RFC 9110 10.1.1): the backend has to say something.
+bool Stream::client_awaits_100() const {
+  return request_.expect_continue && !told_to_continue_ && request_bytes_ == 0 && request_.body != BodyKind::none &&
+         request_phase_ == RequestPhase::body;
+}
+
 // Something moved: the stream's idle time begins anew. Between the request's end and the response's head it is the
 // request timeout that runs.
 void Stream::touch() {
-  if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::done) return;
+  if (response_ == ResponsePhase::waiting && (request_phase_ == RequestPhase::done || client_awaits_100())) return;
   context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), idle_timeout_));
 }
 
@@ -168,7 +182,7 @@ void Stream::touch() {
 // and a client that doesn't send its body is the business of its connection's timers.
 bool Stream::goes_on_although_late() {
   if (response_ == ResponsePhase::waiting) {
-    if (request_phase_ == RequestPhase::done) return false;
+    if (request_phase_ == RequestPhase::done || client_awaits_100()) return false;
     if (!request_paused_ && !request_held_back()) {
       touch();
       return true;

@@ -2,13 +2,17 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/arena.h"
 #include "base/local_ref.h"
 #include "filters/filter.h"
+#include "http/grpc.h"
 #include "proxy/client_stream.h"
+#include "proxy/connection_facts.h"
 #include "proxy/context.h"
+#include "proxy/exchange_phase.h"
 #include "proxy/forwarding.h"
 #include "proxy/reply_reason.h"
 
@@ -19,7 +23,9 @@ namespace weir::proxy {
 // finished. See LIFECYCLE.md. One thread.
 class Stream final : private UpstreamHandler, private Attempt, private TimerHandler, private Retired {
  public:
-  Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client, const IpAddress& peer);
+  // `facts` are the connection's, and stay as long as `client` does.
+  Stream(WorkerContext& context, LocalRef<ListenerRuntime> listener, ClientStream& client,
+         const ConnectionFacts& facts);
 
   // What the connection reads into.
   http::RequestHead& request() { return request_; }
@@ -53,13 +59,20 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   // As much of a request's body is kept for another try.
   static constexpr std::size_t kReplayBytes = 64 * 1024;
 
-  enum class RequestPhase : std::uint8_t { head, body, done };
-  enum class ResponsePhase : std::uint8_t { waiting, body, done };
+  void advance(RequestEvent event) { kRequestTable.advance(request_phase_, event); }
+  void advance(ResponseEvent event) { kResponseTable.advance(response_, event); }
 
   // stream.cc: the request's way in.
   bool route();
   void redirect_or_respond();
   void note_request_id();
+
+  // stream_grpc.cc
+  bool limit_by_grpc_timeout(Duration& total);
+  void say_grpc_timeout();
+  void reply_to_grpc(ReplyReason reason);
+  grpc::Status grpc_outcome() const;
+  void record_grpc(RouteRuntime& route);
 
   // stream_attempt.cc: tries at backends.
   void start_attempt();
@@ -67,7 +80,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void send_request();
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
-  void try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool stale);
+  bool try_instead_of(const http::ResponseHead& head);
+  void try_elsewhere(std::uint32_t position, std::string_view why, bool stale);
   void schedule_retry(bool at_once);
   void on_backend_failing() override;
   void end_attempt(std::uint16_t status);
@@ -94,6 +108,9 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_timer(Timer& timer) override;
   void destroy() override;
   void touch();
+  bool client_awaits_100() const;
+  void arm_request_timeout();
+  void close_unless_read_soon();
   bool goes_on_although_late();
   void stop_request_relay();
   void end_tunnel_if_done();
@@ -105,6 +122,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   LocalRef<ClusterRuntime> cluster_;
   LocalRef<BackendRuntime> backend_;
   ClientStream* client_;
+  const ConnectionFacts& facts_;
   UpstreamStream* upstream_ = nullptr;
 
   Arena arena_;
@@ -127,6 +145,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   TimePoint attempt_started_{};
   Duration upstream_time_{};
   Duration idle_timeout_ = kForever;
+  TimePoint grpc_deadline_ = kNever;  // what the client's grpc-timeout came to
+  char* grpc_timeout_text_ = nullptr;
   std::uint64_t request_bytes_ = 0;
   std::uint64_t response_bytes_ = 0;
   std::uint64_t body_limit_ = UINT64_MAX;
@@ -139,9 +159,11 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   std::uint16_t status_ = 0;
   std::uint16_t upstream_status_ = 0;
   ReplyReason reason_ = ReplyReason::none;
+  std::optional<grpc::Status> grpc_status_;  // that the backend has sent
   RequestPhase request_phase_ = RequestPhase::head;
   ResponsePhase response_ = ResponsePhase::waiting;
   bool head_seen_ = false;
+  bool grpc_ = false;
   bool in_attempt_ = false;
   bool keep_replay_ = false;     // a further try is still possible with what was kept
   bool replay_complete_ = true;  // replay_ holds all of the body so far

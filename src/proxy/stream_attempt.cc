@@ -55,6 +55,7 @@ bool Stream::begin_try(BackendRuntime& backend) {
 }
 
 void Stream::send_request() {
+  if (grpc_) say_grpc_timeout();
   upstream_->send_head(request_);
   Buffer& kept = replay_;
   if (kept.size() > 0) {
@@ -115,7 +116,7 @@ void Stream::attempt_failed(const UpstreamError& error) {
     }
     return reply(reason_of(error.failure));
   }
-  try_elsewhere(position, error.failure, stale);
+  try_elsewhere(position, to_string(error.failure), stale);
 }
 
 // The backend accepts connections and never answers, or is too slow to be asked.
@@ -130,10 +131,39 @@ void Stream::on_backend_failing() {
   if (!may_retry(error, free_of_charge, stale)) return;
   const std::uint32_t position = backend_->position;
   drop_upstream();
-  try_elsewhere(position, error.failure, stale);
+  try_elsewhere(position, to_string(error.failure), stale);
 }
 
-void Stream::try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool stale) {
+namespace {
+
+// Why an answer is one that `retry.on` names; empty if it is not.
+std::string_view named_by(const ClusterSettings::Retry& policy, const http::ResponseHead& head, bool grpc) {
+  if (!policy.on_answers()) return {};
+  if (policy.on_502 && head.status == 502) return "502";
+  if (policy.on_503 && head.status == 503) return "503";
+  if (policy.on_504 && head.status == 504) return "504";
+  if (!policy.on_unavailable || !grpc) return {};
+  const bool alone = head.body == BodyKind::none || (head.body == BodyKind::length && head.content_length == 0);
+  return alone && grpc::status_in(head.fields) == grpc::Status::unavailable ? "unavailable" : std::string_view();
+}
+
+}  // namespace
+
+// An answer that is not to be passed on while there may be a better one. It was the backend's answer nevertheless, and
+// counts as such.
+bool Stream::try_instead_of(const http::ResponseHead& head) {
+  const ClusterSettings::Retry& policy = cluster_->settings().retry;
+  const std::string_view why = named_by(policy, head, grpc_);
+  if (why.empty() || !keep_replay_ || !replay_complete_ || attempts_ >= policy.attempts) return false;
+  if (!cluster_->budget().take(context_.loop.now(), policy.budget)) return false;
+  const std::uint32_t position = backend_->position;
+  drop_upstream();
+  upstream_status_ = 0;
+  try_elsewhere(position, why, false);
+  return true;
+}
+
+void Stream::try_elsewhere(std::uint32_t position, std::string_view why, bool stale) {
   if (stale) {
     // The same backend may well be fine: only its kept connections are not to be trusted.
     fresh_connection_ = true;
@@ -144,7 +174,7 @@ void Stream::try_elsewhere(std::uint32_t position, UpstreamFailure failure, bool
     tried_epoch_ = cluster_->epoch();
     if (tried_count_ < tried_.size() && position != balancing::kNoBackend) tried_[tried_count_++] = position;
   }
-  cluster_->retries(to_string(failure)).add(1);
+  cluster_->retries(why).add(1);
   schedule_retry(stale || attempts_ < 2);
 }
 

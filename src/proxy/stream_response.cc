@@ -11,9 +11,9 @@ using http::BodyKind;
 using http::FieldId;
 
 void Stream::on_informational(http::ResponseHead& head) {
+  if (head.status == 100) told_to_continue_ = true;
   // The backend asked for the rest of the body or tells of things to come: either way it is at work.
   touch();
-  if (head.status == 100) told_to_continue_ = true;
   prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   client_->send_informational(head);
 }
@@ -24,7 +24,9 @@ void Stream::on_response_head(http::ResponseHead& head) {
     drop_upstream();
     return reply(ReplyReason::upstream_protocol_error);
   }
-  response_ = ResponsePhase::body;
+  if (try_instead_of(head)) return;
+  advance(ResponseEvent::head_sent);
+  if (grpc_) grpc_status_ = grpc::status_in(head.fields);
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
   replay_complete_ = false;
@@ -34,9 +36,7 @@ void Stream::on_response_head(http::ResponseHead& head) {
   if (head.status == 101) return begin_tunnel(head);
   // Who waits for "100 Continue" and gets this instead may leave the body out: where the next request begins is then
   // unknown.
-  if (request_.expect_continue && !told_to_continue_ && request_bytes_ == 0 && request_phase_ != RequestPhase::done) {
-    client_->close_after();
-  }
+  if (client_awaits_100()) client_->close_after();
   client_->send_head(head);
   touch();
 }
@@ -48,7 +48,7 @@ void Stream::begin_tunnel(http::ResponseHead& head) {
   client_->send_head(head);
   upstream_->start_tunnel();
   client_->start_tunnel();
-  request_phase_ = RequestPhase::body;
+  advance(RequestEvent::tunnel_began);
   touch();
 }
 
@@ -65,14 +65,17 @@ void Stream::on_response_body(std::string_view data) {
 void Stream::on_response_end(http::FieldList* trailers) {
   if (tunnel_) {
     client_->send_end(nullptr);
-    response_ = ResponsePhase::done;
+    advance(ResponseEvent::end_sent);
     return end_tunnel_if_done();
   }
   stop_request_relay();
   upstream_ = nullptr;
   end_attempt(upstream_status_);
-  response_ = ResponsePhase::done;
-  if (trailers != nullptr) clean_trailers(*trailers);
+  advance(ResponseEvent::end_sent);
+  if (trailers != nullptr) {
+    if (const auto status = grpc_ ? grpc::status_in(*trailers) : std::nullopt) grpc_status_ = status;
+    clean_trailers(*trailers);
+  }
   client_->send_end(trailers);
   finish();
 }
@@ -118,10 +121,12 @@ void Stream::reply(ReplyReason reason) {
   listener_->local_replies(reason).add(1);
   if (request_id_.empty()) note_request_id();
   // A request whose end is not known to be where it seems can't be followed by another.
-  if (!head_seen_ || reason == ReplyReason::request_timeout || reason == ReplyReason::body_too_large ||
-      (request_phase_ != RequestPhase::done && request_.body != BodyKind::none)) {
+  if (!head_seen_ || reason == ReplyReason::request_timeout || reason == ReplyReason::body_too_large) {
     client_->close_after();
+  } else {
+    close_unless_read_soon();
   }
+  if (grpc_) return reply_to_grpc(reason);
   const std::string_view text = to_string(reason);
   char* body = arena_.allocate(text.size() + 5);
   const char* end = fmt::format_to(body, "{} {}\n", status_of(reason), text);
@@ -134,13 +139,22 @@ void Stream::reply(ReplyReason reason) {
   reply_with(head, {body, static_cast<std::size_t>(end - body)});
 }
 
+// An answer that Weir makes does not wait for the rest of the request's body: the connection drops what is short, and
+// can be kept.
+void Stream::close_unless_read_soon() {
+  if (request_phase_ == RequestPhase::done || request_.body == BodyKind::none) return;
+  const bool long_body =
+      request_.body == BodyKind::length && request_.content_length - request_bytes_ > ClientStream::kDiscardBytes;
+  if (long_body || client_awaits_100()) client_->close_after();
+}
+
 void Stream::redirect_or_respond() {
   http::ResponseHead head(arena_);
   const Route& route = *route_->route;
   std::string_view body;
   if (route.redirect) {
     head.status = route.redirect->status;
-    const std::string location = redirect_location(*route.redirect, route, request_, "http");
+    const std::string location = redirect_location(*route.redirect, route, request_, facts_.scheme());
     head.fields.add("location", arena_.copy(location), FieldId::other);
   } else {
     head.status = route.respond->status;
@@ -154,7 +168,7 @@ void Stream::redirect_or_respond() {
     if (!typed && !body.empty()) head.fields.add("content-type", "text/plain", FieldId::content_type);
   }
   static_cast<void>(route.filters.apply_response_head(head, filter_state_, filter_call()));
-  if (request_.body != BodyKind::none) client_->close_after();
+  close_unless_read_soon();
   reply_with(head, body);
 }
 
@@ -169,13 +183,13 @@ void Stream::reply_with(http::ResponseHead& head, std::string_view body) {
   head.content_length = body.size();
   prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   status_ = head.status;
-  response_ = ResponsePhase::body;
+  advance(ResponseEvent::head_sent);
   client_->send_head(head);
   if (head.body == BodyKind::length && !body.empty()) {
     response_bytes_ = body.size();
     client_->send_body(body);
   }
-  response_ = ResponsePhase::done;
+  advance(ResponseEvent::end_sent);
   client_->send_end(nullptr);
   finish();
 }
@@ -224,6 +238,7 @@ void Stream::record() {
   cells.request_size->observe(request_bytes_);
   cells.response_size->observe(response_bytes_);
   context_.requests_total->add(1);
+  if (grpc_) record_grpc(*route);
   if (listener_->access_log == nullptr) return;
   const auto value_of = [&](FieldId id) {
     const http::Field* field = request_.fields.find(id);

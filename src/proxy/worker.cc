@@ -35,6 +35,7 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   loop.on_idle([this] {
     streams.trim();
     connections.trim();
+    pools.connecting.trim();
     pools.connections.trim();
   });
   requests_total = metrics.counter(observe::Family::kWorkerRequests);
@@ -49,14 +50,6 @@ void WorkerContext::release_later(LocalRef<BackendRuntime> backend) {
   if (!backend) return;
   releaser_.held.push_back(std::move(backend));
   loop.retire(releaser_);
-}
-
-void WorkerContext::connection_closed(Http1Downstream& connection) {
-  connection.ListNode<DownstreamTag>::unlink();
-  connection.listener().active_connections->add(-1);
-  connection.listener().settings->shared.connections().fetch_sub(1, std::memory_order_relaxed);
-  connections_gauge->add(-1);
-  environment.board->remove(environment.index);
 }
 
 struct Worker::Parts final : private TimerHandler {
@@ -81,16 +74,16 @@ struct Worker::Parts final : private TimerHandler {
 };
 
 void Worker::Parts::on_timer(Timer& timer) {
-  if (&timer == &drain_timer) return cut([](Http1Downstream&) { return true; });
+  if (&timer == &drain_timer) return cut([](Downstream&) { return true; });
   const TimePoint now = context.loop.now();
-  cut([now](Http1Downstream& connection) { return connection.listener().drain_deadline <= now; });
+  cut([now](Downstream& connection) { return connection.listener().drain_deadline <= now; });
   arm_removal_timer();
 }
 
 template <typename Which>
 void Worker::Parts::cut(Which&& which) {
   // Cutting one connection never closes another client's, so the walk is safe.
-  context.open.for_each([&](Http1Downstream& connection) {
+  context.open.for_each([&](Downstream& connection) {
     if (which(connection)) connection.cut();
   });
 }
@@ -160,7 +153,7 @@ void Worker::Parts::drain_removed_listeners() {
     acceptor->release();
     return true;
   });
-  context.open.for_each([&](Http1Downstream& connection) {
+  context.open.for_each([&](Downstream& connection) {
     if (connection.listener().draining) connection.drain();
   });
   arm_removal_timer();
@@ -169,8 +162,7 @@ void Worker::Parts::drain_removed_listeners() {
 // Each removed listener has its own deadline: later reloads give it no more time.
 void Worker::Parts::arm_removal_timer() {
   TimePoint next = kNever;
-  context.open.for_each(
-      [&](Http1Downstream& connection) { next = std::min(next, connection.listener().drain_deadline); });
+  context.open.for_each([&](Downstream& connection) { next = std::min(next, connection.listener().drain_deadline); });
   context.loop.timers().arm(removal_timer, next);
 }
 
@@ -217,7 +209,7 @@ void Worker::drain(TimePoint deadline) {
     acceptor->release();
   }
   parts_->acceptors.clear();
-  context.open.for_each([](Http1Downstream& connection) { connection.drain(); });
+  context.open.for_each([](Downstream& connection) { connection.drain(); });
   context.loop.timers().arm(parts_->drain_timer, deadline);
 }
 
@@ -227,7 +219,7 @@ void Worker::stop() {
     acceptor->release();
   }
   parts_->acceptors.clear();
-  parts_->cut([](Http1Downstream&) { return true; });
+  parts_->cut([](Downstream&) { return true; });
   parts_->refused.close_all();
 }
 

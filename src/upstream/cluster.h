@@ -8,10 +8,18 @@
 #include <vector>
 
 #include "base/time.h"
+#include "http/limits.h"
 #include "net/address.h"
 #include "upstream/balancing/balancer.h"
 
 namespace weir {
+
+// What a cluster's backends are spoken to in.
+enum class UpstreamProtocol : std::uint8_t {
+  auto_,  // what each backend was found to speak: by ALPN over TLS, by a probe in the clear
+  http1,
+  http2,
+};
 
 // What the configuration says of a cluster, in the form that the data path reads. Immutable; shared by all threads.
 struct ClusterSettings {
@@ -27,19 +35,26 @@ struct ClusterSettings {
     std::uint32_t attempts = 2;  // all tries, the first included
     bool on_connect_failure = true;
     bool on_reset = true;
+    // Answers that are not passed on while there is another try.
+    bool on_502 = false, on_503 = false, on_504 = false;
+    bool on_unavailable = false;       // of gRPC: a head without a body that says status 14
     double budget = 0.2;               // share of the last 10 s' requests
     std::vector<std::string> methods;  // retried although not idempotent
     Duration backoff_base = 25ms;
     Duration backoff_max = 1s;
+
+    bool on_answers() const { return on_502 || on_503 || on_504 || on_unavailable; }
     bool operator==(const Retry&) const = default;
   };
 
   std::string name;
   balancing::Policy policy = balancing::Policy::round_robin;
+  UpstreamProtocol protocol = UpstreamProtocol::auto_;
   Timeouts timeouts;
   Retry retry;
   std::uint64_t response_header_bytes = 256 * 1024;
   std::uint64_t response_headers = 500;
+  http::Http2Limits http2_limits;
   bool health_checked = false;  // a refused connection then takes the backend out at once
 
   bool operator==(const ClusterSettings&) const = default;

@@ -35,14 +35,10 @@ class ClusterKeys(KeyCase):
 
     @shows("clusters[].protocol")
     def test_protocol(self):
-        # Both values that are built speak HTTP/1.1: seen are the configuration in force and that http2 is refused.
         backend = self.backend()
-        for value in ("auto", "http1"):
+        for value in ("auto", "http1", "http2"):
             weir = self.weir(config_for(backend, cluster={"protocol": value}))
             self.assertEqual(weir.admin("/api/v1/config").json()["config"]["clusters"][0]["protocol"], value)
-        path = self.folder() / "config.yaml"
-        path.write_text(json.dumps(config_for(backend, cluster={"protocol": "http2"})))
-        self.assertIn("not supported yet", command("check", "-f", path).stderr)
 
     @shows("clusters[].backends[].name")
     def test_backend_name(self):
@@ -127,6 +123,25 @@ class ClusterKeys(KeyCase):
         few, many = self.pair(lambda n: config_for(backend, cluster={"limits": {"headers": n}}), 10, 11)
         self.assert_reply(fetch(few.port), 502, "upstream_protocol_error")
         self.assertEqual(fetch(many.port).status, 200)
+
+    def assert_http2_in_config(self, key, one, two):
+        backend = self.backend()
+        for value in (one, two):
+            weir = self.weir(config_for(backend, cluster={"limits": {"http2": {key: value}}}))
+            limits = weir.admin("/api/v1/config").json()["config"]["clusters"][0]["limits"]
+            self.assertEqual(limits["http2"][key], value)
+
+    @shows("clusters[].limits.http2.resets")
+    def test_http2_resets(self):
+        self.assert_http2_in_config("resets", "20/s", "none")
+
+    @shows("clusters[].limits.http2.control_frames")
+    def test_http2_control_frames(self):
+        self.assert_http2_in_config("control_frames", "7/s", "8/s")
+
+    @shows("clusters[].limits.http2.window_bytes")
+    def test_http2_window_bytes(self):
+        self.assert_http2_in_config("window_bytes", "1MiB", "8MiB")
 
     def answers_first(self, make, one, two, reason, what=504):
         """With value `one` the client hears `what`, while with `two` it still waits."""
@@ -288,6 +303,11 @@ class RetryKeys(KeyCase):
         for on, statuses in ((["connect_failure"], [200, 502]), (["reset"], [200, 200])):
             config = config_for(self.resetting(), self.backend(), cluster={"retry": {"on": on}})
             self.assertEqual(self.statuses(config), statuses)
+        for status in (502, 503, 504):
+            sorry = lambda request, wire: ok("sorry", status=f"{status} Sorry")
+            for on, statuses in ((["reset"], [200, status]), ([str(status)], [200, 200])):
+                config = config_for(self.backend("sorry", answer=sorry), self.backend(), cluster={"retry": {"on": on}})
+                self.assertEqual(self.statuses(config), statuses)
 
     @shows("clusters[].retry.methods")
     def test_methods(self):

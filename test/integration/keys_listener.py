@@ -26,13 +26,11 @@ class ListenerKeys(KeyCase):
 
     @shows("listeners[].protocol")
     def test_protocol(self):
-        # Without TLS and HTTP/2 both values that are built mean the same: seen are the configuration in force and that
-        # the others are refused.
-        auto, http1 = self.pair(lambda p: respond_config(listener={"protocol": p}), "auto", "http1")
-        shown = [weir.admin("/api/v1/config").json()["config"]["listeners"][0]["protocol"] for weir in (auto, http1)]
-        self.assertEqual(shown, ["auto", "http1"])
+        for value in ("auto", "http1", "http2"):
+            weir = self.weir(respond_config(listener={"protocol": value}))
+            self.assertEqual(weir.admin("/api/v1/config").json()["config"]["listeners"][0]["protocol"], value)
         path = self.folder() / "config.yaml"
-        path.write_text(json.dumps(respond_config(listener={"protocol": "http2"})))
+        path.write_text(json.dumps(respond_config(listener={"protocol": "tcp"})))
         self.assertIn("not supported yet", command("check", "-f", path).stderr)
 
     @shows("listeners[].trusted_proxies")
@@ -98,6 +96,26 @@ class ListenerKeys(KeyCase):
     @shows("listeners[].limits.handshake_timeout")
     def test_handshake_timeout(self):
         self.assert_in_config("handshake_timeout", "7s", "8s")
+
+    def assert_http2_in_config(self, key, one, two, wrong):
+        for value in (one, two):
+            config = self.weir(with_limits(http2={key: value})).admin("/api/v1/config").json()["config"]
+            self.assertEqual(config["listeners"][0]["limits"]["http2"][key], value)
+        path = self.folder() / "config.yaml"
+        path.write_text(json.dumps(with_limits(http2={key: wrong})))
+        self.assertEqual(command("check", "-f", path).returncode, 1)
+
+    @shows("listeners[].limits.http2.resets")
+    def test_http2_resets(self):
+        self.assert_http2_in_config("resets", "20/s", "none", "20")
+
+    @shows("listeners[].limits.http2.control_frames")
+    def test_http2_control_frames(self):
+        self.assert_http2_in_config("control_frames", "7/s", "8/s", "0/s")
+
+    @shows("listeners[].limits.http2.window_bytes")
+    def test_http2_window_bytes(self):
+        self.assert_http2_in_config("window_bytes", "1MiB", "8MiB", "8/s")
 
     def two_clients(self, make, one, two, sent):
         wires = [self.connect(weir.port).send(sent) for weir in self.pair(make, one, two)]

@@ -275,5 +275,50 @@ TEST_F(Basics, OversizedHeads) {
   EXPECT_EQ(proxy_.metric(observe::Family::kLocalReplies, {"headers_too_large"}), 2);
 }
 
+// An answer that Weir makes itself needs the connection's end only where the next request can't be found.
+TEST_F(Basics, ALocalReplyKeepsTheConnectionWhereTheBodyIsSoonRead) {
+  proxy_.setup.routes.front()->match.path_prefix = "/app";
+  proxy_.setup.add_route("said", {}, "/said").respond = proxy::Respond{200, "ok", {}};
+  start();
+  for (const std::string target : {"/none", "/said"}) {
+    SimClient& client = connect();
+    client.request("POST", target, "Content-Length: 0\r\n");
+    client.request("POST", target, {}, "body");
+    client.raw("POST " + target + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks("body", 2),
+               "POST");
+    client.request("POST", target, {}, std::string(100'000, 'x'));
+    client.raw("POST " + target + " HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo", "POST");
+    run(50ms);
+    EXPECT_EQ(client.answer_count(), 5U) << client.reader().error();
+    client.send("dy");
+    client.get("/app");
+    run(50ms);
+    ASSERT_EQ(client.answer_count(), 6U) << client.reader().error();
+    for (const Message& answer : client.answers()) EXPECT_EQ(answer.field("connection"), "");
+    EXPECT_EQ(client.answers().back().body, "hello\n");
+    EXPECT_FALSE(client.ended());
+  }
+}
+
+TEST_F(Basics, ALocalReplyClosesWhereTheBodyIsLongOrMayBeLeftOut) {
+  proxy_.setup.routes.front()->match.path_prefix = "/app";
+  start();
+  for (const std::string fields : {"Content-Length: 300000\r\n", "Content-Length: 4\r\nExpect: 100-continue\r\n"}) {
+    SimClient& client = connect();
+    client.raw("POST /none HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n", "POST");
+    run(50ms);
+    expect_local_reply(client, 404, "no_route");
+    EXPECT_EQ(client.answers()[0].field("connection"), "close");
+    EXPECT_TRUE(client.got_fin());
+  }
+  SimClient& endless = connect();  // chunks tell no length: dropped up to a limit
+  endless.raw("POST /none HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                  in_chunks(std::string(1'000'000, 'x'), 50'000),
+              "POST");
+  run(1s);
+  expect_local_reply(endless, 404, "no_route");
+  EXPECT_TRUE(endless.got_fin());
+}
+
 }  // namespace
 }  // namespace weir::sim

@@ -54,6 +54,29 @@ TEST_F(Bugs, Case018ADrainLetsASlowReaderHaveItsAnswer) {
   EXPECT_TRUE(proxy_.done());
 }
 
+// A request that came while the last answer of a drained connection was still being taken was begun, and then lost
+// under the close.
+TEST_F(Bugs, Case028NoRequestBeginsOnAConnectionThatIsAboutToClose) {
+  fates_.client.send_buffer_bytes = 8000;
+  backend().on("/", response(pattern(1, 60'000)));
+  backend().on("/slow", Script{wait_for(5s), send_bytes(response("slow"))});
+  start();
+  SimClient& client = connect();
+  client.stop_reading();
+  client.get("/");
+  run(50ms);
+  proxy_.drain(30s);
+  run(50ms);
+  client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  run(50ms);
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+  client.go_on_reading();
+  run(10s);
+  EXPECT_EQ(client.answer_count(), 1U) << client.reader().error();
+  EXPECT_TRUE(client.got_fin());
+  EXPECT_TRUE(proxy_.done());
+}
+
 // To HTTP/1.0 the close is the end of a body: one that its reader did not take in time looked complete.
 TEST_F(Bugs, Case019ABodyUntilTheCloseThatIsNotTakenEndsWithAReset) {
   fates_.client.send_buffer_bytes = 8000;

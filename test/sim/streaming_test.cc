@@ -265,5 +265,52 @@ TEST_F(Streaming, WithoutPipesBodiesAreCopied) {
   EXPECT_TRUE(client.answers()[0].body == body);
 }
 
+// A FIN inside a body ends the request at once, also where the backend doesn't take what came before it: what Weir has
+// not read yet can't make it whole any more.
+TEST_F(Streaming, AnUploadCutShortEndsAlsoWhileItIsHeldBack) {
+  fates_.client.send_buffer_bytes = 600'000;
+  backend().greeting = {then(Action::Kind::stop_reading)};
+  start();
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\n";
+  const std::string part = pattern(1, 400'000);
+  SimClient& spliced = connect();
+  spliced.raw(head + "Content-Length: 5000000\r\n\r\n" + part, "POST");
+  SimClient& copied = connect();
+  copied.raw(head + "Content-Length: 400001\r\n\r\n" + part, "POST");
+  SimClient& chunked = connect();
+  chunked.raw(head + "Transfer-Encoding: chunked\r\n\r\n100000\r\n" + part, "POST");
+  run(1s);
+  EXPECT_EQ(proxy_.live_streams(), 3U);
+  for (auto& client : clients_) client->half_close();
+  run(1s);
+  // The network has taken all of it, the FIN too.
+  for (auto& client : clients_) EXPECT_EQ(client->unsent(), 0U);
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+  for (const auto& connection : backend().connections()) connection->go_on_reading();
+  for (const auto& connection : backend().connections()) EXPECT_TRUE(connection->got_reset());
+  EXPECT_EQ(last_log("status"), "0");
+}
+
+TEST_F(Streaming, AWholeUploadWithAFinBehindItIsFinishedHoweverLate) {
+  fates_.client.send_buffer_bytes = 600'000;
+  backend().greeting = {then(Action::Kind::stop_reading)};
+  start();
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\n";
+  const std::string body = pattern(1, 250'000);
+  connect().raw(head + "Content-Length: 250000\r\n\r\n" + body, "POST");
+  connect().raw(head + "Transfer-Encoding: chunked\r\n\r\n" + in_chunks(body, 100'000), "POST");
+  for (auto& client : clients_) client->half_close();
+  run(5s);
+  for (auto& client : clients_) EXPECT_EQ(client->unsent(), 0U);
+  EXPECT_EQ(proxy_.live_streams(), 2U);
+  for (const auto& connection : backend().connections()) connection->go_on_reading();
+  run(1s);
+  for (auto& client : clients_) {
+    ASSERT_EQ(client->answer_count(), 1U) << client->reader().error();
+    EXPECT_EQ(client->answers()[0].status, 200);
+  }
+  for (const Message& request : backend().requests()) EXPECT_EQ(request.body, body);
+}
+
 }  // namespace
 }  // namespace weir::sim

@@ -306,5 +306,51 @@ TEST_F(Timeouts, SilentPooledAndConnectingOnesEndToo) {
   EXPECT_EQ(proxy_.metric(Family::kBackendRequests, {"0"}), 10);
 }
 
+// Who was told to wait for "100 Continue" can't send: the time until then is the backend's.
+TEST_F(Timeouts, ABodyThatMayNotBeSentYetIsNotLate) {
+  listener().body_timeout = 2s;
+  Handler handler;
+  handler.at_head = [](const Message&) { return Script{wait_for(5s), send_bytes("HTTP/1.1 100 Continue\r\n\r\n")}; };
+  handler.at_end = [](const Message&) { return Script{send_bytes(response("got it"))}; };
+  backend().on("/", handler);
+  start();
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+  SimClient& good = connect();
+  SimClient& late = connect();
+  const TimePoint begin = now();
+  good.raw(head, "POST");
+  late.raw(head, "POST");
+  run(6s);
+  EXPECT_EQ(good.reader().interim.size(), 1U);
+  EXPECT_EQ(late.reader().interim.size(), 1U);
+  good.send("body");
+  run(5s);
+  ASSERT_EQ(good.answer_count(), 1U) << good.received();
+  EXPECT_EQ(good.answers()[0].status, 200);
+  expect_local_reply(late, 408, "request_timeout");
+  EXPECT_NEAR(static_cast<double>(ms_since(begin, late.last_byte_at())), 7000, 10);
+}
+
+TEST_F(Timeouts, ABackendThatNeverSays100IsTooSlow) {
+  listener().body_timeout = 2s;
+  cluster().timeouts.request = 4s;
+  backend().on("/", Handler{[](const Message&) { return kNeverAnswers; }, {}});
+  start();
+  SimClient& waiting = connect();
+  SimClient& impatient = connect();
+  const TimePoint begin = now();
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+  waiting.raw(head, "POST");
+  impatient.raw(head, "POST");
+  run(3s);
+  impatient.send("x");  // not to have waited is its right, and from then on its body is late
+  run(7s);
+  expect_local_reply(waiting, 504, "upstream_timeout");
+  EXPECT_EQ(waiting.answers().back().field("connection"), "close");
+  EXPECT_NEAR(static_cast<double>(ms_since(begin, waiting.last_byte_at())), 4000, 10);
+  expect_local_reply(impatient, 408, "request_timeout");
+  EXPECT_NEAR(static_cast<double>(ms_since(begin, impatient.last_byte_at())), 5000, 10);
+}
+
 }  // namespace
 }  // namespace weir::sim

@@ -93,6 +93,7 @@ class RequestDecoder {
   // True between messages, with no byte of the next one consumed or seen (empty lines before it are not of it).
   bool between_messages() const { return !in_message_ && progress_.scanned == 0; }
   BodyDecoder& body() { return body_; }
+  const BodyDecoder& body() const { return body_; }
 
  private:
   Step read_head(std::string_view input, http::RequestHead& head, const http::HeadLimits& limits);

@@ -1,7 +1,5 @@
 #include "upstream/pool/http1_connection.h"
 
-#include <cerrno>
-
 #include "http/http1/encoder.h"
 #include "upstream/pool/pool.h"
 
@@ -37,24 +35,23 @@ std::string_view to_string(UpstreamFailure failure) {
   return "";
 }
 
-Http1Connection::Http1Connection(Pool& pool, EventLoop& loop)
+Http1Connection::Http1Connection(Pool& pool, Transport io)
     : pool_(pool),
       context_(pool.context()),
-      io_(loop),
+      io_(std::move(io)),
       timer_(static_cast<TimerHandler&>(*this)),
-      arena_(loop.buffers()),
+      arena_(io_.loop().buffers()),
       head_(arena_),
       trailers_(arena_) {}
 
-Result<void> Http1Connection::start(SocketId socket, TimePoint connect_deadline) {
-  io_.open(socket);
-  io_.loop().timers().arm(timer_, connect_deadline);
-  return io_.loop().engine().watch(socket, *this);
+Result<void> Http1Connection::start(Readiness readiness) {
+  readable_ = readiness.can_read();
+  peer_gone_ = readiness.peer_gone();
+  return io_.loop().engine().watch(io_.socket(), *this);
 }
 
 void Http1Connection::lease_to(UpstreamHandler& handler) {
-  WEIR_ASSERT(state_ == State::idle);
-  state_ = State::leased;
+  advance(ConnectionEvent::lent);
   handler_ = &handler;
   request_done_ = response_done_ = paused_ = written_ = answered_ = tunnel_ = above_high_ = false;
   keep_alive_ = true;
@@ -64,13 +61,13 @@ void Http1Connection::lease_to(UpstreamHandler& handler) {
 }
 
 void Http1Connection::rest_until(TimePoint deadline) {
-  state_ = State::idle;
+  advance(ConnectionEvent::kept);
   idle_since_ = io_.loop().now();
   io_.loop().timers().arm(timer_, deadline);
 }
 
 void Http1Connection::close_unused() {
-  WEIR_ASSERT(state_ == State::idle || state_ == State::connecting);
+  WEIR_ASSERT(state_ == State::idle);
   close();
   pool_.on_idle_closed(*this);
 }
@@ -147,7 +144,6 @@ void Http1Connection::pump_request_from(SpliceRelay* relay) {
 }
 
 void Http1Connection::on_ready(Readiness readiness) {
-  if (state_ == State::connecting) return on_connecting_ready(readiness);
   if (readiness.peer_gone()) peer_gone_ = true;
   if (state_ == State::idle) {
     // Nothing may come unasked: a close, or bytes that belong to no request.
@@ -160,22 +156,6 @@ void Http1Connection::on_ready(Readiness readiness) {
   if (!readiness.can_read()) return;
   readable_ = true;
   read();
-}
-
-void Http1Connection::on_connecting_ready(Readiness readiness) {
-  const int error = io_.loop().engine().connect_error(io_.socket());
-  if (error == EINPROGRESS) return;
-  if (error == 0) {
-    state_ = State::idle;
-    // No further edge comes for what came with this one: a FIN right behind the acceptance.
-    readable_ = readiness.can_read();
-    peer_gone_ = readiness.peer_gone();
-    pool_.on_connected(*this);
-    return;
-  }
-  close();
-  pool_.on_connect_failed(*this,
-                          error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
 }
 
 void Http1Connection::resume() {
@@ -368,10 +348,7 @@ void Http1Connection::write_failed() {
 }
 
 void Http1Connection::on_timer(Timer&) {
-  if (state_ == State::idle) return close_unused();
-  if (state_ != State::connecting) return;
-  close();
-  pool_.on_connect_failed(*this, UpstreamFailure::connect_timeout);
+  if (state_ == State::idle) close_unused();
 }
 
 void Http1Connection::fail(UpstreamFailure failure) {
@@ -384,7 +361,7 @@ void Http1Connection::fail(UpstreamFailure failure) {
 }
 
 void Http1Connection::close() {
-  state_ = State::closed;
+  advance(ConnectionEvent::closing);
   io_.close();
   io_.loop().timers().disarm(timer_);
   io_.loop().retire(*this);

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "http/http1/decoder.h"
 #include "net/transport.h"
+#include "upstream/pool/connection_phase.h"
 #include "upstream/pool/upstream_stream.h"
 
 namespace weir {
@@ -16,9 +17,7 @@ struct PoolTag;
 struct IdleTag;
 
 // One HTTP/1.1 connection to a backend, and the stream that is borrowed from it. Owned by its Pool's slab; destroyed at
-// the end of the turn in which it closed. One thread.
-//
-//   connecting --> idle <--> leased --> closed          (any --> closed)
+// the end of the turn in which it closed. Its states are in connection_phase.h. One thread.
 class Http1Connection final : public UpstreamStream,
                               private ReadinessHandler,
                               private Flushable,
@@ -28,19 +27,21 @@ class Http1Connection final : public UpstreamStream,
                               public ListNode<PoolTag>,
                               public ListNode<IdleTag> {
  public:
-  Http1Connection(Pool& pool, EventLoop& loop);
+  // `io` is connected.
+  Http1Connection(Pool& pool, Transport io);
 
-  // A socket that Engine::connect() has just made.
-  Result<void> start(SocketId socket, TimePoint connect_deadline);
+  // Watches its socket from now on. `readiness` is what the edge brought that told that it is connected.
+  Result<void> start(Readiness readiness);
   void lease_to(UpstreamHandler& handler);
   // Kept in the pool until `deadline`.
   void rest_until(TimePoint deadline);
-  // Nobody listens to it (idle or connecting): closes it and leaves the pool.
+  // It is idle: closes it and leaves the pool.
   void close_unused();
+  // It could not be started: the pool does not know it.
+  void abandon() { close(); }
   // A cheap look whether the backend has closed it meanwhile.
   bool still_quiet();
 
-  bool connecting() const { return state_ == State::connecting; }
   bool idle() const { return state_ == State::idle; }
   TimePoint idle_since() const { return idle_since_; }
   // What the backend said of how long it keeps idle connections, in seconds; -1 if nothing.
@@ -62,7 +63,9 @@ class Http1Connection final : public UpstreamStream,
   void pump_request_from(SpliceRelay* relay) override;
 
  private:
-  enum class State : std::uint8_t { connecting, idle, leased, closed };
+  using State = ConnectionPhase;
+
+  void advance(ConnectionEvent event) { kConnectionTable.advance(state_, event); }
 
   void on_ready(Readiness readiness) override;
   void flush() override;
@@ -70,7 +73,6 @@ class Http1Connection final : public UpstreamStream,
   void destroy() override;
   void on_timer(Timer& timer) override;
 
-  void on_connecting_ready(Readiness readiness);
   void read();
   void read_tunnel();
   bool divert();
@@ -98,7 +100,7 @@ class Http1Connection final : public UpstreamStream,
   TimePoint idle_since_{};
   std::uint64_t served_ = 0;
   std::int32_t keep_alive_timeout_s_ = -1;
-  State state_ = State::connecting;
+  State state_ = State::fresh;
   http::BodyKind request_body_ = http::BodyKind::none;
   bool request_done_ = false;
   bool response_done_ = false;

@@ -32,7 +32,12 @@ Pool::Pool(PoolContext& context, std::shared_ptr<const ClusterSettings> cluster,
 
 Pool::~Pool() {
   close_idle();
-  while (!connecting_.empty()) connecting_.front().close_unused();
+  while (!connecting_.empty()) {
+    connecting_.front().abandon();
+    --connecting_count_;
+    --total_;
+    backend_->give_connection_slot();
+  }
   WEIR_ASSERT(unused());
 }
 
@@ -102,13 +107,13 @@ UpstreamFailure Pool::begin_connect() {
     if (context_.events != nullptr) context_.events->connect_failed(cluster_->name, backend_, refused);
     return refused ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed;
   }
-  Http1Connection* connection = context_.connections.make(*this, *context_.loop);
+  UpstreamConnecting* connecting = context_.connecting.make(*this, *context_.loop);
   const TimePoint deadline = deadline_after(context_.loop->now(), cluster_->timeouts.connect);
-  if (!connection->start(*socket, deadline)) {
-    context_.connections.destroy(connection);
+  if (!connecting->start(*socket, deadline)) {
+    context_.connecting.destroy(connecting);
     return UpstreamFailure::own_trouble;
   }
-  connecting_.push_back(*connection);
+  connecting_.push_back(*connecting);
   ++connecting_count_;
   ++total_;
   make_metrics();
@@ -144,9 +149,15 @@ void Pool::keep_idle(Http1Connection& connection) {
   if (!waiters_.empty()) context_.loop->mark_ready(*this);
 }
 
-void Pool::on_connected(Http1Connection& connection) {
-  connection.ListNode<PoolTag>::unlink();
+void Pool::on_connected(UpstreamConnecting& made, Readiness readiness) {
   --connecting_count_;
+  Http1Connection& connection = *context_.connections.make(*this, made.take_transport());
+  if (!connection.start(readiness)) {
+    connection.abandon();
+    --total_;
+    backend_->give_connection_slot();
+    return fail_if_nothing_comes(UpstreamFailure::own_trouble);
+  }
   keep_idle(connection);
   // At once: a backend that closes right after accepting would otherwise be connected to again and again, and no try
   // counted.
@@ -161,15 +172,17 @@ void Pool::serve_first_waiter(Http1Connection& connection) {
   handler->on_lease(connection);
 }
 
-void Pool::on_connect_failed(Http1Connection& connection, UpstreamFailure failure) {
-  connection.ListNode<PoolTag>::unlink();
+void Pool::on_connect_failed(UpstreamFailure failure) {
   --connecting_count_;
   --total_;
   backend_->give_connection_slot();
   if (context_.events != nullptr) {
     context_.events->connect_failed(cluster_->name, backend_, failure == UpstreamFailure::connect_refused);
   }
-  // One connection was opened for each that waits, so one of them has lost its own.
+  fail_if_nothing_comes(failure);
+}
+
+void Pool::fail_if_nothing_comes(UpstreamFailure failure) {
   if (waiting_ <= connecting_count_ + idle_count_) return;
   UpstreamError error;
   error.failure = failure;
@@ -193,13 +206,9 @@ void Pool::on_released(Http1Connection& connection, bool reusable) {
 
 void Pool::on_idle_closed(Http1Connection& connection) {
   connection.ListNode<PoolTag>::unlink();
-  if (connection.ListNode<IdleTag>::linked()) {
-    connection.ListNode<IdleTag>::unlink();
-    --idle_count_;
-    idle_gauge_->add(-1);
-  } else {
-    --connecting_count_;
-  }
+  connection.ListNode<IdleTag>::unlink();
+  --idle_count_;
+  idle_gauge_->add(-1);
   forget(connection);
 }
 

@@ -6,6 +6,7 @@
 #include "base/slab.h"
 #include "observe/metric_store.h"
 #include "upstream/cluster.h"
+#include "upstream/pool/connecting.h"
 #include "upstream/pool/http1_connection.h"
 
 namespace weir {
@@ -16,6 +17,7 @@ struct PoolContext {
   ReadScratch* scratch = nullptr;
   observe::MetricStore* metrics = nullptr;
   UpstreamEvents* events = nullptr;
+  Slab<UpstreamConnecting> connecting;
   Slab<Http1Connection> connections;
   IntrusiveList<Http1Connection, IdleTag> idle;  // of all pools, the longest idle first
   std::size_t leases_out = 0;
@@ -64,9 +66,10 @@ class Pool final : public Resumable {
   std::size_t idle_connections() const { return idle_count_; }
   std::size_t connections() const { return total_; }
 
+  // From UpstreamConnecting, which has left its list. `readiness` is what the last edge brought.
+  void on_connected(UpstreamConnecting& made, Readiness readiness);
+  void on_connect_failed(UpstreamFailure failure);
   // From Http1Connection.
-  void on_connected(Http1Connection& connection);
-  void on_connect_failed(Http1Connection& connection, UpstreamFailure failure);
   void on_released(Http1Connection& connection, bool reusable);
   void on_idle_closed(Http1Connection& connection);
 
@@ -82,6 +85,8 @@ class Pool final : public Resumable {
   void serve_first_waiter(Http1Connection& connection);
   void keep_idle(Http1Connection& connection);
   void forget(Http1Connection& connection);
+  // One connection is opened for each that waits, so somebody may have lost his own.
+  void fail_if_nothing_comes(UpstreamFailure failure);
   void fail_first_waiter(const UpstreamError& error);
   void fail_last_waiter(const UpstreamError& error);
   void make_metrics();
@@ -90,7 +95,7 @@ class Pool final : public Resumable {
   std::shared_ptr<const ClusterSettings> cluster_;
   std::shared_ptr<Backend> backend_;
   IntrusiveList<Http1Connection, PoolTag> idle_;  // the last used first
-  IntrusiveList<Http1Connection, PoolTag> connecting_;
+  IntrusiveList<UpstreamConnecting, PoolTag> connecting_;
   IntrusiveList<UpstreamHandler, WaiterTag> waiters_;
   std::size_t idle_count_ = 0;
   std::size_t connecting_count_ = 0;

@@ -66,6 +66,7 @@ class PoolTest : public testing::Test, private UpstreamEvents {
     loop.destroy_retired();
     EXPECT_EQ(backend->connections(), 0U);
     EXPECT_EQ(context.leases_out, 0U);
+    EXPECT_EQ(context.connecting.live(), 0U);
     EXPECT_EQ(context.connections.live(), 0U);
     world.remove_loop(loop);
   }

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "base/intrusive_list.h"
+#include "base/local_ref.h"
+#include "proxy/connection_facts.h"
+#include "proxy/route_runtime.h"
+
+namespace weir::proxy {
+
+struct DownstreamTag;
+struct WorkerContext;
+
+// A client's connection, whatever it speaks: what the worker knows of it. It counts as open, in the listener's gauge,
+// the worker's, the board and the listener's limit, and is in WorkerContext::open, from its construction until leave().
+class Downstream : public ListNode<DownstreamTag> {
+ public:
+  // What runs finishes, nothing new is taken; without anything that runs, the connection closes after one more read.
+  virtual void drain() = 0;
+  // Closes it at once, with a reset where an answer is under way.
+  virtual void cut() = 0;
+
+  ListenerRuntime& listener() { return *listener_; }
+  const ConnectionFacts& facts() const { return facts_; }
+
+ protected:
+  // A connection that was just accepted; it is counted on the board and against the listener's limit already.
+  Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
+  // Takes the place of `predecessor`, which has found that another protocol is spoken: the client's connection goes on
+  // and nothing is counted anew. The predecessor must not leave().
+  explicit Downstream(Downstream& predecessor);
+  Downstream(const Downstream&) = delete;
+  Downstream& operator=(const Downstream&) = delete;
+  ~Downstream() = default;
+
+  // The connection no longer counts. Once, from its close().
+  void leave();
+  bool to_be_drained() const;
+
+  WorkerContext& context_;
+  LocalRef<ListenerRuntime> listener_;
+  ConnectionFacts facts_;
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,67 @@
+#include "upstream/pool/connecting.h"
+
+#include <cerrno>
+
+#include "upstream/pool/pool.h"
+
+namespace weir {
+
+UpstreamConnecting::UpstreamConnecting(Pool& pool, EventLoop& loop)
+    : pool_(pool), context_(pool.context()), io_(loop), timer_(static_cast<TimerHandler&>(*this)) {}
+
+Result<void> UpstreamConnecting::start(SocketId socket, TimePoint deadline) {
+  io_.open(socket);
+  io_.loop().timers().arm(timer_, deadline);
+  return io_.loop().engine().watch(socket, *this);
+}
+
+void UpstreamConnecting::abandon() {
+  finish();
+}
+
+void UpstreamConnecting::on_ready(Readiness readiness) {
+  switch (state_) {
+    case State::connecting:
+      return on_tcp_ready(readiness);
+    case State::done:
+      return;
+  }
+}
+
+void UpstreamConnecting::on_tcp_ready(Readiness readiness) {
+  const int error = io_.loop().engine().connect_error(io_.socket());
+  if (error == EINPROGRESS) return;
+  if (error == 0) return connected(readiness);
+  fail(error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
+}
+
+void UpstreamConnecting::connected(Readiness readiness) {
+  Pool& pool = pool_;
+  ListNode<PoolTag>::unlink();
+  pool.on_connected(*this, readiness);
+  finish();
+}
+
+void UpstreamConnecting::fail(UpstreamFailure failure) {
+  Pool& pool = pool_;
+  finish();
+  pool.on_connect_failed(failure);
+}
+
+void UpstreamConnecting::on_timer(Timer&) {
+  if (state_ != State::done) fail(UpstreamFailure::connect_timeout);
+}
+
+void UpstreamConnecting::finish() {
+  state_ = State::done;
+  ListNode<PoolTag>::unlink();
+  io_.close();
+  io_.loop().timers().disarm(timer_);
+  io_.loop().retire(*this);
+}
+
+void UpstreamConnecting::destroy() {
+  context_.connecting.destroy(this);
+}
+
+}  // namespace weir

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+
+#include "net/transport.h"
+#include "upstream/pool/upstream_stream.h"
+
+namespace weir {
+
+class Pool;
+struct PoolContext;
+struct PoolTag;
+
+// A connection to a backend that is being made: TCP (or a unix socket) first, then what lies between that and HTTP. It
+// ends by telling the pool, which takes its transport over into an Http1Connection, or that it failed. Owned by its
+// Pool's slab; destroyed at the end of the turn in which it ended. One thread.
+//
+//   connecting --> done          (any --> done)
+class UpstreamConnecting final : private ReadinessHandler,
+                                 private Retired,
+                                 private TimerHandler,
+                                 public ListNode<PoolTag> {
+ public:
+  UpstreamConnecting(Pool& pool, EventLoop& loop);
+
+  // A socket that Engine::connect() has just made.
+  Result<void> start(SocketId socket, TimePoint deadline);
+  // Nobody wants it any more: closes it. The pool is not told.
+  void abandon();
+  // In Pool::on_connected() only.
+  Transport take_transport() { return std::move(io_); }
+
+ private:
+  enum class State : std::uint8_t { connecting, done };
+
+  void on_ready(Readiness readiness) override;
+  void on_timer(Timer& timer) override;
+  void destroy() override;
+
+  void on_tcp_ready(Readiness readiness);
+  void connected(Readiness readiness);
+  void fail(UpstreamFailure failure);
+  void finish();
+
+  Pool& pool_;  // gone once it is done
+  PoolContext& context_;
+  Transport io_;
+  Timer timer_;
+  State state_ = State::connecting;
+};
+
+}  // namespace weir
