@@ -63,7 +63,7 @@ BUGS = (
          "while (colon + 1 != last && is_blank(*colon)) ++colon; if (*colon != ':') return",
          "http1_test"),
     _bug("content_length_overflow", "Content-Length beyond 63 bits wraps around",
-         "src/http/http1/head_parser.cc",
+         "src/http/message_rules.cc",
          "if (length > (kMax - digit) / 10) return false;",
          "if (length > kMax) return false;",
          "http1_test"),
