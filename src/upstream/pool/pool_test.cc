@@ -23,6 +23,7 @@ class Try final : public UpstreamHandler {
     head.path = "/";
     head.fields.add("host", "a", http::FieldId::host);
   }
+  bool wants_tunnel() const override { return head.upgrade_websocket; }
   void on_lease(UpstreamStream& stream) override { lent = &stream; }
   void on_lease_failed(const UpstreamError& failure) override { lease_error = failure; }
   void on_informational(http::ResponseHead&) override { ++interim; }
@@ -68,6 +69,8 @@ class PoolTest : public testing::Test, private UpstreamEvents {
     EXPECT_EQ(context.leases_out, 0U);
     EXPECT_EQ(context.connecting.live(), 0U);
     EXPECT_EQ(context.connections.live(), 0U);
+    EXPECT_EQ(context.http2_connections.live(), 0U);
+    EXPECT_EQ(context.http2_streams.live(), 0U);
     world.remove_loop(loop);
   }
 
@@ -81,6 +84,7 @@ class PoolTest : public testing::Test, private UpstreamEvents {
     refused = was_refused;
   }
   void reclaim_idle(const std::string&, const std::shared_ptr<Backend>&) override { ++reclaims; }
+  void protocol_wanted(const std::string&, const std::shared_ptr<Backend>&) override { ++wanted; }
 
   void run(Duration time = 10ms) { ASSERT_TRUE(world.run_until(world.now() + time)); }
   Pool& make(std::uint32_t max_connections = Backend::kNoLimit) {
@@ -127,6 +131,7 @@ class PoolTest : public testing::Test, private UpstreamEvents {
   SocketId listener = kNoSocket;
   int failures = 0;
   int reclaims = 0;
+  int wanted = 0;
   bool refused = false;
 };
 
