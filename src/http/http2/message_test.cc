@@ -128,6 +128,7 @@ TEST(RequestBlock, Taken) {
   }
 }
 
+// tidy: table one row a rule
 TEST(RequestBlock, Malformed) {
   struct Case {
     Lines lines;
