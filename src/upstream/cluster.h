@@ -76,8 +76,8 @@ struct ClusterSettings {
 };
 
 // One server address of a cluster. Shared by all threads; immutable but for the count of connections, which is touched
-// when a connection opens or closes, never per request, and what was learned of the protocols that it speaks. Its identity is name and URL (and the address that a name
-// resolved to): a reload that keeps them keeps the object.
+// when a connection opens or closes, never per request, and what was learned of the protocols that it speaks. Its
+// identity is name and URL (and the address that a name resolved to): a reload that keeps them keeps the object.
 class Backend {
  public:
   static constexpr std::uint32_t kNoLimit = std::numeric_limits<std::uint32_t>::max();

@@ -18,7 +18,8 @@ std::string_view to_string(Verdict verdict);
 
 // When to find out what one backend speaks, and what is believed of it. Pure.
 //
-//   unknown --probe--> probing --http1, http2--> known       known --it came back, or a worker found otherwise--> probing
+//   unknown --probe--> probing --http1, http2--> known       known --it came back, or a worker found otherwise-->
+//   probing
 //                         `---down---> down                  down --it came back, or a connection was made--> probing
 class DetectionState {
  public:

@@ -19,8 +19,8 @@ struct ProbeResult {
 };
 
 // One try at one backend in the clear: connects, says HTTP/2's preface, and looks at what comes first. The owner hands
-// in readiness and keeps the deadline; a result ends the probe, which is then only good to be destroyed (that closes the
-// socket). Reads no further than the first SETTINGS frame. One thread.
+// in readiness and keeps the deadline; a result ends the probe, which is then only good to be destroyed (that closes
+// the socket). Reads no further than the first SETTINGS frame. One thread.
 class ProtocolProbe {
  public:
   // `address` outlives the probe.

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kHeadReadBytes = 1024;
 
-// How a server of HTTP/2 begins, whatever it was sent: with a SETTINGS frame (RFC 9113 3.4). No response of HTTP/1.1 has
-// a NUL in it.
+// How a server of HTTP/2 begins, whatever it was sent: with a SETTINGS frame (RFC 9113 3.4). No response of HTTP/1.1
+// has a NUL in it.
 bool looks_like_settings(std::string_view bytes) {
   return bytes.size() >= 4 && bytes[0] == '\0' && bytes[3] == '\4';
 }

@@ -114,8 +114,8 @@ class Http1Connection final : public UpstreamStream,
   bool write_broken_ = false;
   bool failed_ = false;  // an error was announced: a reset, most likely
   bool shut_after_flush_ = false;
-  bool written_ = false;   // of this request, at least one byte
-  bool answered_ = false;  // of its response, at least one byte
+  bool written_ = false;    // of this request, at least one byte
+  bool answered_ = false;   // of its response, at least one byte
   bool head_seen_ = false;  // of its response, a 1xx included
   bool keep_alive_ = true;
   bool tunnel_ = false;

@@ -10,8 +10,8 @@ using http2::Event;
 
 namespace {
 
-// Streams wait and nothing comes: a PING asks whether the backend is still there. A second one in the same silence comes
-// late, since some servers take more for an attack.
+// Streams wait and nothing comes: a PING asks whether the backend is still there. A second one in the same silence
+// comes late, since some servers take more for an attack.
 constexpr Duration kPingAfter = 30s;
 constexpr Duration kPingAgainAfter = 5min + 5s;
 constexpr Duration kPingTimeout = 10s;

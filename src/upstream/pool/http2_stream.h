@@ -68,9 +68,9 @@ class Http2UpstreamStream final : public UpstreamStream,
   Arena arena_;
   http::ResponseHead head_;
   http::FieldList trailers_;
-  Buffer held_;                // body bytes that came while it was paused
-  std::string_view key_;       // Sec-WebSocket-Key of the request, whose handler keeps it
-  std::size_t unconsumed_ = 0;  // body bytes that were passed on just before it was paused
+  Buffer held_;                     // body bytes that came while it was paused
+  std::string_view key_;            // Sec-WebSocket-Key of the request, whose handler keeps it
+  std::size_t unconsumed_ = 0;      // body bytes that were passed on just before it was paused
   std::uint64_t written_from_ = 0;  // of the connection's bytes: where this request begins
   mutable TimePoint moved_{};
   mutable std::size_t pending_seen_ = 0;
@@ -78,7 +78,7 @@ class Http2UpstreamStream final : public UpstreamStream,
   bool opened_ = false;
   bool paused_ = false;
   bool answered_ = false;
-  bool ended_ = false;     // the response is complete, and so may be what is held
+  bool ended_ = false;  // the response is complete, and so may be what is held
   bool wants_tunnel_ = false;
   bool tunnel_ = false;
   bool above_high_ = false;

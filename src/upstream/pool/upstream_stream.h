@@ -25,9 +25,9 @@ std::string_view to_string(UpstreamFailure failure);
 
 struct UpstreamError {
   UpstreamFailure failure = UpstreamFailure::none;
-  bool reused = false;    // the connection had served requests before: it may just have been stale
-  bool written = false;   // at least one byte of the request may have reached the backend
-  bool answered = false;  // at least one byte of a response was read
+  bool reused = false;       // the connection had served requests before: it may just have been stale
+  bool written = false;      // at least one byte of the request may have reached the backend
+  bool answered = false;     // at least one byte of a response was read
   bool unprocessed = false;  // the backend has provably not acted on it (RFC 9113 8.7)
 };
 
@@ -102,8 +102,8 @@ class UpstreamStream {
   virtual void cancel() = 0;
 
   virtual bool reused() const = 0;
-  // The backend may say of a request that it has not been processed (UpstreamError::unprocessed): what was sent of it is
-  // worth keeping, whatever its method.
+  // The backend may say of a request that it has not been processed (UpstreamError::unprocessed): what was sent of it
+  // is worth keeping, whatever its method.
   virtual bool tells_unprocessed() const = 0;
 
   // Splicing: a stream with a socket of its own, whose body bytes go through it as they are; else kNoSocket.
