@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "proxy/http2_downstream.h"
+
 namespace weir::proxy {
 
 namespace {
@@ -176,9 +178,15 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     return refused.add(socket, overloaded_reply(context, reply));
   }
   const bool draining = context.draining || listener->draining;
-  Http1Downstream* connection = context.connections.make(context, std::move(listener), ConnectionFacts{peer});
-  if (!connection->start(socket)) return connection->cut();
-  if (draining) connection->drain();
+  const ConnectionFacts facts{peer};
+  const auto begin = [&](auto& connection) {
+    if (!connection.start(socket)) return connection.cut();
+    if (draining) connection.drain();
+  };
+  if (settings.protocol == ListenerProtocol::http2) {
+    return begin(*context.http2_connections.make(context, std::move(listener), facts));
+  }
+  begin(*context.connections.make(context, std::move(listener), facts));
 }
 
 }  // namespace weir::proxy

@@ -16,6 +16,8 @@ namespace weir::proxy {
 
 class Downstream;
 class Http1Downstream;
+class Http2ClientStream;
+class Http2Downstream;
 class Stream;
 struct DownstreamTag;
 
@@ -38,6 +40,8 @@ struct WorkerContext {
   RouteRuntimes routes;
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
+  Slab<Http2Downstream> http2_connections;
+  Slab<Http2ClientStream> http2_streams;
   IntrusiveList<Downstream, DownstreamTag> open;
   observe::CounterRef requests_total;
   observe::GaugeRef connections_gauge;

@@ -5,6 +5,8 @@
 #include "proxy/acceptor.h"
 #include "proxy/context.h"
 #include "proxy/http1_downstream.h"
+#include "proxy/http2_client_stream.h"
+#include "proxy/http2_downstream.h"
 #include "proxy/stream.h"
 
 namespace weir::proxy {
@@ -35,6 +37,8 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   loop.on_idle([this] {
     streams.trim();
     connections.trim();
+    http2_connections.trim();
+    http2_streams.trim();
     pools.connecting.trim();
     pools.connections.trim();
     pools.http2_connections.trim();
@@ -230,7 +234,7 @@ bool Worker::done() const {
 }
 
 std::size_t Worker::connections() const {
-  return parts_->context.connections.live();
+  return parts_->context.connections.live() + parts_->context.http2_connections.live();
 }
 std::size_t Worker::leases_out() const {
   return parts_->context.pools.leases_out;
