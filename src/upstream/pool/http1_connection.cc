@@ -78,6 +78,8 @@ bool Http1Connection::still_quiet() {
 
 void Http1Connection::send_head(const http::RequestHead& head) {
   request_body_ = head.body;
+  // What ends with an HTTP/2 client's stream is sent in chunks.
+  if (request_body_ == http::BodyKind::stream_end) request_body_ = http::BodyKind::chunked;
   decoder_.expect(head.method);
   head_.clear();
   http1::write_request_head(io_.output(), head);
