@@ -41,6 +41,8 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
     http2_streams.trim();
     pools.connecting.trim();
     pools.connections.trim();
+    pools.http2_connections.trim();
+    pools.http2_streams.trim();
   });
   requests_total = metrics.counter(observe::Family::kWorkerRequests);
   connections_gauge = metrics.gauge(observe::Family::kWorkerConnections);
