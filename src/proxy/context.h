@@ -16,6 +16,7 @@ namespace weir::proxy {
 
 class Downstream;
 class Http1Downstream;
+class ProxyOpening;
 class Http2ClientStream;
 class Http2Downstream;
 class Stream;
@@ -40,6 +41,7 @@ struct WorkerContext {
   RouteRuntimes routes;
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
+  Slab<ProxyOpening> openings;
   Slab<Http2Downstream> http2_connections;
   Slab<Http2ClientStream> http2_streams;
   IntrusiveList<Downstream, DownstreamTag> open;

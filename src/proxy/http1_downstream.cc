@@ -24,6 +24,9 @@ Http1Downstream::Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntim
                                  const ConnectionFacts& facts)
     : Downstream(context, std::move(listener), facts), io_(context.loop), timer_(static_cast<TimerHandler&>(*this)) {}
 
+Http1Downstream::Http1Downstream(Downstream& predecessor)
+    : Downstream(predecessor), io_(context_.loop), timer_(static_cast<TimerHandler&>(*this)) {}
+
 Http1Downstream::~Http1Downstream() {
   WEIR_ASSERT(phase_ == Phase::closed && stream_ == nullptr);
 }

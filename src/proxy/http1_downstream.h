@@ -25,6 +25,8 @@ class Http1Downstream final : public Downstream,
                               private TimerHandler {
  public:
   Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
+  // Goes on in the place of a connection that has not spoken HTTP yet.
+  explicit Http1Downstream(Downstream& predecessor);
   ~Http1Downstream();
 
   // A socket that was just accepted, or handed over by another worker.

@@ -7,6 +7,7 @@
 #include "proxy/http1_downstream.h"
 #include "proxy/http2_client_stream.h"
 #include "proxy/http2_downstream.h"
+#include "proxy/proxy_opening.h"
 #include "proxy/stream.h"
 
 namespace weir::proxy {
@@ -37,6 +38,7 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   loop.on_idle([this] {
     streams.trim();
     connections.trim();
+    openings.trim();
     http2_connections.trim();
     http2_streams.trim();
     pools.connecting.trim();
