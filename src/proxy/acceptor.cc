@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "proxy/opening.h"
+
 namespace weir::proxy {
 
 namespace {
@@ -172,13 +174,19 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     settings.shared.connections().fetch_sub(1, std::memory_order_relaxed);
     context.environment.board->remove(context.environment.index);
     listener->refused("overloaded").add(1);
+    // A word that it could read would cost a handshake.
+    if (settings.tls != nullptr) return context.loop.engine().close(socket);
     std::array<char, 256> reply;
     return refused.add(socket, overloaded_reply(context, reply));
   }
   const bool draining = context.draining || listener->draining;
-  Http1Downstream* connection = context.connections.make(context, std::move(listener), ConnectionFacts{peer});
-  if (!connection->start(socket)) return connection->cut();
-  if (draining) connection->drain();
+  const ConnectionFacts facts{.peer = peer};
+  const auto begin = [&](auto& connection) {
+    if (!connection.start(socket)) return connection.cut();
+    if (draining) connection.drain();
+  };
+  if (settings.tls != nullptr) return begin(*context.openings.make(context, std::move(listener), facts));
+  begin(*context.connections.make(context, std::move(listener), facts));
 }
 
 }  // namespace weir::proxy

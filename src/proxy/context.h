@@ -7,6 +7,7 @@
 #include "net/splice_relay.h"
 #include "net/transport.h"
 #include "observe/metric_store.h"
+#include "proxy/handshake_queue.h"
 #include "proxy/request_id.h"
 #include "proxy/route_runtime.h"
 #include "proxy/worker.h"
@@ -16,6 +17,7 @@ namespace weir::proxy {
 
 class Downstream;
 class Http1Downstream;
+class Opening;
 class Stream;
 struct DownstreamTag;
 
@@ -38,6 +40,8 @@ struct WorkerContext {
   RouteRuntimes routes;
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
+  Slab<Opening> openings;
+  HandshakeQueue handshakes;
   IntrusiveList<Downstream, DownstreamTag> open;
   observe::CounterRef requests_total;
   observe::GaugeRef connections_gauge;

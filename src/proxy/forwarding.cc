@@ -168,6 +168,13 @@ bool wants_trailers(const http::RequestHead& head) {
   return false;
 }
 
+void add_certificate(FieldList& fields, const PeerCertificate& certificate) {
+  fields.add("client-cert", certificate.encoded, FieldId::other);
+  fields.add("x-client-cert-subject", certificate.subject, FieldId::other);
+  if (!certificate.names.empty()) fields.add("x-client-cert-san", certificate.names, FieldId::other);
+  fields.add("x-client-cert-fingerprint", certificate.fingerprint, FieldId::other);
+}
+
 bool is_trusted(const IpAddress& address, std::span<const Cidr> trusted) {
   // A peer on a unix socket has no address: who may connect there was decided by the file's permissions.
   if (address.family == IpAddress::Family::none) return !trusted.empty();
@@ -226,6 +233,7 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
     fields.add("host", head.authority, FieldId::host);
   }
   set_forwarded(head, facts);
+  if (facts.certificate != nullptr) add_certificate(fields, *facts.certificate);
   const Field* id = fields.find(FieldId::x_request_id);
   if (id == nullptr) fields.add("x-request-id", facts.request_id, FieldId::x_request_id);
   if (facts.via) fields.add("via", head.version == http::Version::http_1_0 ? "1.0 weir" : "1.1 weir", FieldId::via);

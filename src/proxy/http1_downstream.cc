@@ -28,6 +28,9 @@ Http1Downstream::Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntim
                                  const ConnectionFacts& facts)
     : Downstream(context, std::move(listener), facts), io_(context.loop), timer_(static_cast<TimerHandler&>(*this)) {}
 
+Http1Downstream::Http1Downstream(Downstream& predecessor)
+    : Downstream(predecessor), io_(context_.loop), timer_(static_cast<TimerHandler&>(*this)) {}
+
 Http1Downstream::~Http1Downstream() {
   WEIR_ASSERT(phase_ == Phase::closed && stream_ == nullptr);
 }
@@ -51,7 +54,8 @@ void Http1Downstream::drain() {
   draining_ = true;
   if (phase_ != Phase::idle) return;
   // Who has just connected is about to say what for.
-  if (fresh_ && !readable_) return arm(std::min(kFirstWord, listener_->settings->idle_timeout));
+  if (fresh_ && (!readable_ || io_.secure_layer() != nullptr))
+    return arm(std::min(kFirstWord, listener_->settings->idle_timeout));
   readable_ = true;
   context_.loop.mark_ready(*this);
 }
@@ -104,6 +108,8 @@ void Http1Downstream::resume() {
   read();
   // Drained and still without a request: nothing is lost by closing.
   if (!draining_ || phase_ != Phase::idle || readable_ || io_.kept() > 0) return;
+  // Its handshake has just ended; drain() has seen to it that the wait for its first word is short.
+  if (fresh_ && io_.secure_layer() != nullptr) return;
   if (io_.unsent() == 0) return close();
   linger_after_flush_ = true;
 }

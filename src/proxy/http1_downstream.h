@@ -24,6 +24,8 @@ class Http1Downstream final : public Downstream,
                               private TimerHandler {
  public:
   Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
+  // Takes the place of `predecessor`; start() brings its transport.
+  explicit Http1Downstream(Downstream& predecessor);
   ~Http1Downstream();
 
   // A socket that was just accepted, or handed over by another worker.

@@ -5,6 +5,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/context.h"
 #include "proxy/http1_downstream.h"
+#include "proxy/opening.h"
 #include "proxy/stream.h"
 
 namespace weir::proxy {
@@ -27,7 +28,8 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
       metrics(*environment.metrics),
       pipes(loop.engine(), 1024),
       request_ids(loop.rng().fork()),
-      routes(pools, metrics, loop.rng().next()) {
+      routes(pools, metrics, loop.rng().next()),
+      handshakes(loop) {
   pools.loop = &loop;
   pools.scratch = &scratch;
   pools.metrics = &metrics;
@@ -35,6 +37,7 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
   loop.on_idle([this] {
     streams.trim();
     connections.trim();
+    openings.trim();
     pools.connecting.trim();
     pools.connections.trim();
   });
@@ -228,7 +231,7 @@ bool Worker::done() const {
 }
 
 std::size_t Worker::connections() const {
-  return parts_->context.connections.live();
+  return parts_->context.connections.live() + parts_->context.openings.live();
 }
 std::size_t Worker::leases_out() const {
   return parts_->context.pools.leases_out;
