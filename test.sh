@@ -65,7 +65,7 @@ tests() {
 }
 
 script_tests() {
-  tools/run_tests.py scripts tools/*_test.py --result "$result"
+  tools/run_tests.py scripts tools/*_test.py benchmarks/lab/*_test.py --result "$result"
 }
 
 tidy() {
@@ -105,7 +105,7 @@ sanitizer_steps() {
 }
 
 release_steps() {
-  if step "build, release" build release weir weir-backend; then
+  if step "build, release" build release weir weir-backend lab-load lab-copy; then
     step "tests, release" tests dev --label integration --label release-only --binaries build/release || true
   fi
 }

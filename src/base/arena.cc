@@ -28,6 +28,14 @@ char* Arena::allocate(std::size_t size) {
   return slice->data();
 }
 
+void Arena::shrink(char* piece, std::size_t size, std::size_t kept) {
+  size = (size + 7) & ~std::size_t{7};
+  kept = (kept + 7) & ~std::size_t{7};
+  if (slices_ == nullptr || piece + size != slices_->data() + slices_->end) return;  // a heap block keeps its size
+  slices_->end -= static_cast<std::uint32_t>(size - kept);
+  used_ -= size - kept;
+}
+
 void Arena::clear() {
   while (slices_ != nullptr) {
     Slice* slice = slices_;

@@ -57,5 +57,22 @@ TEST(Arena, CopiesOutliveTheirSource) {
   EXPECT_EQ(copy, "header");
 }
 
+TEST(Arena, TheEndOfTheLastPieceComesBack) {
+  BufferPool pool;
+  Arena arena(pool);
+  char* first = arena.allocate(100);
+  arena.shrink(first, 100, 3);
+  EXPECT_EQ(arena.used(), 8u);
+  char* second = arena.allocate(8);
+  EXPECT_EQ(second, first + 8);
+  arena.shrink(first, 8, 0);  // not the last one: nothing comes back
+  EXPECT_EQ(arena.used(), 16u);
+  char* large = arena.allocate(kSliceCapacity + 1);
+  const std::size_t used = arena.used();
+  arena.shrink(large, kSliceCapacity + 1, 10);
+  EXPECT_EQ(arena.used(), used) << "a heap block stays whole";
+  EXPECT_EQ(arena.allocate(8), second + 8);
+}
+
 }  // namespace
 }  // namespace weir

@@ -28,7 +28,8 @@ listeners:
     trusted_proxies: [10.0.0.0/8]
     via: true
     protocol: http2
-    limits: {headers: 7, concurrent_streams: none, http2: {resets: 3/s, control_frames: none, window_bytes: none}, body_bytes: 1MiB, body_min_rate: none, idle_timeout: 3s}
+    limits: {headers: 7, concurrent_streams: none,
+             http2: {resets: 3/s, control_frames: none, window_bytes: none}, body_bytes: 1MiB, body_min_rate: none, idle_timeout: 3s}
     access_log: {path: "-", format: combined}
 clusters:
   - name: app

@@ -35,7 +35,8 @@ listeners:
     protocol: http2
     trusted_proxies: [10.1.0.0/8, "2001:db8::/32"]
     limits: {header_bytes: 1KiB, headers: 10, uri_bytes: none, body_bytes: 0, max_connections: 5,
-             concurrent_streams: 7, http2: {resets: 3/s, control_frames: none, window_bytes: 1MiB}, handshake_timeout: 1s, header_timeout: 2s, body_timeout: 3s,
+             concurrent_streams: 7, http2: {resets: 3/s, control_frames: none, window_bytes: 1MiB},
+             handshake_timeout: 1s, header_timeout: 2s, body_timeout: 3s,
              body_min_rate: none, idle_timeout: 4s, tunnel_idle_timeout: none}
     access_log: {path: access.log, format: combined}
     via: true

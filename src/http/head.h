@@ -17,7 +17,8 @@ struct Field {
   std::uint32_t value_size;
   std::uint16_t name_size;
   FieldId id;
-  bool removed;  // stays in its place but is not sent on
+  bool removed : 1;        // stays in its place but is not sent on
+  bool never_indexed : 1;  // HTTP/2 must not put it into a table (RFC 7541 7.1.3), because the sender said so
 
   std::string_view name() const { return {name_data, name_size}; }
   std::string_view value() const { return {value_data, value_size}; }
@@ -36,11 +37,15 @@ class FieldList {
   std::uint32_t size() const { return size_; }
 
   // The text must live as long as the list; see add_copy(). `id` is field_id(name). A name has at most 65,535 bytes.
-  void add(std::string_view name, std::string_view value, FieldId id) {
+  void add(std::string_view name, std::string_view value, FieldId id, bool never_indexed = false) {
     if (size_ == capacity_) grow();
-    fields_[size_++] = {
-        name.data(), value.data(), static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size()),
-        id,          false};
+    fields_[size_++] = {name.data(),
+                        value.data(),
+                        static_cast<std::uint32_t>(value.size()),
+                        static_cast<std::uint16_t>(name.size()),
+                        id,
+                        false,
+                        never_indexed};
     present_ |= bit(id);
   }
   // Copies both to the arena (a known name is not copied, and is in lower case from then on).
@@ -97,12 +102,13 @@ enum class BodyKind : std::uint8_t { none, length, chunked, until_close, stream_
 struct RequestHead {
   explicit RequestHead(Arena& arena) : fields(arena) {}
 
-  std::string_view raw;  // all of the head's bytes, as received; what the others point into
+  // HTTP/1: all of the head's bytes, as received; what the others point into. HTTP/2: empty.
+  std::string_view raw;
   std::string_view method_text;
   std::string_view target;     // as received
   std::string_view path;       // with query, origin-form: what goes to the backend ("/a?b"; "*" for OPTIONS *)
   std::string_view authority;  // host[:port], from an absolute-form target or else Host; may be empty in HTTP/1.0
-  std::string_view scheme;     // of an absolute-form target, else empty
+  std::string_view scheme;     // of an absolute-form target or :scheme, else empty
   FieldList fields;
   std::uint64_t content_length = 0;  // for BodyKind::length
   Method method = Method::get;

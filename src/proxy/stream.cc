@@ -165,7 +165,7 @@ void Stream::on_timer(Timer& timer) {
   break_off(ReplyReason::upstream_timeout);
 }
 
-// All that the client may send for now has come (RFC 9110 10.1.1): the backend has to say something.
+// All that the client may send before a 100 has come (RFC 9110 10.1.1): the backend has to say something.
 bool Stream::client_awaits_100() const {
   return request_.expect_continue && !told_to_continue_ && request_bytes_ == 0 && request_.body != BodyKind::none &&
          request_phase_ == RequestPhase::body;

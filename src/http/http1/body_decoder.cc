@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "http/http1/decoder.h"
 #include "http/http1/head_parser.h"
+#include "http/message_rules.h"
 #include "http/scan.h"
 
 namespace weir::http1 {
@@ -61,47 +62,6 @@ bool is_chunk_extension(std::string_view text) {
     ++p;
   }
   return true;
-}
-
-// RFC 9110 6.5.1: what frames, routes, authenticates or controls must not come behind a body.
-bool may_be_trailer(const Field& field) {
-  switch (field.id) {
-    case FieldId::authorization:
-    case FieldId::cache_control:
-    case FieldId::connection:
-    case FieldId::content_length:
-    case FieldId::content_type:
-    case FieldId::cookie:
-    case FieldId::date:
-    case FieldId::expect:
-    case FieldId::forwarded:
-    case FieldId::host:
-    case FieldId::http2_settings:
-    case FieldId::keep_alive:
-    case FieldId::proxy_authenticate:
-    case FieldId::proxy_authorization:
-    case FieldId::proxy_connection:
-    case FieldId::te:
-    case FieldId::trailer:
-    case FieldId::transfer_encoding:
-    case FieldId::upgrade:
-    case FieldId::via:
-    case FieldId::x_forwarded_for:
-    case FieldId::x_forwarded_host:
-    case FieldId::x_forwarded_proto:
-    case FieldId::x_real_ip:
-    case FieldId::x_request_id:
-      return false;
-    default:
-      break;
-  }
-  constexpr std::string_view kOthers[] = {"age",      "content-encoding", "content-range",     "expires",
-                                          "if-match", "if-none-match",    "if-modified-since", "if-unmodified-since",
-                                          "if-range", "location",         "max-forwards",      "pragma",
-                                          "range",    "retry-after",      "set-cookie",        "vary",
-                                          "warning",  "www-authenticate"};
-  return std::none_of(std::begin(kOthers), std::end(kOthers),
-                      [&field](std::string_view name) { return http::equals_ignoring_case(field.name(), name); });
 }
 
 }  // namespace
@@ -213,7 +173,7 @@ bool BodyDecoder::read_trailer_line(std::string_view input, std::size_t& at, htt
   const std::string_view wrong = parse_field_line({line, size}, field);
   if (!wrong.empty()) return bad(step, wrong);
   trailers.add_copy(field.name(), field.value());
-  if (!may_be_trailer(field)) (trailers.end() - 1)->removed = true;
+  if (!http::may_be_trailer(field)) (trailers.end() - 1)->removed = true;
   return true;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/list.h"
+#include "http/message_rules.h"
 #include "http/scan.h"
 
 namespace weir::http1 {
@@ -49,13 +50,14 @@ std::string_view parse_field_line(std::string_view line, Field& field) {
   if (*colon != ':') return is_blank(*colon) ? "blank in or behind a field name" : "bad character in a field name";
   if (colon == first) return "empty field name";
   const std::string_view name{first, static_cast<std::size_t>(colon - first)};
-  if (name.size() > kFieldNameMax) return "field name too long";
+  if (name.size() > http::kFieldNameMax) return "field name too long";
   const std::string_view value = trim(colon + 1, last);
   field = {name.data(),
            value.data(),
            static_cast<std::uint32_t>(value.size()),
            static_cast<std::uint16_t>(name.size()),
            http::field_id(name),
+           false,
            false};
   return {};
 }
@@ -107,7 +109,7 @@ ParseState FieldSection::parse(FieldList& out) {
   while (true) {
     // The common case: a well-formed line, read in one go. Whatever is not goes the long way.
     const char* colon = http::find_not_in<http::kTokenChars>(line, end_);
-    if (colon != end_ && *colon == ':' && colon != line && colon - line <= std::ptrdiff_t{kFieldNameMax}) {
+    if (colon != end_ && *colon == ':' && colon != line && colon - line <= std::ptrdiff_t{http::kFieldNameMax}) {
       const char* value = colon + 1;
       while (value != end_ && is_blank(*value)) ++value;
       const char* cr = http::find_not_in<http::kValueChars>(value, end_);
@@ -159,20 +161,6 @@ ParseState FieldSection::resume() {
 
 namespace {
 
-// RFC 9112 6.2, without the lists that 9110 8.6 would allow to be folded into one.
-bool parse_content_length(std::string_view text, std::uint64_t& length) {
-  constexpr std::uint64_t kMax = INT64_MAX;
-  if (text.empty() || text.size() > 20) return false;
-  length = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return false;
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (length > (kMax - digit) / 10) return false;
-    length = length * 10 + digit;
-  }
-  return true;
-}
-
 void read_connection(std::string_view value, Framing& framing) {
   const bool good = http::for_each_element(value, [&framing](std::string_view option) {
     if (!http::is_token(option)) return false;
@@ -198,7 +186,7 @@ Framing read_framing(const FieldList& fields, http::Version version) {
       if (framing.has_length) framing.wrong = "several Content-Length";
       framing.has_length = true;
       framing.body = BodyKind::length;
-      if (!parse_content_length(field.value(), framing.content_length)) framing.wrong = "bad Content-Length";
+      if (!http::parse_content_length(field.value(), framing.content_length)) framing.wrong = "bad Content-Length";
     } else if (field.id == FieldId::transfer_encoding) {
       if (has_coding) framing.wrong = "several Transfer-Encoding";
       has_coding = true;

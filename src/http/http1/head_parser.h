@@ -36,8 +36,6 @@ LineEnd find_line_end(const char* p, const char* end);
 
 // Heads are refused above this even without a configured limit, so that offsets fit.
 inline constexpr std::uint64_t kHeadBytesMax = 256 * 1024 * 1024;
-// Of a field's name: what fits its member.
-inline constexpr std::size_t kFieldNameMax = 65'535;
 
 // Reads lines of fields up to and including the empty line. Offsets count from `begin`, the first byte of the head.
 class FieldSection {

@@ -4,6 +4,7 @@
 #include "http/authority.h"
 #include "http/http1/decoder.h"
 #include "http/http1/head_parser.h"
+#include "http/message_rules.h"
 #include "http/scan.h"
 
 namespace weir::http1 {
@@ -16,7 +17,6 @@ using http::Version;
 
 namespace {
 
-constexpr std::size_t kMethodBytesMax = 32;
 constexpr std::size_t kVersionBytes = 8;
 // RFC 9112 2.2 asks for tolerance of a stray CR LF behind a body; more than a few are no accident.
 constexpr std::uint8_t kEmptyLinesMax = 4;
@@ -34,8 +34,8 @@ Fault check_request_line_start(std::string_view line, std::uint64_t uri_limit) {
   const char* first = line.data();
   const char* last = first + line.size();
   const char* method_end =
-      http::find_not_in<http::kTokenChars>(first, first + std::min(line.size(), kMethodBytesMax + 1));
-  if (method_end - first > std::ptrdiff_t{kMethodBytesMax}) return bad("method too long");
+      http::find_not_in<http::kTokenChars>(first, first + std::min(line.size(), http::kMethodBytesMax + 1));
+  if (method_end - first > std::ptrdiff_t{http::kMethodBytesMax}) return bad("method too long");
   if (method_end == last) return {};
   if (*method_end != ' ' || method_end == first) return bad("bad method");
   const char* target = method_end + 1;
@@ -60,22 +60,6 @@ Fault parse_version(std::string_view text, Version& version) {
     return bad("bad HTTP version");
   }
   return {};
-}
-
-// RFC 3986 plus what browsers send unencoded: "|^{}[]" anywhere (in kTargetChars), backslash and backtick in the query.
-// A backslash in a path would be a slash for some servers, and is refused.
-bool is_target(std::string_view text) {
-  const char* p = text.data();
-  const char* last = p + text.size();
-  while (true) {
-    p = http::find_not_in<http::kTargetChars>(p, last);
-    if (p == last) return true;
-    if ((*p != '\\' && *p != '`') ||
-        std::memchr(text.data(), '?', static_cast<std::size_t>(p - text.data())) == nullptr) {
-      return false;
-    }
-    ++p;
-  }
 }
 
 // RFC 9112 3.2.2. The fields are not read yet.
@@ -108,7 +92,7 @@ Fault parse_absolute_form(RequestHead& head) {
 }
 
 Fault parse_target(RequestHead& head) {
-  if (!is_target(head.target)) return bad("bad character in the request target");
+  if (!http::is_target(head.target)) return bad("bad character in the request target");
   if (head.method == Method::connect) {
     if (!http::is_authority(head.target) || !http::split_authority(head.target).port)
       return bad("bad target of CONNECT");

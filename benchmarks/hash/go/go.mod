@@ -1,0 +1,3 @@
+module weir.example/hash
+
+go 1.21

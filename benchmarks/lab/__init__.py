@@ -1,0 +1,1 @@
+"""The benchmark lab: measures Weir beside other proxies. docs/benchmarks.md explains the method."""

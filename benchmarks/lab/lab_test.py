@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""Tests of the lab's own arithmetic, schema, reports and parsing; nothing is measured."""
+
+import copy
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from lab import figures, load, machine, metrics, processes, report, schema  # noqa: E402  (the path comes first)
+from lab.progress import Progress  # noqa: E402
+from lab.script import Script, Step  # noqa: E402
+
+
+def figure(target, samples, better="lower", void=(), setting="100 connections", name="p99"):
+    return figures.figure("latency", target, setting, name, "ms", better, samples, void)
+
+
+class StandIn:
+    """A Lab that runs nothing."""
+
+    quick = True
+    missing = {"envoy": "not set up"}
+    versions = {"weir": "weir 1"}
+    commands = [{"title": "weir", "command": "weir run"}]
+    options = None
+    peers = [("haproxy", "3")]
+
+    def settings(self):
+        return {"network": "loopback", "proxy_core": [0]}
+
+
+class Fake(Script):
+    name, title, about = "fake", "A script", "Measures nothing."
+    shows_not = ["Anything."]
+
+    def steps(self):
+        return [Step("one", 1, lambda: None)]
+
+
+def document(*some, **changes):
+    script = Fake(StandIn())
+    script.figures = list(some)
+    made = script.document()
+    made.update(changes)
+    return made
+
+
+class Figures(unittest.TestCase):
+    def test_few_samples_spread_to_their_ends_many_to_their_quartiles(self):
+        self.assertEqual(figures.summarize([3, 1, 2]), {"median": 2, "low": 1, "high": 3})
+        self.assertEqual(figures.summarize([1, 2, 3, 4, 100]), {"median": 3, "low": 2, "high": 4})
+        self.assertEqual(figures.summarize([]), {"median": None, "low": None, "high": None})
+
+    def test_a_difference_within_the_spread_is_a_tie(self):
+        self.assertEqual(figures.verdict(figure("weir", [10, 12]), figure("nginx", [11, 13])), "tie")
+        self.assertEqual(figures.verdict(figure("weir", [10, 12]), figure("nginx", [13, 14])), "better")
+        self.assertEqual(figures.verdict(figure("weir", [15, 16]), figure("nginx", [13, 14])), "worse")
+
+    def test_what_is_better_depends_on_the_figure(self):
+        self.assertEqual(figures.verdict(figure("weir", [20], "higher"), figure("nginx", [10], "higher")), "better")
+        self.assertEqual(figures.verdict(figure("weir", [20], "none"), figure("nginx", [10], "none")), "")
+
+    def test_nothing_is_said_where_a_side_is_void(self):
+        self.assertEqual(figures.verdict(figure("weir", [], void=["errors"]), figure("nginx", [1])), "")
+
+    def test_the_ratio_reaches_as_far_as_both_spreads_allow(self):
+        self.assertEqual(figures.ratio(figure("weir", [10, 20]), figure("nginx", [5, 10])), (2.0, 1.0, 4.0))
+
+    def test_void_reasons_are_counted(self):
+        self.assertEqual(
+            figure("weir", [1], void=["a", "b", "a"])["void"],
+            [{"reason": "a", "slices": 2}, {"reason": "b", "slices": 1}],
+        )
+
+    def test_numbers_keep_the_digits_that_count(self):
+        self.assertEqual(
+            [figures.number(one) for one in (None, 0, 0.01234, 1.234, 12.34, 123.4, 123456)],
+            ["void", "0", "0.0123", "1.23", "12.3", "123", "123,456"],
+        )
+
+
+class Schema(unittest.TestCase):
+    def test_a_document_of_a_script_is_in_order(self):
+        self.assertEqual(
+            schema.problems(document(figure("weir", [1.0, 2.0]), figure("nginx", [], void=["errors"]))), []
+        )
+
+    def test_it_finds_what_is_wrong(self):
+        good = document(figure("weir", [1.0, 2.0]))
+        for change, wanted in (
+            (lambda d: d.pop("goals"), "document.goals is missing"),
+            (lambda d: d.update(more=1), "document.more is unknown"),
+            (lambda d: d.update(quick=1), "document.quick is a int"),
+            (lambda d: d["figures"][0].update(better="perhaps"), "not one of"),
+            (lambda d: d["figures"][0].update(samples=["1"]), "samples[0] is a str"),
+            (lambda d: d["figures"][0].update(median=9), "outside of its spread"),
+            (lambda d: d["figures"][0].update(median=None, low=None, high=None), "has samples and no median"),
+            (lambda d: d["figures"].append(figure("weir", [])), "has no value and no reason"),
+            (
+                lambda d: d["series"].append(
+                    {"part": "p", "target": "t", "name": "n", "x_unit": "s", "y_unit": "KiB", "points": [[1]]}
+                ),
+                "not two numbers",
+            ),
+        ):
+            broken = copy.deepcopy(good)
+            change(broken)
+            self.assertTrue(any(wanted in one for one in schema.problems(broken)), (wanted, schema.problems(broken)))
+
+
+class Reports(unittest.TestCase):
+    def setUp(self):
+        self.document = document(
+            figure("direct", [0.5]),
+            figure("weir", [3.0, 3.1]),
+            figure("haproxy", [2.0, 2.1]),
+            figure("nginx", [4.0]),
+            figure("caddy", [], void=["answers with an error status"]),
+            goals=[{"goal": "P99 < 1 ms", "met": False, "value": "3.05 ms"}],
+            notes=["<b>a note</b>"],
+        )
+
+    def test_losing_is_said_as_plainly_as_winning(self):
+        self.assertIn("worse (haproxy)", report.markdown([self.document]))
+        self.assertIn("| MISSED |", report.markdown([self.document]))
+        self.assertIn("MISSED: P99 < 1 ms: 3.05 ms", report.text(self.document))
+
+    def test_the_best_peer_is_no_floor_and_nothing_void(self):
+        part = report.parts(self.document)["latency"]
+        self.assertEqual(report.best_peer(part, "100 connections", "p99", "lower")["target"], "haproxy")
+
+    def test_void_figures_give_their_reason(self):
+        self.assertIn("void: answers with an error status", report.text(self.document))
+
+    def test_who_is_not_here_is_named(self):
+        self.assertIn("envoy is not here: not set up", report.text(self.document))
+        self.assertIn("not here: not set up", report.markdown([self.document]))
+
+    def test_the_page_escapes_and_needs_nothing_from_outside(self):
+        page = report.html_page([self.document])
+        self.assertIn("&lt;b&gt;a note", page)
+        self.assertNotRegex(page, r'(src|href)="?http')
+        self.assertIn("What this does not show", page)
+
+    def test_an_interrupted_run_says_so(self):
+        self.assertIn("INTERRUPTED", report.markdown([{**self.document, "interrupted": True}]))
+
+
+class Loads(unittest.TestCase):
+    H2LOAD = """finished in 1.00s, 10.00 req/s, 1KB/s
+requests: 12 total, 12 started, 12 done, {succeeded} succeeded, {failed} failed, {errored} errored, 0 timeout
+status codes: {good} 2xx, 0 3xx, 0 4xx, {bad} 5xx
+traffic: 2.00KB (2048) total, 100B (100) headers (space savings 90.00%), 768B ({data}) data
+                     min         max         mean         sd        +/- sd
+time for request:      120us      9.08ms      1.24ms      90us    80.00%
+"""
+
+    def read(self, body=64, **changes):
+        values = {"succeeded": 12, "failed": 0, "errored": 0, "good": 12, "bad": 0, "data": 768, **changes}
+        return load.read_h2load(self.H2LOAD.format(**values), 1.0, 0.5, body)
+
+    def test_a_clean_run_has_no_fault(self):
+        found = self.read()
+        self.assertEqual((found.requests, found.rate, found.faults), (12, 12.0, []))
+        self.assertEqual(found.latency_us, {"max": 9080.0, "mean": 1240.0})
+
+    def test_every_kind_of_error_is_a_fault(self):
+        self.assertEqual(self.read(failed=1).faults, ["failed requests at the client"])
+        self.assertEqual(self.read(errored=1).faults, ["failed requests at the client"])
+        self.assertEqual(self.read(good=11, bad=1).faults, ["answers with an error status"])
+        self.assertEqual(self.read(data=767).faults, ["bytes are missing"])
+        self.assertEqual(self.read(succeeded=0).faults, ["nothing was answered"])
+
+    def test_a_generator_at_its_limit_is_saturated(self):
+        self.assertFalse(load.Load(busy=0.5).saturated)
+        self.assertTrue(load.Load(busy=0.97).saturated)
+
+
+class Counting(unittest.TestCase):
+    def test_metrics_are_added_by_label(self):
+        found = object.__new__(metrics.Metrics)
+        found.samples = metrics.parse('# TYPE a counter\na{worker="0",b="x y"} 3\na{worker="1",b="z"} 4\nc 5e0\n')
+        self.assertEqual(found.sum("a"), 7)
+        self.assertEqual(found.sum("a", worker="1"), 4)
+        self.assertEqual(found.by("a", "b"), {"x y": 3, "z": 4})
+        self.assertEqual(found.sum("c"), 5)
+
+    def test_the_machine_is_described_without_names(self):
+        found = machine.describe()
+        self.assertGreater(found["cores"], 0)
+        self.assertNotIn(os.uname().nodename, [str(value) for value in found.values()])
+
+
+class ProgressLine(unittest.TestCase):
+    def test_time_left_counts_what_is_still_to_come(self):
+        clock = [0.0]
+        out = io.StringIO()
+        progress = Progress(out, lambda: clock[0])
+        progress.plan([10, 20, 30])
+        progress.step("first")
+        clock[0] = 4
+        self.assertEqual(progress.left(), 56)
+        clock[0] = 15
+        self.assertEqual(progress.left(), 50)
+        progress.step("second")
+        self.assertIn("[2/3] second  (0:50 left)", out.getvalue())
+
+
+class Keeping(unittest.TestCase):
+    def test_a_stopped_process_takes_its_children_along(self):
+        with tempfile.TemporaryDirectory() as folder:
+            keeper = processes.Keeper(folder)
+            process = keeper.start("shell", ["sh", "-c", "sleep 100 & sleep 100"])
+            self.until(lambda: len(machine.group_members(process.group)) == 3)
+            process.pause()
+            process.stop()
+            self.until(lambda: not machine.group_members(process.group))
+            keeper.close()
+
+    def test_nothing_outlives_a_lab_that_is_killed(self):
+        program = (
+            "import sys, tempfile, time\n"
+            f"sys.path.insert(0, {str(pathlib.Path(__file__).resolve().parent.parent)!r})\n"
+            "from lab import processes\n"
+            "keeper = processes.Keeper(tempfile.gettempdir())\n"
+            "process = keeper.start('lab-test', ['sh', '-c', 'sleep 100 & sleep 100'])\n"
+            "print(process.group, flush=True)\n"
+            "time.sleep(100)\n"
+        )
+        lab = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        group = int(lab.stdout.readline())
+        self.until(lambda: len(machine.group_members(group)) == 3)
+        lab.send_signal(signal.SIGKILL)
+        lab.wait()
+        lab.stdout.close()
+        self.until(lambda: not machine.group_members(group))
+
+    def until(self, condition):
+        deadline = time.monotonic() + 15
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,120 @@
+"""Runs one script, or all of them into a folder of results."""
+
+import datetime
+import json
+import pathlib
+import sys
+
+from . import lab as labs, report, schema
+from .lab import Lab, Unfit
+from .scripts import ALL
+
+INTERRUPTED = 130
+EPILOG = """Set FAIL_PCT, BASE_DELAY_MS or JITTER_MS in the environment and the backends get them: a run with errors is
+void, and says so. docs/benchmarks.md explains the method."""
+
+
+def about(script):
+    goals = f"\n\nGoal: {script.goals_text}" if script.goals_text else ""
+    return script.about + goals
+
+
+def write_json(path, document):
+    text = json.dumps(document, indent=1, sort_keys=False) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        pathlib.Path(path).write_text(text)
+
+
+def checked(document):
+    problems = schema.problems(document)
+    if problems:
+        raise AssertionError(f"{document.get('script')}: {problems[:5]}")
+    return document
+
+
+def execute(lab, scripts, keep):
+    """Runs scripts one after the other; `keep(document)` gets what each measured. True if it was interrupted."""
+    plans = [(script, script.steps()) for script in scripts]
+    lab.progress.plan([step.seconds for _, steps in plans for step in steps])
+    done = 0
+    for script, steps in plans:
+        lab.progress.index = done
+        interrupted = False
+        try:
+            script.execute(steps)
+        except KeyboardInterrupt:
+            interrupted = True
+        done += len(steps)
+        keep(checked(script.document()))
+        if interrupted:
+            return True
+    return False
+
+
+def one(name, arguments):
+    script_class = ALL[name]
+    options = labs.parse(arguments, f"benchmarks/{name}.sh", about(script_class), EPILOG)
+    documents = []
+    with Lab(options) as lab:
+        interrupted = execute(lab, [script_class(lab)], documents.append)
+        lab.progress.done(name)
+    for document in documents:
+        if options.json:
+            write_json(options.json, document)
+        if options.json != "-":
+            print(report.text(document))
+    return INTERRUPTED if interrupted else (0 if documents[0]["complete"] else 1)
+
+
+def everything(arguments):
+    options = labs.parse(
+        arguments,
+        "./run_benchmarks.sh",
+        "Runs every script of benchmarks/ and leaves benchmarks/results/RUN/ with their JSON, report.md "
+        "and report.html.\nAll of it takes an hour and more; --quick less than 5 minutes.",
+        EPILOG,
+    )
+    folder = results_folder(options)
+    documents = []
+
+    def keep(document):
+        documents.append(document)
+        write_json(folder / f"{document['script']}.json", document)
+        for line in report.headline(document):
+            lab.progress.say(line)
+
+    with Lab(options) as lab:
+        interrupted = execute(lab, [script(lab) for script in ALL.values()], keep)
+        lab.progress.done("all scripts")
+    report.write(folder, documents)
+    if options.json:
+        write_json(options.json, {"schema": "weir-lab-run/1", "documents": documents})
+    print(f"{folder / 'report.html'}\n{folder / 'report.md'}")
+    if interrupted:
+        return INTERRUPTED
+    return 0 if all(document["complete"] for document in documents) else 1
+
+
+def results_folder(options):
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    folder = labs.RESULTS / (stamp + ("-quick" if options.quick else ""))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def main(arguments):
+    try:
+        if arguments[0] == "run":
+            return everything(arguments[1:])
+        if arguments[0] == "trend":
+            from . import trend
+
+            return trend.main(arguments[1:])
+        return one(arguments[0], arguments[1:])
+    except Unfit as reason:
+        print(f"benchmarks: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED

@@ -1,0 +1,235 @@
+// New connections: each connects, makes its TLS handshake if it is to, asks once, reads the answer and closes. Closed
+// loop: as many at a time as there are connections.
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "histogram.h"
+#include "options.h"
+#include "sockets.h"
+
+namespace weir::lab {
+namespace {
+
+constexpr int kEvents = 256;
+
+struct FreeContext {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+struct FreeSsl {
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
+};
+struct FreeSession {
+  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+};
+using Session = std::unique_ptr<SSL_SESSION, FreeSession>;
+
+enum class State : std::uint8_t { connecting, handshake, sending, reading };
+
+struct Slot {
+  int fd = -1;
+  State state = State::connecting;
+  std::uint64_t start_ns = 0;
+  std::unique_ptr<SSL, FreeSsl> ssl;
+  Session session;  // of the connection before, to be resumed
+  std::unique_ptr<Http1Wire> wire;
+};
+
+class Connector {
+ public:
+  explicit Connector(const Options& options) : options_(options), slots_(options.connections) {
+    if (options.tls == Tls::none) return;
+    context_.reset(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX_set_min_proto_version(context_.get(), TLS1_3_VERSION);
+    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);
+    SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context_.get(), [](SSL* ssl, SSL_SESSION* session) {
+      static_cast<Slot*>(SSL_get_app_data(ssl))->session.reset(session);
+      return 1;
+    });
+  }
+  ~Connector() {
+    for (const Slot& slot : slots_) {
+      if (slot.fd >= 0) ::close(slot.fd);
+    }
+    ::close(epoll_);
+  }
+  Connector(const Connector&) = delete;
+  Connector& operator=(const Connector&) = delete;
+
+  int run();
+
+ private:
+  enum class Step : std::uint8_t { wait, next, failed };
+
+  void open(Slot& slot);
+  void close(Slot& slot);
+  void drive(Slot& slot);
+  Step step(Slot& slot);
+  Step handshake(Slot& slot);
+  Step send(Slot& slot);
+  Step read(Slot& slot);
+
+  const Options& options_;
+  std::vector<Slot> slots_;
+  std::unique_ptr<SSL_CTX, FreeContext> context_;
+  int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  Histogram latency_;
+  std::uint64_t counts_from_ns_ = 0, end_ns_ = 0;
+  std::uint64_t counted_ = 0, completed_ = 0, resumed_ = 0, errors_ = 0;
+  std::uint32_t number_ = 0;
+  std::vector<Done> done_;
+};
+
+void Connector::open(Slot& slot) {
+  slot.start_ns = now_ns();
+  slot.state = State::connecting;
+  slot.fd = start_connect(options_.port, number_++);
+  if (slot.fd < 0) {
+    ++errors_;
+    return;
+  }
+  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &slot}};
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, slot.fd, &event);
+  slot.wire = std::make_unique<Http1Wire>(options_.request);
+  slot.wire->begin();
+}
+
+void Connector::close(Slot& slot) {
+  if (slot.ssl) SSL_shutdown(slot.ssl.get());  // says good-bye; without it the session could not be resumed
+  slot.ssl.reset();
+  ::close(slot.fd);
+  slot.fd = -1;
+}
+
+Connector::Step Connector::handshake(Slot& slot) {
+  if (!slot.ssl) {
+    slot.ssl.reset(SSL_new(context_.get()));
+    SSL_set_fd(slot.ssl.get(), slot.fd);
+    SSL_set_app_data(slot.ssl.get(), &slot);
+    SSL_set_tlsext_host_name(slot.ssl.get(), options_.request.host.c_str());
+    if (options_.tls == Tls::resumed && slot.session) SSL_set_session(slot.ssl.get(), slot.session.get());
+    static constexpr std::array<unsigned char, 9> kAlpn = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    SSL_set_alpn_protos(slot.ssl.get(), kAlpn.data(), kAlpn.size());
+  }
+  ERR_clear_error();
+  const int result = SSL_connect(slot.ssl.get());
+  if (result == 1) return Step::next;
+  const int error = SSL_get_error(slot.ssl.get(), result);
+  return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? Step::wait : Step::failed;
+}
+
+Connector::Step Connector::send(Slot& slot) {
+  if (!slot.ssl) {
+    const Io result = write_some(slot.fd, slot.wire->output());
+    return result == Io::ok ? Step::next : result == Io::would_block ? Step::wait : Step::failed;
+  }
+  const std::string& output = slot.wire->output();
+  const int written = SSL_write(slot.ssl.get(), output.data(), static_cast<int>(output.size()));
+  if (written > 0) return Step::next;  // all of it, as partial writes are not switched on
+  return SSL_get_error(slot.ssl.get(), written) == SSL_ERROR_WANT_WRITE ? Step::wait : Step::failed;
+}
+
+Connector::Step Connector::read(Slot& slot) {
+  for (;;) {
+    std::array<char, 16384> buffer;
+    std::string_view bytes;
+    if (slot.ssl) {
+      ERR_clear_error();
+      const int got = SSL_read(slot.ssl.get(), buffer.data(), buffer.size());
+      if (got <= 0) return SSL_get_error(slot.ssl.get(), got) == SSL_ERROR_WANT_READ ? Step::wait : Step::failed;
+      bytes = {buffer.data(), static_cast<std::size_t>(got)};
+    } else {
+      const Io result = read_some(slot.fd, bytes);
+      if (result != Io::ok) return result == Io::would_block ? Step::wait : Step::failed;
+    }
+    done_.clear();
+    if (!slot.wire->feed(bytes, done_)) return Step::failed;
+    if (!done_.empty()) return done_[0].kind == Done::Kind::ok ? Step::next : Step::failed;
+  }
+}
+
+Connector::Step Connector::step(Slot& slot) {
+  switch (slot.state) {
+    case State::connecting:
+      return is_connected(slot.fd) ? Step::next : Step::failed;
+    case State::handshake:
+      return handshake(slot);
+    case State::sending:
+      return send(slot);
+    case State::reading:
+      return read(slot);
+  }
+  return Step::failed;
+}
+
+// Takes the slot as far as its socket allows.
+void Connector::drive(Slot& slot) {
+  for (;;) {
+    const Step result = step(slot);
+    if (result == Step::wait) return;
+    if (result == Step::failed) {
+      ++errors_;
+      break;
+    }
+    if (slot.state == State::reading) {
+      const std::uint64_t now = now_ns();
+      ++completed_;
+      if (slot.ssl && SSL_session_reused(slot.ssl.get()) == 1) ++resumed_;
+      if (slot.start_ns >= counts_from_ns_ && now <= end_ns_) {
+        ++counted_;
+        latency_.record(now - slot.start_ns);
+      }
+      break;
+    }
+    const bool tls = options_.tls != Tls::none;
+    slot.state = slot.state == State::connecting  ? (tls ? State::handshake : State::sending)
+                 : slot.state == State::handshake ? State::sending
+                                                  : State::reading;
+  }
+  close(slot);
+  if (now_ns() < end_ns_ && errors_ < 1000) open(slot);
+}
+
+int Connector::run() {
+  const std::uint64_t start = now_ns();
+  counts_from_ns_ = start + static_cast<std::uint64_t>(options_.warm_up_s * 1e9);
+  end_ns_ = counts_from_ns_ + static_cast<std::uint64_t>(options_.duration_s * 1e9);
+  const double processor_before = processor_seconds();
+  for (Slot& slot : slots_) open(slot);
+  std::array<epoll_event, kEvents> events;
+  while (now_ns() < end_ns_ && errors_ < 1000) {
+    const int count = ::epoll_wait(epoll_, events.data(), kEvents, 20);
+    for (int i = 0; i < count; ++i) {
+      Slot& slot = *static_cast<Slot*>(events[i].data.ptr);
+      const bool only_started = slot.state == State::connecting && (events[i].events & ~EPOLLIN) == 0;
+      if (slot.fd >= 0 && !only_started) drive(slot);
+    }
+  }
+  const double wall = static_cast<double>(now_ns() - start) / 1e9;
+  fmt::print(R"({{"connections": {}, "completed": {}, "seconds": {:.3f}, "rate": {:.1f}, "errors": {}, "resumed": {}, )"
+             R"("wall_seconds": {:.3f}, "processor_seconds": {:.3f}, )"
+             R"("latency_us": {{"p50": {:.1f}, "p99": {:.1f}, "max": {:.1f}, "mean": {:.1f}}}}})"
+             "\n",
+             counted_, completed_, options_.duration_s, static_cast<double>(counted_) / options_.duration_s, errors_,
+             resumed_, wall, processor_seconds() - processor_before,
+             static_cast<double>(latency_.quantile_ns(0.5)) / 1e3,
+             static_cast<double>(latency_.quantile_ns(0.99)) / 1e3, static_cast<double>(latency_.max_ns()) / 1e3,
+             latency_.mean_ns() / 1e3);
+  return 0;
+}
+
+}  // namespace
+
+int run_connect(const Options& options) {
+  return Connector(options).run();
+}
+
+}  // namespace weir::lab

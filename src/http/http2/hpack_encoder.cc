@@ -1,0 +1,287 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "http/http2/hpack.h"
+#include "http/http2/hpack_static.h"
+#include "http/http2/huffman.h"
+
+namespace weir::http2 {
+
+using http::FieldId;
+
+namespace {
+
+constexpr std::size_t kIdCount = static_cast<std::size_t>(FieldId::count_);
+
+consteval std::array<std::uint8_t, kIdCount> make_index_of_id() {
+  std::array<std::uint8_t, kIdCount> indices{};
+  for (std::size_t i = 1; i <= kStaticCount; ++i)
+    indices[static_cast<std::size_t>(kStaticTable[i].id)] = static_cast<std::uint8_t>(i);
+  indices[0] = 0;
+  return indices;
+}
+constexpr std::array<std::uint8_t, kIdCount> kIndexOfId = make_index_of_id();
+
+// Finds the index of those names of the static table that have no id.
+constexpr std::size_t slot_of_name(std::string_view name) {
+  const auto byte = [name](std::size_t i) { return static_cast<unsigned char>(name[i]); };
+  return (name.size() * 2 + byte(0) * 17u + byte(name.size() - 1) * 2u + byte(name.size() / 2)) & 63;
+}
+
+consteval std::array<std::uint8_t, 64> make_name_slots() {
+  std::array<std::uint8_t, 64> slots{};
+  for (std::size_t i = kPseudoMax + 1; i <= kStaticCount; ++i) {
+    if (kStaticTable[i].id != FieldId::other) continue;
+    std::uint8_t& slot = slots[slot_of_name(kStaticTable[i].name)];
+    if (slot != 0) throw "two names share a slot";
+    slot = static_cast<std::uint8_t>(i);
+  }
+  return slots;
+}
+constexpr std::array<std::uint8_t, 64> kNameSlots = make_name_slots();
+
+std::uint8_t find_static_name(std::string_view name, FieldId id) {
+  if (id != FieldId::other) return kIndexOfId[static_cast<std::size_t>(id)];
+  if (name.empty()) return 0;
+  if (name[0] == ':') return static_name_index(name);
+  const std::uint8_t index = kNameSlots[slot_of_name(name)];
+  return index != 0 && kStaticTable[index].name == name ? index : 0;
+}
+
+// Values that seldom come twice, or not for long: a place in the table would be wasted.
+consteval std::uint64_t make_unique_names() {
+  std::uint64_t mask = 0;
+  for (const std::string_view name :
+       {":path", "age", "content-length", "content-range", "date", "etag", "expires", "if-match", "if-modified-since",
+        "if-none-match", "if-range", "if-unmodified-since", "last-modified", "location", "range", "retry-after",
+        "set-cookie"}) {
+    mask |= std::uint64_t{1} << static_name_index(name);
+  }
+  return mask;
+}
+constexpr std::uint64_t kUniqueNames = make_unique_names();
+
+bool seldom_comes_twice(std::uint8_t name_index, FieldId id) {
+  return id == FieldId::x_request_id || ((kUniqueNames >> name_index) & 1) != 0;
+}
+
+template <typename Word>
+std::uint64_t load(const char* p) {
+  Word word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+// Collisions cost compression and nothing else: whoever provokes them harms nobody.
+std::uint64_t hash_text(std::uint64_t seed, std::string_view text) {
+  constexpr std::uint64_t kA = 0x9e3779b97f4a7c15ULL;
+  constexpr std::uint64_t kB = 0xd1b54a32d192ed03ULL;
+  const char* p = text.data();
+  std::size_t size = text.size();
+  std::uint64_t hash = seed ^ (size * kA);
+  for (; size > 16; p += 16, size -= 16) hash = mix(load<std::uint64_t>(p) ^ kA, load<std::uint64_t>(p + 8) ^ hash);
+  std::uint64_t a = 0;
+  std::uint64_t b = 0;
+  if (size >= 8) {
+    a = load<std::uint64_t>(p);
+    b = load<std::uint64_t>(p + size - 8);
+  } else if (size >= 4) {
+    a = load<std::uint32_t>(p);
+    b = load<std::uint32_t>(p + size - 4);
+  } else if (size > 0) {
+    a = static_cast<unsigned char>(p[0]) | static_cast<unsigned>(static_cast<unsigned char>(p[size / 2])) << 8 |
+        static_cast<unsigned>(static_cast<unsigned char>(p[size - 1])) << 16;
+  }
+  return mix(a ^ kB, b ^ hash);
+}
+
+char* write_integer(char* out, std::uint8_t flags, unsigned prefix_bits, std::size_t value) {
+  const std::size_t prefix_max = (std::size_t{1} << prefix_bits) - 1;
+  if (value < prefix_max) {
+    *out++ = static_cast<char>(flags | value);
+    return out;
+  }
+  *out++ = static_cast<char>(flags | prefix_max);
+  for (value -= prefix_max; value >= 0x80; value >>= 7) *out++ = static_cast<char>(0x80 | (value & 0x7f));
+  *out++ = static_cast<char>(value);
+  return out;
+}
+
+char* write_string(char* out, std::string_view text) {
+  if (text.size() < 0x7f) {  // the size takes a byte, Huffman or not
+    if (char* end = huffman_encode(text, out + 1)) {
+      *out = static_cast<char>(0x80 | (end - out - 1));
+      return end;
+    }
+  } else {
+    const std::size_t size = huffman_size(text);
+    if (size < text.size()) return huffman_encode(text, write_integer(out, 0x80, 7, size));
+  }
+  out = write_integer(out, 0, 7, text.size());
+  if (!text.empty()) std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+}  // namespace
+
+// Finds entries by hash. A slot names an entry by the low bits of its number, and is stale when that has left the
+// table; whatever is found is compared.
+struct HpackEncoder::Index {
+  struct Slot {
+    std::uint16_t number;
+    std::uint16_t tag;
+  };
+  static constexpr std::size_t kBuckets = 64;
+
+  std::array<std::array<Slot, 4>, kBuckets> buckets{};
+  std::array<std::uint32_t, kBuckets> seen{};  // fields that came once: the last four marks of each bucket
+
+  std::array<Slot, 4>& bucket(std::uint32_t hash) { return buckets[hash % kBuckets]; }
+  static std::uint16_t tag(std::uint32_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
+
+  // The age of the first entry with that hash for which `matches`, or -1.
+  template <typename Matches>
+  int find(const HpackTable& table, std::uint32_t hash, Matches&& matches) {
+    for (const Slot& slot : bucket(hash)) {
+      if (slot.tag != tag(hash)) continue;
+      const auto age = static_cast<std::uint16_t>(table.inserted() - 1 - slot.number);
+      if (age < table.count() && matches(table.by_age(age))) return age;
+    }
+    return -1;
+  }
+
+  // The newest entry gets the place of one with the same hash or of the oldest in its bucket.
+  void add(const HpackTable& table, std::uint32_t hash) {
+    const auto number = static_cast<std::uint16_t>(table.inserted() - 1);
+    Slot* place = nullptr;
+    unsigned oldest = 0;
+    for (Slot& slot : bucket(hash)) {
+      const unsigned age = slot.tag == tag(hash) ? 0x10000u : static_cast<std::uint16_t>(number - slot.number);
+      if (place != nullptr && age <= oldest) continue;
+      place = &slot;
+      oldest = age;
+    }
+    *place = {number, tag(hash)};
+  }
+};
+
+HpackEncoder::HpackEncoder() = default;
+HpackEncoder::~HpackEncoder() = default;
+
+void HpackEncoder::set_table_bytes_max(std::uint32_t bytes) {
+  wanted_ = std::min(bytes, kDefaultTableBytes);
+  lowest_ = std::min(lowest_, wanted_);
+}
+
+char* HpackEncoder::begin_block(char* out) {
+  const auto say = [&](std::uint32_t bytes) {
+    out = write_integer(out, 0x20, 5, bytes);
+    table_.set_bytes_max(bytes);
+  };
+  if (lowest_ < table_.bytes_max()) say(lowest_);
+  if (wanted_ != table_.bytes_max()) say(wanted_);
+  lowest_ = wanted_;
+  if (table_.count() == 0) {
+    table_.release_if_empty();
+    index_.reset();
+  }
+  return out;
+}
+
+void HpackEncoder::begin_block(Buffer& out) {
+  if (lowest_ == table_.bytes_max() && wanted_ == lowest_) return;
+  char* start = out.reserve(kBlockStartMax).data();
+  out.commit(static_cast<std::size_t>(begin_block(start) - start));
+}
+
+bool HpackEncoder::seen_before(std::uint32_t hash) {
+  std::uint32_t& seen = index_->seen[hash % Index::kBuckets];
+  const std::uint32_t mark = hash >> 24;
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    if (((seen >> shift) & 0xff) == mark) return true;
+  }
+  seen = seen << 8 | mark;
+  return false;
+}
+
+bool HpackEncoder::insert(std::string_view name, std::string_view value, std::uint8_t name_index, FieldId id,
+                          Hashes hashes) {
+  if (name.size() + value.size() + kEntryOverhead > table_.bytes_max() / 4 * 3) return false;
+  table_.insert(name, value, name_index, id, true);
+  if (hashes.field != 0) index_->add(table_, hashes.field);
+  if (name_index == 0) index_->add(table_, hashes.name);
+  return true;
+}
+
+char* HpackEncoder::add(char* out, std::string_view name, std::string_view value, FieldId id, std::uint8_t name_index,
+                        Indexing indexing) {
+  std::uint32_t index = name_index != 0 ? name_index : find_static_name(name, id);
+  name_index = static_cast<std::uint8_t>(index);
+  if (kStaticTable[name_index].value.size() != 0 && indexing != Indexing::never) {
+    for (std::uint8_t i = name_index; kStaticTable[i].name == kStaticTable[name_index].name; ++i) {
+      if (kStaticTable[i].value == value) return add_static(out, i);
+    }
+  }
+  bool enters = false;
+  if (table_.bytes_max() != 0) {
+    if (index_ == nullptr) index_ = std::make_unique<Index>();
+    Hashes hashes{};
+    const std::uint64_t name_hash = name_index != 0 ? name_index * 0x9e3779b97f4a7c15ULL : hash_text(0, name);
+    hashes.name = static_cast<std::uint32_t>(name_hash);
+    if (indexing == Indexing::allowed && seldom_comes_twice(name_index, id)) indexing = Indexing::without;
+    if (indexing == Indexing::allowed) {
+      hashes.field = static_cast<std::uint32_t>(hash_text(name_hash, value));
+      const int age = index_->find(table_, hashes.field, [&](const HpackTable::Entry& entry) {
+        return table_.value(entry) == value && table_.name(entry) == name;
+      });
+      if (age >= 0) return write_integer(out, 0x80, 7, static_cast<std::size_t>(age) + kStaticCount + 1);
+    }
+    if (index == 0) {
+      const int age =
+          index_->find(table_, hashes.name, [&](const HpackTable::Entry& entry) { return table_.name(entry) == name; });
+      if (age >= 0) index = static_cast<std::uint32_t>(age) + kStaticCount + 1;
+    }
+    // A name that no table has is worth its place at once; it must not take a secret along.
+    if (indexing != Indexing::never && (index == 0 || (indexing == Indexing::allowed && seen_before(hashes.field)))) {
+      enters = insert(name, value, name_index, id, hashes);
+    }
+  }
+  if (enters) {
+    out = write_integer(out, 0x40, 6, index);
+  } else {
+    out = write_integer(out, indexing == Indexing::never ? 0x10 : 0, 4, index);
+  }
+  if (index == 0) out = write_string(out, name);
+  return write_string(out, value);
+}
+
+void HpackEncoder::add(Buffer& out, std::string_view name, std::string_view value, FieldId id, std::uint8_t name_index,
+                       Indexing indexing) {
+  const std::size_t size_max = field_max(name.size(), value.size());
+  if (size_max > kSliceCapacity) return add_large(out, name, value, indexing == Indexing::never);
+  char* start = out.reserve(size_max).data();
+  const char* end = add(start, name, value, id, name_index, indexing);
+  out.commit(static_cast<std::size_t>(end - start));
+}
+
+// Too large for one piece, and for the table.
+void HpackEncoder::add_large(Buffer& out, std::string_view name, std::string_view value, bool sensitive) {
+  char start[8];
+  const auto write = [&](std::uint8_t flags, unsigned prefix_bits, std::size_t number) {
+    const char* end = write_integer(start, flags, prefix_bits, number);
+    out.append({start, static_cast<std::size_t>(end - start)});
+  };
+  write(sensitive ? 0x10 : 0, 4, 0);
+  write(0, 7, name.size());
+  out.append(name);
+  write(0, 7, value.size());
+  out.append(value);
+}
+
+}  // namespace weir::http2
