@@ -90,6 +90,13 @@ class Buffer {
   std::string_view front() const;
   // Fills `out` with the pieces from the front, and returns how many it filled.
   std::size_t gather(std::span<iovec> out) const;
+  // Calls visit(std::string_view) for each piece from the front; visit must not change the buffer.
+  template <typename Visit>
+  void for_each_piece(Visit&& visit) const {
+    for (Slice* slice = first_; slice != nullptr; slice = slice->next) {
+      if (slice->readable() > 0) visit(std::string_view(slice->data() + slice->begin, slice->readable()));
+    }
+  }
   // Drops `size` (<= size()) bytes from the front.
   void consume(std::size_t size);
   void clear();

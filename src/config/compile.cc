@@ -92,8 +92,16 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
 }
 
 // What is offered by ALPN, the one to prefer first.
-std::vector<std::string> protocols_of(const ListenerSpec&) {
-  return {"http/1.1"};
+std::vector<std::string> protocols_of(proxy::ListenerProtocol protocol) {
+  switch (protocol) {
+    case proxy::ListenerProtocol::http1:
+      return {"http/1.1"};
+    case proxy::ListenerProtocol::http2:
+      return {"h2"};
+    case proxy::ListenerProtocol::auto_:
+      break;
+  }
+  return {"h2", "http/1.1"};
 }
 
 Result<void> add_tls(const ListenerSpec& spec, const std::shared_ptr<tls::TicketKeys>& keys,
@@ -105,7 +113,7 @@ Result<void> add_tls(const ListenerSpec& spec, const std::shared_ptr<tls::Ticket
   }
   options.min_version = spec.tls->min_version == TlsVersion::k1_3 ? tls::Version::tls1_3 : tls::Version::tls1_2;
   options.client_ca = spec.tls->client_ca.text;
-  options.protocols = protocols_of(spec);
+  options.protocols = protocols_of(settings.protocol);
   options.scope = spec.name;
   auto made = tls::ServerContext::make(options, keys);
   if (!made) return fail(fmt::format("listener {}: tls: {}", spec.name, made.error().message));

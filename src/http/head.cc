@@ -160,7 +160,7 @@ std::string_view to_string(Version version) {
     case Version::http_2:
       break;
   }
-  return "HTTP/2";
+  return "HTTP/2.0";
 }
 
 void RequestHead::adopt() {

@@ -43,6 +43,7 @@ constexpr std::array<FamilyDescriptor, kFamilyCount> kFamilies = {
     make("lb_active_connections", "Client connections that are open.", kGauge, kNone, {kListener}),
     make("lb_connections_refused_total", "Client connections that were turned away.", kCounter, kNone,
          {kListener, kReason}),
+    make("lb_http2_abuse_total", "What clients did over HTTP/2 that only costs.", kCounter, kNone, {kListener, kKind}),
     make("lb_accept_paused_total", "How often accepting paused for lack of descriptors.", kCounter, kNone, {kListener}),
     make("lb_tls_handshakes_total", "TLS handshakes of clients that were completed.", kCounter, kNone,
          {kListener, kVersion, kResumed}),
@@ -117,6 +118,8 @@ std::string_view name_of(Label label) {
       return "direction";
     case kReason:
       return "reason";
+    case kKind:
+      return "kind";
     case kCluster:
       return "cluster";
     case kBackend:

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "proxy/http2_downstream.h"
 #include "proxy/opening.h"
 
 namespace weir::proxy {
@@ -186,6 +187,9 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     if (draining) connection.drain();
   };
   if (settings.tls != nullptr) return begin(*context.openings.make(context, std::move(listener), facts));
+  if (settings.protocol == ListenerProtocol::http2) {
+    return begin(*context.http2_connections.make(context, std::move(listener), facts));
+  }
   begin(*context.connections.make(context, std::move(listener), facts));
 }
 

@@ -18,6 +18,8 @@ namespace weir::proxy {
 class Downstream;
 class Http1Downstream;
 class Opening;
+class Http2ClientStream;
+class Http2Downstream;
 class Stream;
 struct DownstreamTag;
 
@@ -42,6 +44,8 @@ struct WorkerContext {
   Slab<Http1Downstream> connections;
   Slab<Opening> openings;
   HandshakeQueue handshakes;
+  Slab<Http2Downstream> http2_connections;
+  Slab<Http2ClientStream> http2_streams;
   IntrusiveList<Downstream, DownstreamTag> open;
   observe::CounterRef requests_total;
   observe::GaugeRef connections_gauge;

@@ -4,6 +4,15 @@
 
 namespace weir::proxy {
 
+bool BodyPace::too_slow(std::size_t bytes, std::uint64_t bytes_per_s_min, TimePoint now) {
+  bytes_ += bytes;
+  if (now - began_ < kWindow) return false;
+  const double seconds = std::chrono::duration<double>(now - began_).count();
+  const bool slow = static_cast<double>(bytes_) < static_cast<double>(bytes_per_s_min) * seconds;
+  begin(now);
+  return slow;
+}
+
 Downstream::Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts)
     : context_(context), listener_(std::move(listener)), facts_(facts) {
   listener_->active_connections->add(1);

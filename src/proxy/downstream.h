@@ -2,6 +2,7 @@
 
 #include "base/intrusive_list.h"
 #include "base/local_ref.h"
+#include "base/time.h"
 #include "proxy/connection_facts.h"
 #include "proxy/route_runtime.h"
 
@@ -9,6 +10,24 @@ namespace weir::proxy {
 
 struct DownstreamTag;
 struct WorkerContext;
+
+// How fast a request's body comes: body_min_rate must be reached over each window, beside which body_timeout bounds the
+// longest gap.
+class BodyPace {
+ public:
+  void begin(TimePoint now) {
+    began_ = now;
+    bytes_ = 0;
+  }
+  // `bytes` more came. True if a window is over in which too few came; the next one begins.
+  bool too_slow(std::size_t bytes, std::uint64_t bytes_per_s_min, TimePoint now);
+
+ private:
+  static constexpr Duration kWindow = 30s;
+
+  TimePoint began_{};
+  std::uint64_t bytes_ = 0;
+};
 
 // A client's connection, whatever it speaks: what the worker knows of it. It counts as open, in the listener's gauge,
 // the worker's, the board and the listener's limit, and is in WorkerContext::open, from its construction until leave().
@@ -23,6 +42,11 @@ class Downstream : public ListNode<DownstreamTag> {
   const ConnectionFacts& facts() const { return facts_; }
 
  protected:
+  // How much and how long a client may go on sending after the last answer, so that it gets to read it.
+  static constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
+  static constexpr Duration kLingerGap = 2s;
+  static constexpr Duration kLingerTime = 30s;
+
   // A connection that was just accepted; it is counted on the board and against the listener's limit already.
   Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
   // Takes the place of `predecessor`, which has found that another protocol is spoken: the client's connection goes on
@@ -34,6 +58,7 @@ class Downstream : public ListNode<DownstreamTag> {
 
   // The connection no longer counts. Once, from its close().
   void leave();
+  // The whole worker drains, or what this connection's listener still has.
   bool to_be_drained() const;
 
   WorkerContext& context_;

@@ -133,6 +133,19 @@ std::string_view joined(FieldList& fields, FieldId id, std::string_view last) {
   return {text, size};
 }
 
+// RFC 9110 7.6.3: the version in which it was received.
+std::string_view via_text(http::Version version) {
+  switch (version) {
+    case http::Version::http_1_0:
+      return "1.0 weir";
+    case http::Version::http_1_1:
+      return "1.1 weir";
+    case http::Version::http_2:
+      break;
+  }
+  return "2.0 weir";
+}
+
 void set_forwarded(http::RequestHead& head, const ForwardingFacts& facts) {
   FieldList& fields = head.fields;
   std::array<char, IpAddress::kMaxText> text;
@@ -228,7 +241,7 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
     }
   }
   // An absolute-form target's authority replaces Host (RFC 9112 3.2.2).
-  if (!head.scheme.empty() && !head.authority.empty()) {
+  if (head.version != http::Version::http_2 && !head.scheme.empty() && !head.authority.empty()) {
     fields.remove(FieldId::host);
     fields.add("host", head.authority, FieldId::host);
   }
@@ -236,7 +249,7 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
   if (facts.certificate != nullptr) add_certificate(fields, *facts.certificate);
   const Field* id = fields.find(FieldId::x_request_id);
   if (id == nullptr) fields.add("x-request-id", facts.request_id, FieldId::x_request_id);
-  if (facts.via) fields.add("via", head.version == http::Version::http_1_0 ? "1.0 weir" : "1.1 weir", FieldId::via);
+  if (facts.via) fields.add("via", via_text(head.version), FieldId::via);
   if (head.body == http::BodyKind::chunked || head.body == http::BodyKind::stream_end) {
     fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
   }
@@ -258,7 +271,7 @@ void prepare_response(http::ResponseHead& head, const ResponseFacts& facts) {
   if (!fields.has(FieldId::date)) fields.add("date", facts.date, FieldId::date);
   fields.remove(FieldId::x_request_id);
   fields.add("x-request-id", facts.request_id, FieldId::x_request_id);
-  if (facts.via) fields.add("via", head.version == http::Version::http_1_0 ? "1.0 weir" : "1.1 weir", FieldId::via);
+  if (facts.via) fields.add("via", via_text(head.version), FieldId::via);
   if (upgraded) fields.add("upgrade", "websocket", FieldId::upgrade);
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "http/http1/encoder.h"
+#include "http/http2/session.h"
+#include "proxy/http2_downstream.h"
 #include "proxy/stream.h"
 
 namespace weir::proxy {
@@ -13,14 +15,8 @@ using http1::Event;
 
 namespace {
 
-// How much and how long a client may go on sending after the last answer, so that it gets to read it.
-constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
-constexpr Duration kLingerGap = 2s;
-constexpr Duration kLingerTime = 30s;
 // How long a connection that has never sent a byte is waited for when draining.
 constexpr Duration kFirstWord = 1s;
-// What body_min_rate is averaged over.
-constexpr Duration kRateWindow = 30s;
 
 }  // namespace
 
@@ -135,6 +131,7 @@ void Http1Downstream::read() {
 
 void Http1Downstream::decode(Transport::Input input) {
   std::string_view bytes = input.bytes;
+  if (fresh_ && leave_to_http2(bytes, input.status)) return;
   while (wants_input() && request_relay_ == nullptr) {
     if (stream_ == nullptr && phase_ != Phase::discard) {
       if (bytes.empty()) break;
@@ -165,6 +162,35 @@ void Http1Downstream::decode(Transport::Input input) {
   }
   if (request_cut_short()) return client_gone();
   if ((readable_ || peer_fin_) && wants_input()) context_.loop.mark_ready(*this);
+}
+
+// A client that knows HTTP/2 is there begins with its preface (RFC 9113 3.3). True if this is one, or may yet be.
+bool Http1Downstream::leave_to_http2(std::string_view bytes, IoStatus status) {
+  constexpr std::string_view kPreface = http2::Session::kPreface;
+  // No request line begins like this much of it.
+  constexpr std::size_t kEnough = std::string_view("PRI * HTTP/2.0").size();
+  if (bytes.empty() || bytes.front() != kPreface.front() || listener_->settings->protocol != ListenerProtocol::auto_) {
+    return false;
+  }
+  if (!kPreface.starts_with(bytes.substr(0, kPreface.size()))) return false;
+  if (bytes.size() < kEnough) {
+    if (status != IoStatus::ok && status != IoStatus::would_block) return false;
+    if (!std::exchange(undecided_, true)) arm(listener_->settings->header_timeout);
+    io_.keep(bytes);
+    if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
+    return true;
+  }
+  io_.keep(bytes);
+  context_.loop.timers().disarm(timer_);
+  advance(DownstreamEvent::closing);
+  context_.loop.retire(*this);
+  Http2Downstream* next = context_.http2_connections.make(static_cast<Downstream&>(*this));
+  if (!next->start(std::move(io_))) {
+    next->cut();
+  } else if (draining_ || to_be_drained()) {
+    next->drain();
+  }
+  return true;
 }
 
 // False if there is nothing more to decode just now.
@@ -472,7 +498,7 @@ void Http1Downstream::begin_linger() {
   advance(DownstreamEvent::lingering);
   discarded_ = io_.kept();
   io_.shutdown_write();
-  window_began_ = context_.loop.now();
+  linger_began_ = context_.loop.now();
   arm(kLingerGap);
   if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
 }
@@ -482,7 +508,7 @@ void Http1Downstream::read_linger() {
   readable_ = !input.drained;
   discarded_ += input.fresh;
   if (input.wire > 0) listener_->received->add(input.wire);
-  const bool too_long = context_.loop.now() - window_began_ > kLingerTime || discarded_ > kLingerBytes;
+  const bool too_long = context_.loop.now() - linger_began_ > kLingerTime || discarded_ > kLingerBytes;
   if (input.status == IoStatus::end || input.status == IoStatus::failed || too_long) return close();
   arm(kLingerGap);
   if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
@@ -509,6 +535,11 @@ void Http1Downstream::on_timer(Timer&) {
       linger_after_flush_ = true;
       return context_.loop.mark_dirty(*this);
     case Phase::idle:
+      if (undecided_ && fresh_) {
+        begin_request();
+        return request_error(ReplyReason::request_timeout);
+      }
+      return give_up_writing();
     case Phase::busy:
       return give_up_writing();
     case Phase::linger:
@@ -537,8 +568,7 @@ void Http1Downstream::arm(Duration timeout) {
 
 void Http1Downstream::arm_body_timer() {
   if (awaits_100_) return context_.loop.timers().disarm(timer_);
-  window_began_ = context_.loop.now();
-  window_bytes_ = 0;
+  pace_.begin(context_.loop.now());
   arm(listener_->settings->body_timeout);
 }
 
@@ -546,15 +576,8 @@ void Http1Downstream::arm_body_timer() {
 void Http1Downstream::note_progress(std::size_t bytes) {
   if (phase_ != Phase::body || awaits_100_) return;
   arm(listener_->settings->body_timeout);
-  window_bytes_ += bytes;
   const TimePoint now = context_.loop.now();
-  if (now - window_began_ < kRateWindow) return;
-  const double seconds = std::chrono::duration<double>(now - window_began_).count();
-  const bool too_slow =
-      static_cast<double>(window_bytes_) < static_cast<double>(listener_->settings->body_bytes_per_s_min) * seconds;
-  window_began_ = now;
-  window_bytes_ = 0;
-  if (too_slow) context_.loop.timers().arm(timer_, now);
+  if (pace_.too_slow(bytes, listener_->settings->body_bytes_per_s_min, now)) context_.loop.timers().arm(timer_, now);
 }
 
 }  // namespace weir::proxy

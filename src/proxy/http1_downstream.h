@@ -14,7 +14,8 @@ namespace weir::proxy {
 
 // One client's HTTP/1.1 connection: reads requests one after the other, each with a Stream of its own, and writes their
 // responses. Made from the worker's slab when it is accepted, destroyed at the end of the turn in which it closed.
-// While idle it holds no buffer. See LIFECYCLE.md, and downstream_phase.h for its states. One thread.
+// While idle it holds no buffer. A client that begins with HTTP/2's preface goes on with a Http2Downstream. See
+// LIFECYCLE.md, and downstream_phase.h for its states. One thread.
 class Http1Downstream final : public Downstream,
                               public ClientStream,
                               private ReadinessHandler,
@@ -71,6 +72,7 @@ class Http1Downstream final : public Downstream,
   void read_linger();
   void read_tunnel();
   void decode(Transport::Input input);
+  bool leave_to_http2(std::string_view bytes, IoStatus status);
   bool deliver(const http1::Step& step);
   bool divert();
   void on_end_of_input(IoStatus status);
@@ -96,8 +98,8 @@ class Http1Downstream final : public Downstream,
   Stream* stream_ = nullptr;
   SpliceRelay* response_relay_ = nullptr;
   SpliceRelay* request_relay_ = nullptr;
-  TimePoint window_began_{};  // of body_min_rate
-  std::uint64_t window_bytes_ = 0;
+  BodyPace pace_;
+  TimePoint linger_began_{};
   std::uint64_t discarded_ = 0;
   Phase phase_ = Phase::idle;
   http::BodyKind response_body_ = http::BodyKind::none;
@@ -105,6 +107,7 @@ class Http1Downstream final : public Downstream,
   bool relay_held_back_ = false;  // the request's relay waits for the backend
   bool readable_ = false;         // an edge has come that was not read to its end
   bool peer_fin_ = false;         // FIN announced: read to the end
+  bool undecided_ = false;        // what has come may yet become the preface of HTTP/2
   bool draining_ = false;
   bool fresh_ = true;         // has not sent a byte yet
   bool close_after_ = false;  // this response is the last

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "proxy/http1_downstream.h"
+#include "proxy/http2_downstream.h"
 #include "tls/server_context.h"
 
 namespace weir::proxy {
@@ -13,8 +14,8 @@ using observe::Family;
 namespace {
 
 // How much and how long a client may go on sending after the alert, so that it gets to read it.
-constexpr std::size_t kLingerBytes = 256 * 1024;
-constexpr Duration kLingerTime = 1s;
+constexpr std::size_t kAlertBytes = 256 * 1024;
+constexpr Duration kAlertTime = 1s;
 // How long a connection that has never sent a byte is waited for when draining.
 constexpr Duration kFirstWord = 1s;
 
@@ -90,12 +91,21 @@ void Opening::succeed() {
   context_.metrics.counter(Family::kTlsHandshakes, {listener_->settings->name, layer.version(), resumed})->add(1);
   facts_.secure = true;
   facts_.certificate = layer.peer_certificate();
+  // Whoever did not say what it speaks gets what the listener is for.
+  const bool http2 = layer.protocol() == "h2" ||
+                     (layer.protocol().empty() && listener_->settings->protocol == ListenerProtocol::http2);
   end();
-  Http1Downstream* next = context_.connections.make(static_cast<Downstream&>(*this));
-  if (!next->start(std::move(io_))) {
-    next->cut();
+  Downstream& self = *this;
+  if (http2) return go_on(*context_.http2_connections.make(self));
+  go_on(*context_.connections.make(self));
+}
+
+template <typename Successor>
+void Opening::go_on(Successor& next) {
+  if (!next.start(std::move(io_))) {
+    next.cut();
   } else if (to_be_drained()) {
-    next->drain();
+    next.drain();
   }
 }
 
@@ -106,7 +116,7 @@ void Opening::fail(std::string_view reason) {
   phase_ = Phase::linger;
   ListNode<HandshakeTag>::unlink();
   io_.shutdown_write();
-  context_.loop.timers().arm(timer_, context_.loop.now() + kLingerTime);
+  context_.loop.timers().arm(timer_, context_.loop.now() + kAlertTime);
   read_linger();
 }
 
@@ -116,7 +126,7 @@ void Opening::read_linger() {
     const IoResult result = context_.loop.engine().read(io_.socket(), dropped);
     if (result.status == IoStatus::would_block) return;
     discarded_ += result.bytes;
-    if (result.status != IoStatus::ok || discarded_ > kLingerBytes) return close();
+    if (result.status != IoStatus::ok || discarded_ > kAlertBytes) return close();
   }
 }
 

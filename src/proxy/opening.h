@@ -42,6 +42,8 @@ class Opening final : public Downstream,
   void on_timer(Timer& timer) override;
 
   void succeed();
+  template <typename Successor>
+  void go_on(Successor& next);
   void fail(std::string_view reason);
   void read_linger();
   void end();

@@ -57,7 +57,8 @@ void Stream::on_request_head() {
     char* text = arena_.allocate(IpAddress::kMaxText);
     client_text_ = {text, identity_.client.format(text)};
   }
-  if (request_.method == http::Method::connect) return reply(ReplyReason::connect_not_allowed);
+  if (request_.method == http::Method::connect && !request_.upgrade_websocket)
+    return reply(ReplyReason::connect_not_allowed);
   if (!route()) return reply(ReplyReason::no_route);
   const Route& route = *route_->route;
   body_limit_ = route.body_bytes_max.value_or(settings.body_bytes_max);
@@ -94,7 +95,9 @@ bool Stream::route() {
   const std::span<char> host_room(scratch.data() + request_.path.size(), request_.authority.size());
   const http::NormalPath path = http::normalise_path(request_.path, path_room);
   const std::string_view host = http::normalise_host(request_.authority, host_room);
-  route_ = context_.routes.find({host, path.path, request_.method_text, request_.fields});
+  // An upgrade is a GET in HTTP/1.1, and an extended CONNECT in HTTP/2: routes need not know.
+  const std::string_view method = request_.upgrade_websocket ? std::string_view("GET") : request_.method_text;
+  route_ = context_.routes.find({host, path.path, method, request_.fields});
   return route_->route != nullptr;
 }
 

@@ -59,12 +59,7 @@ void Stream::send_request() {
   upstream_->send_head(request_);
   Buffer& kept = replay_;
   if (kept.size() > 0) {
-    std::array<iovec, 8> pieces;
-    // At most kReplayBytes and what one read brought: a handful of slices.
-    const std::size_t count = kept.gather(pieces);
-    for (std::size_t i = 0; i < count; ++i) {
-      upstream_->send_body({static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len});
-    }
+    kept.for_each_piece([this](std::string_view piece) { upstream_->send_body(piece); });
     if (!keep_replay_ || kept.size() > kReplayBytes) {
       replay_complete_ = false;
       kept.clear();

@@ -5,6 +5,8 @@
 #include "proxy/acceptor.h"
 #include "proxy/context.h"
 #include "proxy/http1_downstream.h"
+#include "proxy/http2_client_stream.h"
+#include "proxy/http2_downstream.h"
 #include "proxy/opening.h"
 #include "proxy/stream.h"
 
@@ -38,6 +40,8 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
     streams.trim();
     connections.trim();
     openings.trim();
+    http2_connections.trim();
+    http2_streams.trim();
     pools.connecting.trim();
     pools.connections.trim();
   });
@@ -231,7 +235,8 @@ bool Worker::done() const {
 }
 
 std::size_t Worker::connections() const {
-  return parts_->context.connections.live() + parts_->context.openings.live();
+  const WorkerContext& context = parts_->context;
+  return context.connections.live() + context.http2_connections.live() + context.openings.live();
 }
 std::size_t Worker::leases_out() const {
   return parts_->context.pools.leases_out;

@@ -4,6 +4,12 @@
 
 namespace weir::sim {
 
+SimClient::SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol)
+    : Peer(outside), reader_(MessageReader::Kind::response) {
+  connect(proxy);
+  if (protocol == Protocol::http2) http2_ = std::make_unique<H2Translator>(reader_);
+}
+
 void SimClient::request(std::string_view method, std::string_view target, std::string_view more,
                         std::string_view body) {
   std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: example.com\r\n{}", method, target, more);
@@ -18,16 +24,34 @@ void SimClient::raw(std::string_view bytes, std::string_view method) {
   send(bytes);
 }
 
+void SimClient::send(std::string_view bytes) {
+  if (http2_ == nullptr) return Peer::send(bytes);
+  http2_->request_bytes(bytes);
+  Peer::send(http2_->take_output());
+}
+
+void SimClient::end_tunnel() {
+  if (http2_ == nullptr) return half_close();
+  http2_->end_tunnel();
+  Peer::send(http2_->take_output());
+}
+
 void SimClient::on_bytes(std::string_view bytes) {
   last_byte_at_ = outside().world().now();
   received_.append(bytes);
-  reader_.feed(bytes);
+  if (http2_ == nullptr) {
+    reader_.feed(bytes);
+  } else {
+    http2_->feed(bytes);
+    Peer::send(http2_->take_output());
+  }
   if (on_progress) on_progress();
 }
 
 void SimClient::on_ended() {
   ended_at_ = outside().world().now();
-  reader_.end(got_reset());
+  if (http2_ == nullptr) return reader_.end(got_reset());
+  if (reader_.unanswered() > 0) reader_.give_up("the connection ended inside a message");
 }
 
 }  // namespace weir::sim

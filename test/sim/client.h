@@ -1,20 +1,23 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "sim/h2_translator.h"
 #include "sim/message_reader.h"
 #include "sim/peer.h"
 
 namespace weir::sim {
 
-// A client with one connection: what is sent is given as raw bytes, what comes is read strictly.
+enum class Protocol : std::uint8_t { http1, http2 };
+
+// A client with one connection: what is sent is given as raw bytes of HTTP/1, what comes is read strictly. Over HTTP/2
+// both are translated.
 class SimClient final : public Peer {
  public:
-  SimClient(Outside& outside, const SocketAddress& proxy) : Peer(outside), reader_(MessageReader::Kind::response) {
-    connect(proxy);
-  }
+  SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol = Protocol::http1);
 
   // A request in HTTP/1.1 with a Host; `more` are whole field lines. A body gets a Content-Length.
   void request(std::string_view method, std::string_view target, std::string_view more = {},
@@ -22,6 +25,11 @@ class SimClient final : public Peer {
   void get(std::string_view target) { request("GET", target); }
   // Bytes as they are; an answer to `method` is expected for them.
   void raw(std::string_view bytes, std::string_view method = "GET");
+  // The same, of a request (or tunnel) that has begun.
+  void send(std::string_view bytes);
+
+  // The end of what is sent: FIN, or that of a tunnel over HTTP/2.
+  void end_tunnel();
 
   const std::deque<Message>& answers() const { return reader_.messages; }
   std::size_t answer_count() const { return reader_.messages.size(); }
@@ -40,6 +48,7 @@ class SimClient final : public Peer {
   void on_ended() override;
 
   MessageReader reader_;
+  std::unique_ptr<H2Translator> http2_;
   std::string received_;
   TimePoint last_byte_at_{};
   TimePoint ended_at_{};

@@ -9,6 +9,7 @@
 
 #include "sim/backend.h"
 #include "sim/client.h"
+#include "sim/h2_client.h"
 #include "sim/proxy.h"
 
 namespace weir::sim {
@@ -49,6 +50,7 @@ class SimTest : public testing::Test {
 
   void TearDown() override {
     for (auto& client : clients_) client->close();
+    for (auto& client : http2_clients_) client->close();
     run(1s);
     proxy_.stop();
     run(11min);  // longer than anything that a test sets up
@@ -94,8 +96,12 @@ class SimTest : public testing::Test {
   void run(Duration duration) { ASSERT_TRUE(world_.run_until(world_.now() + duration)); }
 
   SimClient& connect() {
-    clients_.push_back(std::make_unique<SimClient>(outside_, kProxy));
+    clients_.push_back(std::make_unique<SimClient>(outside_, kProxy, clients_speak_));
     return *clients_.back();
+  }
+  SimH2Client& connect_h2(const H2Options& options = {}) {
+    http2_clients_.push_back(std::make_unique<SimH2Client>(outside_, kProxy, options));
+    return *http2_clients_.back();
   }
   // Sends one GET on a connection of its own, and waits a little for the answer.
   SimClient& get(std::string_view target, std::string_view more = {}) {
@@ -120,9 +126,25 @@ class SimTest : public testing::Test {
   std::vector<std::unique_ptr<SimBackend>> backends_;
   SimProxy proxy_;
   std::vector<std::unique_ptr<SimClient>> clients_;
+  std::vector<std::unique_ptr<SimH2Client>> http2_clients_;
+  Protocol clients_speak_ = Protocol::http1;
   std::int64_t lost_series_ = 0;  // requests whose series went with their route
   std::int64_t lost_lines_ = 0;   // of the access log, as a test wanted it
 };
+
+// Behaviour that is the same whatever clients speak: TEST_P of a class made from this, run by WEIR_OVER_BOTH.
+class OverBoth : public SimTest, public testing::WithParamInterface<Protocol> {
+ protected:
+  explicit OverBoth(SimProxy::Options options = {}, std::uint64_t seed = 1) : SimTest(options, seed) {
+    clients_speak_ = GetParam();
+  }
+  bool over_http2() const { return GetParam() == Protocol::http2; }
+};
+#define WEIR_OVER_BOTH(suite)                                                                  \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::Values(Protocol::http1, Protocol::http2),         \
+                           [](const testing::TestParamInfo<Protocol>& info) -> std::string {   \
+                             return info.param == Protocol::http1 ? "OverHttp1" : "OverHttp2"; \
+                           })
 
 // The last answer is this local reply, word for word as it is promised.
 inline void expect_local_reply(const SimClient& client, int status, std::string_view reason) {

@@ -55,6 +55,12 @@ void MessageReader::feed(std::string_view bytes) {
   }
 }
 
+void MessageReader::deliver(Message message) {
+  if (!expected_.empty()) expected_.pop_front();
+  messages.push_back(std::move(message));
+  current = {};
+}
+
 void MessageReader::become_tunnel() {
   in_tunnel = true;
   tunnel.append(unread());

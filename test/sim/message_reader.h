@@ -44,6 +44,10 @@ class MessageReader {
   // The peer has sent FIN (or, `reset`, reset the connection).
   void end(bool reset);
 
+  // What somebody else has read.
+  void deliver(Message message);
+  void give_up(std::string why) { fail(std::move(why)); }
+
   // Goes on with raw bytes from here: the connection is a tunnel.
   void become_tunnel();
 

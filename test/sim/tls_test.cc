@@ -22,7 +22,7 @@ class TlsTest : public SimTest {
 
   std::shared_ptr<const tls::ServerContext> serve(tls::ServerOptions options) {
     options.certificates.push_back(authority_.issue({.alternative_names = "DNS:example.com"}));
-    options.protocols = {"http/1.1"};
+    options.protocols = {"h2", "http/1.1"};
     return *tls::ServerContext::make(options, keys_);
   }
   std::shared_ptr<const tls::ClientContext> trusting(tls::ClientOptions options) {
@@ -88,6 +88,25 @@ TEST_F(TlsTest, LargeBodiesGoBothWays) {
   EXPECT_TRUE(client.received.ends_with(body));
   ASSERT_EQ(backend().requests().size(), 1U);
   EXPECT_EQ(backend().requests().front().body, body);
+  close_all();
+}
+
+TEST_F(TlsTest, AlpnChoosesTheProtocol) {
+  start();
+  for (const std::string_view protocol : {"http/1.1", "h2"}) {
+    tls::End& client = open(trusting({.protocols = {std::string(protocol)}}));
+    run(100ms);
+    ASSERT_TRUE(client.secured) << protocol;
+    EXPECT_EQ(client.io.secure_layer()->protocol(), protocol);
+    run(100ms);
+    // An HTTP/2 server speaks first: its SETTINGS.
+    const bool settings = client.received.size() > 9 && client.received[3] == 4;
+    EXPECT_EQ(settings, protocol == "h2");
+  }
+  tls::End& other = open(trusting({.protocols = {"h3"}}));
+  run(100ms);
+  EXPECT_TRUE(other.failed);
+  EXPECT_EQ(failures("no_application_protocol"), 1);
   close_all();
 }
 

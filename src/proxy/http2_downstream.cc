@@ -1,0 +1,355 @@
+#include "proxy/http2_downstream.h"
+
+#include "proxy/stream.h"
+
+namespace weir::proxy {
+
+using http2::ErrorCode;
+using http2::Event;
+
+namespace {
+
+// How long the client's answer to the first GOAWAY's PING is waited for.
+constexpr Duration kDrainGrace = 1s;
+// Bodies enter the output only while it holds less than Session::kOutputBytes. With so much in it, a client asks
+// without reading the answers.
+constexpr std::size_t kChokeBytes = 4 * http2::Session::kOutputBytes;
+
+http2::SessionLimits session_limits(const ListenerSettings& settings) {
+  http2::SessionLimits limits;
+  limits.concurrent_streams = settings.concurrent_streams;
+  limits.head = settings.head_limits;
+  return limits;
+}
+
+}  // namespace
+
+Http2Downstream::Http2Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener,
+                                 const ConnectionFacts& facts)
+    : Downstream(context, std::move(listener), facts),
+      io_(context_.loop),
+      session_(http2::Role::server, session_limits(*listener_->settings), context_.loop.buffers(), io_.output(),
+               context_.loop.now()),
+      timer_(static_cast<TimerHandler&>(*this)),
+      frame_timer_(static_cast<TimerHandler&>(*this)) {}
+
+Http2Downstream::Http2Downstream(Downstream& predecessor)
+    : Downstream(predecessor),
+      io_(context_.loop),
+      session_(http2::Role::server, session_limits(*listener_->settings), context_.loop.buffers(), io_.output(),
+               context_.loop.now()),
+      timer_(static_cast<TimerHandler&>(*this)),
+      frame_timer_(static_cast<TimerHandler&>(*this)) {}
+
+Http2Downstream::~Http2Downstream() {
+  WEIR_ASSERT(phase_ == Phase::closed && streams_.empty());
+}
+
+Result<void> Http2Downstream::start(SocketId socket) {
+  io_.open(socket);
+  arm(listener_->settings->idle_timeout);
+  mark_dirty();
+  return context_.loop.engine().watch(socket, *this);
+}
+
+Result<void> Http2Downstream::start(Transport&& io) {
+  // Our SETTINGS are in the output already, behind whatever the connection's owner before us had to say.
+  Buffer settings = std::move(io_.output());
+  io_ = std::move(io);
+  io_.output().splice_back(settings);
+  arm(listener_->settings->idle_timeout);
+  mark_dirty();
+  // What was decrypted, or came behind the handshake, gives no further edge.
+  if (io_.secure_layer() != nullptr) readable_ = true;
+  if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
+  return context_.loop.engine().watch(io_.socket(), *this);
+}
+
+void Http2Downstream::drain() {
+  if (draining_ || drain_over_ || phase_ != Phase::open) return;
+  draining_ = true;
+  session_.go_away(ErrorCode::no_error, false);
+  session_.ping();
+  arm(std::min(kDrainGrace, listener_->settings->idle_timeout));
+  mark_dirty();
+}
+
+// A round trip later: whatever the client had sent before it knew is here.
+void Http2Downstream::end_drain() {
+  if (!draining_ || drain_over_ || phase_ != Phase::open) return;
+  drain_over_ = true;
+  session_.go_away(ErrorCode::no_error, true);
+  context_.loop.timers().disarm(timer_);
+  mark_dirty();
+  if (streams_.empty()) begin_close();
+}
+
+void Http2Downstream::cut() {
+  if (phase_ == Phase::closed) return;
+  end_streams();
+  io_.reset();
+  close();
+}
+
+void Http2Downstream::on_ready(Readiness readiness) {
+  if (phase_ == Phase::closed) return;
+  if ((readiness.bits & Readiness::failed) != 0) return client_gone();
+  if (readiness.peer_gone()) peer_fin_ = true;
+  if (readiness.can_write() && io_.unsent() > 0) mark_dirty();
+  if (!readiness.can_read()) return;
+  readable_ = true;
+  if (!choked_) read();
+}
+
+void Http2Downstream::resume() {
+  if (phase_ == Phase::closed) return;
+  if (session_.sendable()) mark_dirty();
+  if (!choked_ && (readable_ || peer_fin_ || io_.kept() > 0)) read();
+}
+
+void Http2Downstream::read() {
+  if (phase_ != Phase::open) return read_linger();
+  if (!readable_ && !peer_fin_) return decode(io_.reread(context_.scratch));
+  const Transport::Input input = io_.read(context_.scratch);
+  readable_ = !input.drained;
+  if (input.wire > 0) listener_->received->add(input.wire);
+  decode(input);
+}
+
+void Http2Downstream::decode(Transport::Input input) {
+  std::string_view bytes = input.bytes;
+  const std::size_t before = bytes.size();
+  while (phase_ == Phase::open && !choked_) {
+    const http2::Step step = session_.next(bytes, context_.loop.now());
+    bytes.remove_prefix(step.consumed);
+    if (step.event == Event::need_more) break;
+    handle(step);
+    choked_ = io_.unsent() > kChokeBytes;
+  }
+  if (phase_ == Phase::closed) return;
+  mark_dirty();  // the session answers what it reads
+  if (phase_ == Phase::open) {
+    io_.keep(bytes);
+    watch_frames(!bytes.empty() && !choked_, bytes.size() < before);
+    const std::uint64_t refused = session_.refused_streams();
+    if (refused > refused_seen_) count_abuse("stream_limit", refused - std::exchange(refused_seen_, refused));
+  }
+  // A FIN says that nobody is there to read the answers either.
+  if (input.status == IoStatus::end || input.status == IoStatus::failed) return client_gone();
+  if ((readable_ || peer_fin_) && !choked_) context_.loop.mark_ready(*this);
+}
+
+void Http2Downstream::handle(const http2::Step& step) {
+  const auto stream = [&]() -> Http2ClientStream& { return static_cast<Http2ClientStream&>(*step.stream); };
+  switch (step.event) {
+    case Event::stream_begins:
+      return begin_stream();
+    case Event::head:
+      return stream().on_head();
+    case Event::body:
+      return stream().on_body(step.body);
+    case Event::end:
+      return stream().on_end();
+    case Event::reset:
+      return stream().on_gone();
+    case Event::closed:
+      return stream().settle();
+    case Event::malformed:
+      return stream().on_malformed(step.malformed);
+    case Event::writable:
+      return stream().on_writable();
+    case Event::going_away:
+      // The client opens no more streams, and neither shall it.
+      if (drain_over_) return;
+      drain_over_ = true;
+      session_.go_away(ErrorCode::no_error, true);
+      if (streams_.empty()) begin_close();
+      return;
+    case Event::ping_ack:
+      return end_drain();
+    case Event::error:
+      if (step.abuse != http2::Abuse::none) count_abuse(http2::to_string(step.abuse));
+      end_streams();
+      return begin_close();
+    case Event::need_more:
+    case Event::settings:
+    case Event::unprocessed:
+      return;
+  }
+}
+
+void Http2Downstream::begin_stream() {
+  Http2ClientStream* stream = context_.http2_streams.make(*this);
+  streams_.push_back(*stream);
+  if (!draining_ || drain_over_) context_.loop.timers().disarm(timer_);
+  session_.attach(*stream, stream->stream().request(), stream->stream().request_trailers());
+}
+
+void Http2Downstream::look_after(Http2ClientStream& stream) {
+  if (!stream.ListNode<TailTag>::linked()) looked_after_.push_back(stream);
+}
+
+void Http2Downstream::stream_over() {
+  if (phase_ != Phase::open || !streams_.empty()) return;
+  if (drain_over_) return begin_close();
+  if (!draining_) arm(listener_->settings->idle_timeout);
+}
+
+// What the session has to tell without input: streams whose output has gone down.
+void Http2Downstream::hand_out_events() {
+  while (phase_ == Phase::open && session_.has_events()) handle(session_.next({}, context_.loop.now()));
+}
+
+void Http2Downstream::flush() {
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::open) {
+    session_.pump();
+    hand_out_events();
+    if (phase_ == Phase::closed) return;
+  }
+  std::size_t sent = 0;
+  const Transport::Flush result = io_.flush(sent);
+  if (sent > 0) listener_->sent->add(sent);
+  if (result == Transport::Flush::failed) return client_gone();
+  looked_after_.for_each([](Http2ClientStream& stream) { stream.settle(); });
+  if (phase_ == Phase::closing) {
+    // Nobody may hold the last words back for ever.
+    return result == Transport::Flush::blocked ? arm(listener_->settings->idle_timeout) : begin_linger();
+  }
+  if (phase_ != Phase::open) return;
+  if (choked_ && io_.unsent() <= kChokeBytes / 2) {
+    choked_ = false;
+    context_.loop.mark_ready(*this);
+  }
+  // The output takes so much a turn; the rest goes out in the next one.
+  if (result == Transport::Flush::done && session_.sendable()) context_.loop.mark_ready(*this);
+}
+
+// Whoever begins a frame or a header block must finish it.
+void Http2Downstream::watch_frames(bool something_left, bool progress) {
+  const bool in_block = session_.in_header_block() || !session_.settings_received();
+  if (!in_block && !something_left) {
+    context_.loop.timers().disarm(frame_timer_);
+  } else if (!frame_timer_.armed() || (progress && !(in_block && in_block_))) {
+    context_.loop.timers().arm(frame_timer_, deadline_after(context_.loop.now(), listener_->settings->header_timeout));
+  }
+  in_block_ = in_block;
+}
+
+void Http2Downstream::count_abuse(std::string_view kind, std::uint64_t count) {
+  context_.metrics.counter(observe::Family::kHttp2Abuse, {listener_->settings->name, kind})->add(count);
+}
+
+void Http2Downstream::on_timer(Timer& timer) {
+  if (phase_ == Phase::closed) return;
+  if (&timer == &frame_timer_) {
+    if (phase_ != Phase::open) return;
+    count_abuse("slow_frame");
+    end_streams();
+    return go_away(ErrorCode::enhance_your_calm);
+  }
+  switch (phase_) {
+    case Phase::open:
+      if (draining_ && !drain_over_) return end_drain();
+      if (!streams_.empty()) return;
+      if (io_.unsent() == 0) return go_away(ErrorCode::no_error);
+      // Nobody may hold answers back for ever.
+      if (const TimePoint until = deadline_after(io_.last_written(), listener_->settings->idle_timeout);
+          until > context_.loop.now()) {
+        return context_.loop.timers().arm(timer_, until);
+      }
+      return give_up();
+    case Phase::closing:
+      return give_up();
+    case Phase::linger:
+    case Phase::closed:
+      return close();
+  }
+}
+
+void Http2Downstream::go_away(ErrorCode code) {
+  session_.go_away(code, true);
+  begin_close();
+}
+
+// What is in the output goes out, then the connection ends in a way that lets the client read it.
+void Http2Downstream::begin_close() {
+  if (phase_ != Phase::open) return;
+  phase_ = Phase::closing;
+  context_.loop.timers().disarm(frame_timer_);
+  arm(listener_->settings->idle_timeout);
+  mark_dirty();
+}
+
+void Http2Downstream::begin_linger() {
+  phase_ = Phase::linger;
+  discarded_ = io_.kept();
+  io_.keep({});
+  io_.shutdown_write();
+  linger_began_ = context_.loop.now();
+  arm(kLingerGap);
+  if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
+}
+
+void Http2Downstream::read_linger() {
+  const Transport::Input input = io_.read(context_.scratch);
+  readable_ = !input.drained;
+  discarded_ += input.fresh;
+  if (input.wire > 0) listener_->received->add(input.wire);
+  const bool too_long = phase_ == Phase::linger && context_.loop.now() - linger_began_ > kLingerTime;
+  if (input.status == IoStatus::end || input.status == IoStatus::failed || too_long || discarded_ > kLingerBytes) {
+    return close();
+  }
+  if (phase_ == Phase::linger) arm(kLingerGap);
+  if (readable_ || peer_fin_) context_.loop.mark_ready(*this);
+}
+
+void Http2Downstream::end_streams() {
+  streams_.for_each([](Http2ClientStream& stream) { stream.on_gone(); });
+}
+
+void Http2Downstream::client_gone() {
+  end_streams();
+  close();
+}
+
+// The client takes nothing any more.
+void Http2Downstream::give_up() {
+  end_streams();
+  if (io_.unsent() > 0) io_.reset();
+  close();
+}
+
+void Http2Downstream::close() {
+  if (phase_ == Phase::closed) return;
+  WEIR_ASSERT(streams_.empty());
+  phase_ = Phase::closed;
+  io_.close();
+  context_.loop.timers().disarm(timer_);
+  context_.loop.timers().disarm(frame_timer_);
+  leave();
+  context_.loop.retire(*this);
+}
+
+void Http2Downstream::destroy() {
+  context_.http2_connections.destroy(this);
+}
+
+void Http2Downstream::arm(Duration timeout) {
+  context_.loop.timers().arm(timer_, deadline_after(context_.loop.now(), timeout));
+}
+
+Result<void> start_http2(WorkerContext& context, LocalRef<ListenerRuntime> listener, Transport&& io,
+                         const ConnectionFacts& facts) {
+  const bool draining = context.draining || listener->draining;
+  Http2Downstream* connection = context.http2_connections.make(context, std::move(listener), facts);
+  Result<void> started = connection->start(std::move(io));
+  if (!started) {
+    connection->cut();
+  } else if (draining) {
+    connection->drain();
+  }
+  return started;
+}
+
+}  // namespace weir::proxy
