@@ -40,7 +40,11 @@ main() {
   mkdir -p "$out"
   for one in "$@"; do
     local log=$out/build-$one.log
-    "build_$one" >"$log" 2>"$log.err" || { tail -n 20 "$log" "$log.err" >&2; echo "hash: building $one failed" >&2; exit 1; }
+    if ! "build_$one" >"$log" 2>"$log.err"; then
+      tail -n 20 "$log" "$log.err" >&2
+      echo "hash: building $one failed" >&2
+      exit 1
+    fi
     grep '^hash: ' "$log.err" >&2 || true
   done
   ((skipped == 0)) || exit 3

@@ -51,9 +51,9 @@ def ratio(ours, theirs):
 
 
 def verdict(ours, theirs):
-    """`better`, `worse` or `tie`, from our side; empty where nothing may be said."""
+    """`better`, `worse` or `tie`, from our side; empty where nothing may be said: one slice has no spread."""
     found = ratio(ours, theirs)
-    if found is None or ours["better"] == "none":
+    if found is None or ours["better"] == "none" or min(len(ours["samples"]), len(theirs["samples"])) < 2:
         return ""
     _, low, high = found
     if low <= 1.0 <= high:
@@ -76,6 +76,8 @@ def number(value):
     if value == 0:
         return "0"
     size = abs(value)
+    if size < 1000 and float(value).is_integer():
+        return f"{value:.0f}"
     if size >= 1000:
         return f"{value:,.0f}"
     if size >= 100:

@@ -65,8 +65,13 @@ class Figures(unittest.TestCase):
         self.assertEqual(figures.verdict(figure("weir", [10, 12]), figure("nginx", [13, 14])), "better")
         self.assertEqual(figures.verdict(figure("weir", [15, 16]), figure("nginx", [13, 14])), "worse")
 
+    def test_one_slice_says_nothing(self):
+        self.assertEqual(figures.verdict(figure("weir", [1]), figure("nginx", [2, 3])), "")
+
     def test_what_is_better_depends_on_the_figure(self):
-        self.assertEqual(figures.verdict(figure("weir", [20], "higher"), figure("nginx", [10], "higher")), "better")
+        self.assertEqual(
+            figures.verdict(figure("weir", [20, 21], "higher"), figure("nginx", [10, 11], "higher")), "better"
+        )
         self.assertEqual(figures.verdict(figure("weir", [20], "none"), figure("nginx", [10], "none")), "")
 
     def test_nothing_is_said_where_a_side_is_void(self):
@@ -83,8 +88,8 @@ class Figures(unittest.TestCase):
 
     def test_numbers_keep_the_digits_that_count(self):
         self.assertEqual(
-            [figures.number(one) for one in (None, 0, 0.01234, 1.234, 12.34, 123.4, 123456)],
-            ["void", "0", "0.0123", "1.23", "12.3", "123", "123,456"],
+            [figures.number(one) for one in (None, 0, 7.0, 0.01234, 1.234, 12.34, 123.4, 123456)],
+            ["void", "0", "7", "0.0123", "1.23", "12.3", "123", "123,456"],
         )
 
 

@@ -88,7 +88,9 @@ def comparison(part, setting, names):
             row.append("")
             continue
         said = figures.verdict(ours, best)
-        row.append(f"{ratio[0]:.2f} [{ratio[1]:.2f}..{ratio[2]:.2f}] {MARK[said]} {said} ({best['target']})")
+        row.append(
+            f"{ratio[0]:.2f} [{ratio[1]:.2f}..{ratio[2]:.2f}] {MARK[said]} {said or 'one slice'} ({best['target']})"
+        )
     return row if any(row[1:]) else None
 
 

@@ -1,6 +1,7 @@
 """What a script is made of: steps that measure, figures that they leave, goals that the figures meet or miss."""
 
 import dataclasses
+import re
 import time
 import typing
 
@@ -70,7 +71,11 @@ class Script:
         return made
 
     def left_out(self, part, target, setting, reason):
-        self.note(f"{TITLES.get(target, target)} is left out of {part}{', ' + setting if setting else ''}: {reason}")
+        folder = re.escape(str(getattr(self.lab, "folder", "/nowhere")))
+        reason = re.sub(folder + r"/[\w-]+/", "", reason)
+        text = f"{TITLES.get(target, target)} is left out of {part}"
+        if all(not (one.startswith(text) and one.endswith(reason)) for one in self.notes):
+            self.note(f"{text}{', ' + setting if setting else ''}: {reason}")
 
     def goal(self, text, met, value):
         """`met` is None where it can't be told."""

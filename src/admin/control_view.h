@@ -21,7 +21,7 @@ struct BackendView {
   std::uint32_t weight = 1;
   BackendState state = BackendState::active;
   bool healthy = true;
-  std::string protocol = "http1";
+  std::string protocol = "unknown";      // "http1", "http2"
   std::uint64_t active_connections = 0;  // over all workers
   std::uint64_t requests_total = 0;      // over all workers
 };

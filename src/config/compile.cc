@@ -88,6 +88,7 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
   }
   for (const Cidr& cidr : spec.trusted_proxies) settings->trusted_proxies.push_back(to_cidr(cidr));
   settings->via = spec.via;
+  settings->proxy_protocol = spec.proxy_protocol;
   return settings;
 }
 

@@ -27,9 +27,11 @@ listeners:
     address: "[::1]:8080"
     trusted_proxies: [10.0.0.0/8]
     via: true
+    proxy_protocol: true
     protocol: http2
     limits: {headers: 7, concurrent_streams: none,
-             http2: {resets: 3/s, control_frames: none, window_bytes: none}, body_bytes: 1MiB, body_min_rate: none, idle_timeout: 3s}
+             http2: {resets: 3/s, control_frames: none, window_bytes: none},
+      body_bytes: 1MiB, body_min_rate: none, idle_timeout: 3s}
     access_log: {path: "-", format: combined}
 clusters:
   - name: app
@@ -62,6 +64,7 @@ TEST(Compile, ListenersHaveWhatTheFileSays) {
   EXPECT_EQ(web.body_bytes_per_s_min, 0);
   EXPECT_EQ(web.idle_timeout, 3s);
   EXPECT_TRUE(web.via);
+  EXPECT_TRUE(web.proxy_protocol);
   EXPECT_EQ(web.protocol, proxy::ListenerProtocol::http2);
   EXPECT_EQ(web.concurrent_streams, 0x7FFFFFFFU);
   EXPECT_EQ(web.http2_limits, (http::Http2Limits{30, 0xFFFFFFFFU, 0x7FFFFFFFU}));

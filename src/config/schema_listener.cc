@@ -70,7 +70,7 @@ constexpr Field<ListenerSpec> kListenerFields[] = {
     field<&ListenerSpec::address, ListenAddress>("address", Presence::kRequired),
     field<&ListenerSpec::protocol, OneOf<Protocol, kProtocols>>("protocol"),
     field<&ListenerSpec::tls, Maybe<Section<ListenerTlsSpec, kTlsSchema>>>("tls"),
-    not_yet<ListenerSpec>("proxy_protocol"),
+    field<&ListenerSpec::proxy_protocol, BoolValue>("proxy_protocol"),
     field<&ListenerSpec::trusted_proxies, ScalarList<CidrValue>>("trusted_proxies"),
     field<&ListenerSpec::limits, Section<ListenerLimits, kLimitsSchema>>("limits"),
     field<&ListenerSpec::access_log, Maybe<Section<AccessLogSpec, kAccessLogSchema>>>("access_log"),

@@ -112,6 +112,7 @@ struct ListenerSpec {
   ListenerLimits limits;
   std::optional<AccessLogSpec> access_log;  // absent: none is written
   bool via = false;
+  bool proxy_protocol = false;
   Position position;  // of its address
 
   bool operator==(const ListenerSpec&) const = default;

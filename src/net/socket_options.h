@@ -10,7 +10,8 @@ namespace weir {
 void set_stream_options(int socket);
 
 // Where `address` is on this machine (127.0.0.0/8, ::1): a paced congestion control, as BBR is, gives way to one
-// without pacing. There is no bottleneck to find, and each burst would cost a timer. Accepted sockets inherit it. ADR 008.
+// without pacing. There is no bottleneck to find, and each burst would cost a timer. Accepted sockets inherit it.
+// ADR 008.
 void unpace_loopback(int socket, const IpAddress& address);
 
 // A bound, listening, non-blocking socket. Error::code is the errno; its message is left to the caller.

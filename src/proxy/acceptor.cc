@@ -7,7 +7,8 @@
 #include <string_view>
 
 #include "proxy/http2_downstream.h"
-#include "proxy/opening.h"
+#include "proxy/proxy_opening.h"
+#include "proxy/tls_opening.h"
 
 namespace weir::proxy {
 
@@ -171,6 +172,11 @@ void Acceptor::pause() {
 void take_connection(WorkerContext& context, RefusedConnections& refused, LocalRef<ListenerRuntime> listener,
                      SocketId socket, const IpAddress& peer) {
   const ListenerSettings& settings = *listener->settings;
+  if (settings.proxy_protocol && !may_send_proxy_header(settings, peer)) {
+    context.environment.board->remove(context.environment.index);
+    listener->refused("proxy_not_trusted").add(1);
+    return context.loop.engine().close(socket);
+  }
   if (settings.shared.connections().fetch_add(1, std::memory_order_relaxed) >= settings.max_connections) {
     settings.shared.connections().fetch_sub(1, std::memory_order_relaxed);
     context.environment.board->remove(context.environment.index);
@@ -186,7 +192,8 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     if (!connection.start(socket)) return connection.cut();
     if (draining) connection.drain();
   };
-  if (settings.tls != nullptr) return begin(*context.openings.make(context, std::move(listener), facts));
+  if (settings.proxy_protocol) return begin(*context.openings.make(context, std::move(listener), facts));
+  if (settings.tls != nullptr) return begin(*context.tls_openings.make(context, std::move(listener), facts));
   if (settings.protocol == ListenerProtocol::http2) {
     return begin(*context.http2_connections.make(context, std::move(listener), facts));
   }

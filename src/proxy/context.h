@@ -17,7 +17,8 @@ namespace weir::proxy {
 
 class Downstream;
 class Http1Downstream;
-class Opening;
+class ProxyOpening;
+class TlsOpening;
 class Http2ClientStream;
 class Http2Downstream;
 class Stream;
@@ -42,7 +43,8 @@ struct WorkerContext {
   RouteRuntimes routes;
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
-  Slab<Opening> openings;
+  Slab<ProxyOpening> openings;
+  Slab<TlsOpening> tls_openings;
   HandshakeQueue handshakes;
   Slab<Http2Downstream> http2_connections;
   Slab<Http2ClientStream> http2_streams;

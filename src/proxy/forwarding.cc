@@ -188,13 +188,13 @@ void add_certificate(FieldList& fields, const PeerCertificate& certificate) {
   fields.add("x-client-cert-fingerprint", certificate.fingerprint, FieldId::other);
 }
 
+}  // namespace
+
 bool is_trusted(const IpAddress& address, std::span<const Cidr> trusted) {
   // A peer on a unix socket has no address: who may connect there was decided by the file's permissions.
   if (address.family == IpAddress::Family::none) return !trusted.empty();
   return std::any_of(trusted.begin(), trusted.end(), [&](const Cidr& range) { return range.contains(address); });
 }
-
-}  // namespace
 
 ClientIdentity identify_client(const http::RequestHead& head, const IpAddress& peer, std::span<const Cidr> trusted) {
   ClientIdentity identity{peer, peer, false};

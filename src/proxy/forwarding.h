@@ -16,6 +16,8 @@ struct ClientIdentity {
   IpAddress client;      // the rightmost address that is no trusted proxy's; the peer if it is not trusted itself
   bool trusted = false;  // the peer is a trusted proxy
 };
+// Whether one of the proxies is at that address.
+bool is_trusted(const IpAddress& address, std::span<const Cidr> trusted);
 ClientIdentity identify_client(const http::RequestHead& head, const IpAddress& peer, std::span<const Cidr> trusted);
 
 struct ForwardingFacts {

@@ -25,7 +25,7 @@ class Http1Downstream final : public Downstream,
                               private TimerHandler {
  public:
   Http1Downstream(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
-  // Takes the place of `predecessor`; start() brings its transport.
+  // Goes on in the place of a connection that has not spoken HTTP yet.
   explicit Http1Downstream(Downstream& predecessor);
   ~Http1Downstream();
 

@@ -64,6 +64,7 @@ struct ListenerSettings {
   std::optional<AccessLogSettings> access_log;
   std::vector<Cidr> trusted_proxies;
   bool via = false;
+  bool proxy_protocol = false;  // each connection begins with a PROXY header
   ListenerShared shared;
 
   bool operator==(const ListenerSettings&) const = default;

@@ -109,7 +109,7 @@ void Stream::on_request_body(std::string_view data) {
     return break_off(ReplyReason::body_too_large);
   }
   if (response_ == ResponsePhase::done && !tunnel_) return;
-  if (keep_replay_ && replay_complete_ && response_ == ResponsePhase::waiting &&
+  if ((keep_replay_ || keep_unprocessed_) && replay_complete_ && response_ == ResponsePhase::waiting &&
       replay_.size() + data.size() <= kReplayBytes) {
     replay_.append(data);
     if (upstream_ != nullptr) upstream_->send_body(data);

@@ -86,6 +86,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_backend_failing() override;
   void end_attempt(std::uint16_t status);
   void drop_upstream();
+  bool wants_tunnel() const override { return request_.upgrade_websocket; }
   void on_lease(UpstreamStream& stream) override;
   void on_lease_failed(const UpstreamError& error) override;
   void on_upstream_failed(const UpstreamError& error) override;
@@ -165,8 +166,9 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool head_seen_ = false;
   bool grpc_ = false;
   bool in_attempt_ = false;
-  bool keep_replay_ = false;     // a further try is still possible with what was kept
-  bool replay_complete_ = true;  // replay_ holds all of the body so far
+  bool keep_replay_ = false;       // a further try is still possible with what was kept
+  bool keep_unprocessed_ = false;  // ... if the backend says that it has not processed this one
+  bool replay_complete_ = true;    // replay_ holds all of the body so far
   bool fresh_connection_ = false;
   bool told_to_continue_ = false;
   bool request_paused_ = false;

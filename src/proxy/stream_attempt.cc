@@ -57,10 +57,13 @@ bool Stream::begin_try(BackendRuntime& backend) {
 void Stream::send_request() {
   if (grpc_) say_grpc_timeout();
   upstream_->send_head(request_);
+  if (!keep_replay_ && request_.body != BodyKind::none) {
+    keep_unprocessed_ = upstream_->tells_unprocessed() && cluster_->settings().retry.attempts > 1;
+  }
   Buffer& kept = replay_;
   if (kept.size() > 0) {
     kept.for_each_piece([this](std::string_view piece) { upstream_->send_body(piece); });
-    if (!keep_replay_ || kept.size() > kReplayBytes) {
+    if (!(keep_replay_ || keep_unprocessed_) || kept.size() > kReplayBytes) {
       replay_complete_ = false;
       kept.clear();
     }
@@ -184,6 +187,12 @@ bool Stream::may_retry(const UpstreamError& error, bool& free_of_charge, bool& s
     return stale = free_of_charge = true;
   }
   if (policy.attempts <= 1) return false;
+  // Whatever the method. What a connection said that is about to go is no more than a stale one's end.
+  if (error.unprocessed && (policy.on_connect_failure || policy.on_reset)) {
+    free_of_charge = true;
+    if (error.reused && stale_retries_ < 3) return stale = true;
+    return attempts_ < policy.attempts;
+  }
   if (connecting) {
     free_of_charge = true;
     return policy.on_connect_failure && attempts_ < policy.attempts;

@@ -7,8 +7,9 @@
 #include "proxy/http1_downstream.h"
 #include "proxy/http2_client_stream.h"
 #include "proxy/http2_downstream.h"
-#include "proxy/opening.h"
+#include "proxy/proxy_opening.h"
 #include "proxy/stream.h"
+#include "proxy/tls_opening.h"
 
 namespace weir::proxy {
 
@@ -40,10 +41,13 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
     streams.trim();
     connections.trim();
     openings.trim();
+    tls_openings.trim();
     http2_connections.trim();
     http2_streams.trim();
     pools.connecting.trim();
     pools.connections.trim();
+    pools.http2_connections.trim();
+    pools.http2_streams.trim();
   });
   requests_total = metrics.counter(observe::Family::kWorkerRequests);
   connections_gauge = metrics.gauge(observe::Family::kWorkerConnections);
@@ -236,7 +240,8 @@ bool Worker::done() const {
 
 std::size_t Worker::connections() const {
   const WorkerContext& context = parts_->context;
-  return context.connections.live() + context.http2_connections.live() + context.openings.live();
+  return context.connections.live() + context.http2_connections.live() + context.openings.live() +
+         context.tls_openings.live();
 }
 std::size_t Worker::leases_out() const {
   return parts_->context.pools.leases_out;

@@ -126,6 +126,10 @@ void ControlPlane::on_connect_failed(const std::string&, const std::shared_ptr<B
   if (refused) directory_.refused(backend);
 }
 
+void ControlPlane::on_protocol_wanted(const std::shared_ptr<Backend>& backend) {
+  directory_.protocol_wanted(backend);
+}
+
 void ControlPlane::on_reclaim_wanted(std::size_t asking, const std::string& cluster,
                                      const std::shared_ptr<Backend>& backend) {
   workers_.ask_all([cluster, backend](proxy::Worker& worker) { return worker.reclaim_idle(cluster, *backend); },

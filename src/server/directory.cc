@@ -38,10 +38,12 @@ void ClusterDirectory::apply(const config::Compiled& compiled) {
     cluster.balance = spec.balance;
     cluster.dns = spec.dns;
     cluster.health_check = compiled.clusters[i].health_check;
+    cluster.protocol = compiled.clusters[i].settings->protocol;
     by_name_[cluster.name] = &cluster;
     if (!cluster.series) cluster.series = std::make_unique<ClusterSeries>(series_, cluster.name);
     update_backends(cluster, spec);
     start_checks(cluster);
+    start_detections(cluster);
     index(cluster);
     cluster.members_dirty = false;
     cluster.changed.clear();
@@ -85,6 +87,14 @@ void ClusterDirectory::start_checks(Cluster& cluster) {
   for (auto& entry : cluster.backends) entry->check_with(cluster.health_check, spread);
 }
 
+// Before traffic needs to know, and many not all at once.
+void ClusterDirectory::start_detections(Cluster& cluster) {
+  constexpr std::size_t kFew = 100;
+  const std::size_t count = cluster.backends.size();
+  const Duration spread = count <= kFew ? Duration::zero() : health::first_probe_spread(count, kForever);
+  for (auto& entry : cluster.backends) entry->speak(cluster.protocol, spread);
+}
+
 // Brings up to date what is known of a cluster's addresses as a whole.
 void ClusterDirectory::index(Cluster& cluster) {
   std::size_t healthy = 0;
@@ -118,6 +128,11 @@ std::shared_ptr<const Membership> ClusterDirectory::membership(const Cluster& cl
 void ClusterDirectory::refused(const std::shared_ptr<Backend>& backend) {
   const auto found = by_backend_.find(backend.get());
   if (found != by_backend_.end()) found->second->refused();
+}
+
+void ClusterDirectory::protocol_wanted(const std::shared_ptr<Backend>& backend) {
+  const auto found = by_backend_.find(backend.get());
+  if (found != by_backend_.end()) found->second->protocol_wanted();
 }
 
 void ClusterDirectory::on_entry_members(BackendEntry& entry) {

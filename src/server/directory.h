@@ -58,6 +58,8 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
 
   // Traffic had a connection refused: counts at once where there is a health check.
   void refused(const std::shared_ptr<Backend>& backend);
+  // A worker has to know what it speaks, or found that it speaks something else.
+  void protocol_wanted(const std::shared_ptr<Backend>& backend);
 
   // Without the workers' figures. In the order of the configuration.
   std::vector<admin::ClusterView> views() const;
@@ -76,6 +78,7 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
     config::Balance balance{};
     config::DnsSpec dns;
     std::shared_ptr<const health::HealthCheckSettings> health_check;
+    UpstreamProtocol protocol = UpstreamProtocol::auto_;
     std::vector<std::unique_ptr<BackendEntry>> backends;
     std::unique_ptr<ClusterSeries> series;
     bool members_dirty = false;
@@ -93,6 +96,7 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
   std::unique_ptr<BackendEntry> make_entry(Cluster& cluster, const config::BackendSpec& spec);
   void update_backends(Cluster& cluster, const config::ClusterSpec& spec);
   void start_checks(Cluster& cluster);
+  void start_detections(Cluster& cluster);
   Cluster* find_cluster(const std::string& name);
   static BackendEntry* find_entry(const Cluster& cluster, const std::string& name);
   static bool name_taken(const Cluster& cluster, const std::string& name);

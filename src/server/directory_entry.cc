@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "config/compile.h"
 
@@ -22,7 +23,10 @@ void BackendAddress::rename(const std::string& name) {
   if (name == backend_->name()) return;
   const auto& around = entry_.environment();
   around.owner.on_address_gone(*this);
-  backend_ = std::make_shared<Backend>(name, backend_->url(), backend_->address(), backend_->max_connections());
+  const std::shared_ptr<Backend> before = std::exchange(
+      backend_, std::make_shared<Backend>(name, backend_->url(), backend_->address(), backend_->max_connections()));
+  backend_->learn_from(*before);
+  if (detection_) detection_->rename(backend_);
   series_ = std::make_unique<BackendSeries>(around.series, around.cluster, name, healthy());
 }
 
@@ -47,12 +51,49 @@ void BackendAddress::refused() {
   if (check_) check_->refused();
 }
 
+void BackendAddress::speak(UpstreamProtocol protocol, Duration spread) {
+  configured_ = protocol;
+  if (protocol != UpstreamProtocol::auto_) return detection_.reset();
+  if (detection_) return;
+  detection::DetectionListener& listener = *this;
+  detection_ = std::make_unique<detection::ProtocolDetection>(entry_.environment().loop, backend_, listener);
+  detection_->appeared(spread);
+}
+
+void BackendAddress::protocol_wanted() {
+  if (detection_) detection_->met();
+}
+
+std::string_view BackendAddress::protocol() const {
+  switch (configured_) {
+    case UpstreamProtocol::auto_:
+      return to_string(backend_->protocol());
+    case UpstreamProtocol::http1:
+      return to_string(SpokenProtocol::http1);
+    case UpstreamProtocol::http2:
+      return to_string(SpokenProtocol::http2);
+  }
+  return {};
+}
+
+void BackendAddress::on_detected(detection::ProtocolDetection&, detection::Verdict verdict, bool changed) {
+  const auto& around = entry_.environment();
+  around.logger.log(around.loop.wall_now(), changed ? observe::LogLevel::kInfo : observe::LogLevel::kDebug,
+                    "protocol of a backend was looked for",
+                    {{"cluster", around.cluster},
+                     {"backend", backend_->name()},
+                     {"protocol", protocol()},
+                     {"reason", detection::to_string(verdict)}});
+}
+
 void BackendAddress::on_health_changed(health::HealthCheck&, bool healthy, std::string_view reason) {
   const auto& around = entry_.environment();
   series_->set_healthy(healthy);
   around.logger.log(around.loop.wall_now(), healthy ? observe::LogLevel::kInfo : observe::LogLevel::kWarn,
                     healthy ? "backend is healthy" : "backend is unhealthy",
                     {{"cluster", around.cluster}, {"backend", backend_->name()}, {"reason", reason}});
+  // It may be another program that has come up there.
+  if (healthy && detection_) detection_->appeared();
   around.owner.on_entry_health(entry_, *this);
 }
 
@@ -102,9 +143,24 @@ void BackendEntry::check_with(const std::shared_ptr<const health::HealthCheckSet
   for (auto& address : addresses_) address->check_with(settings, spread);
 }
 
+void BackendEntry::speak(UpstreamProtocol protocol, Duration spread) {
+  protocol_ = protocol;
+  for (auto& address : addresses_) address->speak(protocol, spread);
+}
+
+// Of a name with several addresses only what all of them speak.
+std::string BackendEntry::protocol(const BackendAddress* address) const {
+  if (address != nullptr) return std::string(address->protocol());
+  if (addresses_.empty()) return std::string(to_string(SpokenProtocol::unknown));
+  const std::string_view first = addresses_.front()->protocol();
+  const bool all = std::ranges::all_of(addresses_, [&](const auto& one) { return one->protocol() == first; });
+  return std::string(all ? first : to_string(SpokenProtocol::unknown));
+}
+
 admin::BackendView BackendEntry::view(const BackendAddress* address) const {
   admin::BackendView view;
   view.url = url_;
+  view.protocol = protocol(address);
   if (address != nullptr) {
     view.name = address->backend()->name();
     view.weight = address->weight;
@@ -169,6 +225,7 @@ void BackendEntry::set_addresses(const std::vector<SocketAddress>& wanted) {
     } else {
       next.push_back(make_address(address, wanted.size()));
       next.back()->check_with(check_settings_, Duration::zero());
+      next.back()->speak(protocol_, Duration::zero());
     }
   }
   std::erase(addresses_, nullptr);

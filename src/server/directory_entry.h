@@ -13,14 +13,15 @@
 #include "server/backend_series.h"
 #include "server/name_lookup.h"
 #include "upstream/cluster.h"
+#include "upstream/detection/protocol_detection.h"
 #include "upstream/health/health_check.h"
 
 namespace weir::server {
 
 class BackendEntry;
 
-// One address of a configured backend, with its health.
-class BackendAddress final : private health::HealthListener {
+// One address of a configured backend, with its health and what it was found to speak.
+class BackendAddress final : private health::HealthListener, private detection::DetectionListener {
  public:
   BackendAddress(BackendEntry& entry, std::shared_ptr<Backend> backend);
   BackendAddress(const BackendAddress&) = delete;
@@ -40,6 +41,11 @@ class BackendAddress final : private health::HealthListener {
   // Null ends checking: it counts as healthy then.
   void check_with(std::shared_ptr<const health::HealthCheckSettings> settings, Duration spread);
   void refused();
+  // `protocol` as configured: what is to be found out is found out within `spread`, if it has not been yet.
+  void speak(UpstreamProtocol protocol, Duration spread);
+  void protocol_wanted();
+  // As it is shown.
+  std::string_view protocol() const;
 
   std::uint32_t weight = 1;
   admin::BackendState state = admin::BackendState::active;
@@ -47,11 +53,14 @@ class BackendAddress final : private health::HealthListener {
  private:
   void on_health_changed(health::HealthCheck& check, bool healthy, std::string_view reason) override;
   void on_answered_once(health::HealthCheck& check) override;
+  void on_detected(detection::ProtocolDetection& detection, detection::Verdict verdict, bool changed) override;
 
   BackendEntry& entry_;
   std::shared_ptr<Backend> backend_;
   std::unique_ptr<BackendSeries> series_;
   std::unique_ptr<health::HealthCheck> check_;
+  std::unique_ptr<detection::ProtocolDetection> detection_;  // null if there is nothing to find out
+  UpstreamProtocol configured_ = UpstreamProtocol::auto_;
 };
 
 // Hears of changes. None of these may destroy the entry.
@@ -96,6 +105,9 @@ class BackendEntry final : private NameListener {
   // New addresses are checked with the same settings.
   void check_with(const std::shared_ptr<const health::HealthCheckSettings>& settings, Duration spread);
 
+  // The same for what they speak.
+  void speak(UpstreamProtocol protocol, Duration spread);
+
   // Of one address, or of the backend as a whole (null).
   admin::BackendView view(const BackendAddress* address) const;
   std::size_t healthy_count() const;
@@ -107,6 +119,7 @@ class BackendEntry final : private NameListener {
   void on_lookup_failed(std::string_view reason) override;
 
   std::string name_of(const SocketAddress& address, std::size_t count) const;
+  std::string protocol(const BackendAddress* address) const;
   std::unique_ptr<BackendAddress> make_address(const SocketAddress& address, std::size_t count);
   void set_addresses(const std::vector<SocketAddress>& wanted);
   std::uint32_t connection_limit() const;
@@ -117,6 +130,7 @@ class BackendEntry final : private NameListener {
   std::uint32_t weight_;
   admin::BackendState state_ = admin::BackendState::active;
   std::shared_ptr<const health::HealthCheckSettings> check_settings_;
+  UpstreamProtocol protocol_ = UpstreamProtocol::auto_;
   std::vector<std::unique_ptr<BackendAddress>> addresses_;
   std::unique_ptr<BackendSeries> unresolved_;  // stands for the backend while it has no address
   std::unique_ptr<NameLookup> lookup_;         // of host names only

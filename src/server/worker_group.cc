@@ -10,4 +10,8 @@ void MailedEvents::reclaim_idle(const std::string& cluster, const std::shared_pt
   control_.post([this, cluster, backend] { reports_.on_reclaim_wanted(worker_, cluster, backend); });
 }
 
+void MailedEvents::protocol_wanted(const std::string&, const std::shared_ptr<Backend>& backend) {
+  control_.post([this, backend] { reports_.on_protocol_wanted(backend); });
+}
+
 }  // namespace weir::server

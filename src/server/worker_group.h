@@ -86,6 +86,7 @@ class WorkerReports {
   virtual void on_connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) = 0;
   virtual void on_reclaim_wanted(std::size_t worker, const std::string& cluster,
                                  const std::shared_ptr<Backend>& backend) = 0;
+  virtual void on_protocol_wanted(const std::shared_ptr<Backend>& backend) = 0;
 
  protected:
   ~WorkerReports() = default;
@@ -100,6 +101,7 @@ class MailedEvents final : public UpstreamEvents {
 
   void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) override;
   void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
+  void protocol_wanted(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
 
  private:
   const std::size_t worker_;

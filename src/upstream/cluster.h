@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.h"
@@ -20,6 +21,20 @@ enum class UpstreamProtocol : std::uint8_t {
   http1,
   http2,
 };
+
+// What one backend was found to speak.
+enum class SpokenProtocol : std::uint8_t { unknown, http1, http2 };
+inline std::string_view to_string(SpokenProtocol protocol) {
+  switch (protocol) {
+    case SpokenProtocol::unknown:
+      return "unknown";
+    case SpokenProtocol::http1:
+      return "http1";
+    case SpokenProtocol::http2:
+      return "http2";
+  }
+  return "";
+}
 
 // What the configuration says of a cluster, in the form that the data path reads. Immutable; shared by all threads.
 struct ClusterSettings {
@@ -61,8 +76,8 @@ struct ClusterSettings {
 };
 
 // One server address of a cluster. Shared by all threads; immutable but for the count of connections, which is touched
-// when a connection opens or closes, never per request. Its identity is name and URL (and the address that a name
-// resolved to): a reload that keeps them keeps the object.
+// when a connection opens or closes, never per request, and what was learned of the protocols that it speaks. Its
+// identity is name and URL (and the address that a name resolved to): a reload that keeps them keeps the object.
 class Backend {
  public:
   static constexpr std::uint32_t kNoLimit = std::numeric_limits<std::uint32_t>::max();
@@ -86,12 +101,46 @@ class Backend {
   }
   void give_connection_slot() { connections_.fetch_sub(1, std::memory_order_relaxed); }
 
+  // What it was last found to speak, by whoever found it. Any thread.
+  SpokenProtocol protocol() const { return protocol_.load(std::memory_order_relaxed); }
+  void set_protocol(SpokenProtocol protocol) { protocol_.store(protocol, std::memory_order_relaxed); }
+  // Somebody has to find out: false if that was said already. heard_want() comes before finding out.
+  bool want_protocol() { return !protocol_wanted_.exchange(true, std::memory_order_relaxed); }
+  void heard_want() { protocol_wanted_.store(false, std::memory_order_relaxed); }
+  // What its SETTINGS last said, for connections whose SETTINGS have not come yet. Any thread.
+  static constexpr std::uint32_t kStreamsUnsaid = 100;
+  std::uint32_t http2_streams_max() const { return http2_streams_max_.load(std::memory_order_relaxed); }
+  // Whether it offers extended CONNECT (RFC 8441): not known before its first SETTINGS.
+  enum class ExtendedConnect : std::uint8_t { unknown, no, yes };
+  ExtendedConnect extended_connect() const { return extended_connect_.load(std::memory_order_relaxed); }
+  void learn_http2(std::uint32_t streams_max, bool extended_connect) {
+    const ExtendedConnect offered = extended_connect ? ExtendedConnect::yes : ExtendedConnect::no;
+    if (http2_streams_max() != streams_max) http2_streams_max_.store(streams_max, std::memory_order_relaxed);
+    if (this->extended_connect() != offered) extended_connect_.store(offered, std::memory_order_relaxed);
+  }
+  // It is another program now, or may be.
+  void forget_protocol() {
+    set_protocol(SpokenProtocol::unknown);
+    http2_streams_max_.store(kStreamsUnsaid, std::memory_order_relaxed);
+    extended_connect_.store(ExtendedConnect::unknown, std::memory_order_relaxed);
+  }
+  // Under another name it is the same server.
+  void learn_from(const Backend& other) {
+    set_protocol(other.protocol());
+    http2_streams_max_.store(other.http2_streams_max(), std::memory_order_relaxed);
+    extended_connect_.store(other.extended_connect(), std::memory_order_relaxed);
+  }
+
  private:
   const std::string name_;
   const std::string url_;
   const SocketAddress address_;
   std::atomic<std::uint32_t> max_connections_;
   std::atomic<std::uint32_t> connections_{0};
+  std::atomic<std::uint32_t> http2_streams_max_{kStreamsUnsaid};
+  std::atomic<bool> protocol_wanted_{false};
+  std::atomic<SpokenProtocol> protocol_{SpokenProtocol::unknown};
+  std::atomic<ExtendedConnect> extended_connect_{ExtendedConnect::unknown};
 };
 
 // Who is in a cluster just now, as the control thread sees it: configuration, DNS, health and admin changes together.
@@ -111,6 +160,8 @@ class UpstreamEvents {
   // This worker needs a connection to `backend` and max_connections is reached: the other workers are asked to close an
   // idle one. Each worker's answer comes back to ClusterRuntime by mail.
   virtual void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) = 0;
+  // What `backend` speaks has to be found out: it was not known when a connection was made, or turned out to be wrong.
+  virtual void protocol_wanted(const std::string& cluster, const std::shared_ptr<Backend>& backend) = 0;
 
  protected:
   ~UpstreamEvents() = default;

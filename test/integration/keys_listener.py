@@ -10,6 +10,9 @@ from harness import WEBSOCKET, config_for, fetch, free_port, readable, render, r
 from keys_table import KeyCase, shows
 
 
+PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 192, 0, 2, 80, 156, 64, 0, 80])
+
+
 def with_limits(**limits):
     return respond_config(listener={"limits": limits})
 
@@ -76,6 +79,22 @@ class ListenerKeys(KeyCase):
             weir = self.weir(config_for(backend, listener={"trusted_proxies": trusted}))
             fetch(weir.port, fields={"X-Forwarded-For": "192.0.2.7"})
             self.assertEqual(backend.requests[-1].get("x-forwarded-for"), seen)
+
+    @shows("listeners[].proxy_protocol")
+    def test_proxy_protocol(self):
+        backend = self.backend()
+        without, with_header = self.pair(
+            lambda on: config_for(backend, listener={"proxy_protocol": on}), False, True
+        )
+        for header in (b"PROXY TCP4 192.0.2.7 192.0.2.80 40000 80\r\n", PROXY_V2):
+            request = header + render("GET", "/")
+            wire = self.connect(with_header.port).send(request)
+            self.assertEqual(wire.final().status, 200)
+            self.assertEqual(backend.requests[-1].get("x-forwarded-for"), "192.0.2.7")
+            self.assertEqual(self.connect(without.port).send(request).final().status, 400)
+        self.connect(with_header.port).send(render("GET", "/")).rest()
+        refused = {"listener": "web", "reason": "proxy_header_broken"}
+        until(lambda: with_header.metric("lb_connections_refused_total", **refused) == 1, "it was counted")
 
     @shows("listeners[].limits.header_bytes")
     def test_header_bytes(self):

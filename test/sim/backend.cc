@@ -44,8 +44,27 @@ BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, So
 }
 
 void BackendConnection::on_bytes(std::string_view bytes) {
+  if (!begun_) {
+    first_bytes_ += bytes;
+    bytes = first_bytes_;
+    if (asks_for_http2(bytes)) return;
+    begun_ = true;
+  }
   reader_.feed(bytes);
   look();
+}
+
+// True also as long as it can't be told.
+bool BackendConnection::asks_for_http2(std::string_view& bytes) {
+  constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  if (bytes.size() < kPreface.size()) return kPreface.starts_with(bytes);
+  if (!bytes.starts_with(kPreface)) return false;
+  if (bytes.size() > kPreface.size() && unsent() == 0 && is_open()) {
+    ++backend_.http2_probes_;
+    send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    close();
+  }
+  return true;
 }
 
 void BackendConnection::look() {

@@ -64,12 +64,15 @@ class BackendConnection final : public Peer {
  private:
   void on_bytes(std::string_view bytes) override;
   void on_ended() override;
+  bool asks_for_http2(std::string_view& bytes);
   void look();
   void go_on();
 
   SimBackend& backend_;
   const std::size_t number_;
   MessageReader reader_;
+  std::string first_bytes_;  // as long as they may become HTTP/2's preface
+  bool begun_ = false;
   std::size_t requests_ = 0;
   bool head_told_ = false;
   Script script_;
@@ -100,6 +103,8 @@ class SimBackend final : private ReadinessHandler {
   // Complete requests of all connections, in the order in which they were complete.
   const std::vector<Message>& requests() const { return requests_; }
   std::size_t heads() const { return heads_; }
+  // How often HTTP/2 was spoken to it, which it answers with 400 and the end.
+  std::size_t http2_probes() const { return http2_probes_; }
   // How often a head with this x-id has come.
   const std::map<std::string, int>& ids() const { return ids_; }
   // New connections are not read from until told to.
@@ -120,6 +125,7 @@ class SimBackend final : private ReadinessHandler {
   std::vector<std::unique_ptr<BackendConnection>> connections_;
   std::vector<Message> requests_;
   std::size_t heads_ = 0;
+  std::size_t http2_probes_ = 0;
   std::map<std::string, int> ids_;
 };
 

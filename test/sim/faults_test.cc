@@ -63,7 +63,7 @@ TEST_F(Faults, GarbageIsA502AndTheConnectionIsNotUsedAgain) {
       "HTTP/1.1 200 OK\r\nBad Name: x\r\n\r\n",
       "HTTP/1.1 200 OK\r\nX: a\x01\r\n\r\n",
       "HTTP/2 200\r\n\r\n",
-      std::string("\x00\x00\x00\x04\x00\x00\x00\x00\x00", 9),
+      std::string("\x00\x00\x00\x03\x00\x00\x00\x00\x00", 9),
       "HTTP/1.1 200 OK\r\nX: " + std::string(300'000, 'x') + "\r\n\r\n"};
   start();
   std::size_t connections = 0;

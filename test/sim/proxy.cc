@@ -224,6 +224,10 @@ void SimProxy::Events::connect_failed(const std::string&, const std::shared_ptr<
   owner.connect_failures.push_back({backend->name(), refused});
 }
 
+void SimProxy::Events::protocol_wanted(const std::string&, const std::shared_ptr<Backend>&) {
+  ++owner.protocol_wishes;
+}
+
 // What the control thread does: asks the others, one after the other, and tells the one who asked what came of it.
 void SimProxy::Events::reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) {
   ++owner.reclaims;

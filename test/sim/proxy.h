@@ -88,6 +88,7 @@ class SimProxy {
   };
   std::vector<ConnectFailure> connect_failures;
   std::size_t reclaims = 0;
+  std::size_t protocol_wishes = 0;  // nobody finds anything out: tests set what a backend speaks
   std::size_t accept_pauses = 0;
   // How often a connection went from one worker to another.
   std::size_t hand_overs = 0;
@@ -97,6 +98,7 @@ class SimProxy {
     Events(SimProxy& proxy, std::size_t worker) : owner(proxy), index(worker) {}
     void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) override;
     void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
+    void protocol_wanted(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
     SimProxy& owner;
     std::size_t index;
   };

@@ -1,7 +1,24 @@
 """The scripts, in the order in which ./run_benchmarks.sh runs them."""
 
+from .connection_pooling import ConnectionPooling
 from .distribution import Distribution
+from .failover import Failover
 from .lat_conn import LatConn
+from .latency_percentiles import LatencyPercentiles
+from .memory_profile import MemoryProfile
+from .stability import Stability
 from .throughput import Throughput
 
-ALL = {script.name: script for script in (LatConn, Throughput, Distribution)}
+ALL = {
+    script.name: script
+    for script in (
+        LatConn,
+        Throughput,
+        Failover,
+        Distribution,
+        LatencyPercentiles,
+        MemoryProfile,
+        ConnectionPooling,
+        Stability,
+    )
+}

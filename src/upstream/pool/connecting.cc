@@ -6,8 +6,8 @@
 
 namespace weir {
 
-UpstreamConnecting::UpstreamConnecting(Pool& pool, EventLoop& loop)
-    : pool_(pool), context_(pool.context()), io_(loop), timer_(static_cast<TimerHandler&>(*this)) {}
+UpstreamConnecting::UpstreamConnecting(Pool& pool, EventLoop& loop, ConnectionWish wish)
+    : pool_(pool), context_(pool.context()), io_(loop), timer_(static_cast<TimerHandler&>(*this)), wish_(wish) {}
 
 Result<void> UpstreamConnecting::start(SocketId socket, TimePoint deadline) {
   io_.open(socket);
@@ -38,14 +38,14 @@ void UpstreamConnecting::on_tcp_ready(Readiness readiness) {
 void UpstreamConnecting::connected(Readiness readiness) {
   Pool& pool = pool_;
   ListNode<PoolTag>::unlink();
-  pool.on_connected(*this, readiness);
+  pool.on_connected(*this, wish_ == ConnectionWish::http2, readiness);
   finish();
 }
 
 void UpstreamConnecting::fail(UpstreamFailure failure) {
   Pool& pool = pool_;
   finish();
-  pool.on_connect_failed(failure);
+  pool.on_connect_failed(*this, failure);
 }
 
 void UpstreamConnecting::on_timer(Timer&) {

@@ -11,6 +11,14 @@ class Pool;
 struct PoolContext;
 struct PoolTag;
 
+// What a connection is to become.
+enum class ConnectionWish : std::uint8_t {
+  http1,
+  http2,
+  either,      // over TLS, as ALPN says; one of those that wait is counted on it
+  http1_only,  // for a tunnel, to a backend that otherwise speaks HTTP/2
+};
+
 // A connection to a backend that is being made: TCP (or a unix socket) first, then what lies between that and HTTP. It
 // ends by telling the pool, which takes its transport over into an Http1Connection, or that it failed. Owned by its
 // Pool's slab; destroyed at the end of the turn in which it ended. One thread.
@@ -21,12 +29,13 @@ class UpstreamConnecting final : private ReadinessHandler,
                                  private TimerHandler,
                                  public ListNode<PoolTag> {
  public:
-  UpstreamConnecting(Pool& pool, EventLoop& loop);
+  UpstreamConnecting(Pool& pool, EventLoop& loop, ConnectionWish wish);
 
   // A socket that Engine::connect() has just made.
   Result<void> start(SocketId socket, TimePoint deadline);
   // Nobody wants it any more: closes it. The pool is not told.
   void abandon();
+  ConnectionWish wish() const { return wish_; }
   // In Pool::on_connected() only.
   Transport take_transport() { return std::move(io_); }
 
@@ -46,6 +55,7 @@ class UpstreamConnecting final : private ReadinessHandler,
   PoolContext& context_;
   Transport io_;
   Timer timer_;
+  const ConnectionWish wish_;
   State state_ = State::connecting;
 };
 

@@ -1,6 +1,7 @@
 #include "upstream/pool/http1_connection.h"
 
 #include "http/http1/encoder.h"
+#include "http/websocket.h"
 #include "upstream/pool/pool.h"
 
 namespace weir {
@@ -10,6 +11,12 @@ using http1::Event;
 namespace {
 
 constexpr std::size_t kHeadReadBytes = 1024;
+
+// How a server of HTTP/2 begins, whatever it was sent: with a SETTINGS frame (RFC 9113 3.4). No response of HTTP/1.1
+// has a NUL in it.
+bool looks_like_settings(std::string_view bytes) {
+  return bytes.size() >= 4 && bytes[0] == '\0' && bytes[3] == '\4';
+}
 
 }  // namespace
 
@@ -53,7 +60,7 @@ Result<void> Http1Connection::start(Readiness readiness) {
 void Http1Connection::lease_to(UpstreamHandler& handler) {
   advance(ConnectionEvent::lent);
   handler_ = &handler;
-  request_done_ = response_done_ = paused_ = written_ = answered_ = tunnel_ = above_high_ = false;
+  request_done_ = response_done_ = paused_ = written_ = answered_ = head_seen_ = tunnel_ = above_high_ = false;
   keep_alive_ = true;
   diversion_over_ = false;
   io_.loop().timers().disarm(timer_);
@@ -78,10 +85,41 @@ bool Http1Connection::still_quiet() {
 
 void Http1Connection::send_head(const http::RequestHead& head) {
   request_body_ = head.body;
-  decoder_.expect(head.method);
   head_.clear();
+  if (head.method == http::Method::connect) return send_tunnel_head(head);
+  decoder_.expect(head.method);
   http1::write_request_head(io_.output(), head);
   io_.loop().mark_dirty(*this);
+}
+
+// An extended CONNECT of an HTTP/2 client (RFC 8441) is a GET with an upgrade here, and a key to be answered.
+void Http1Connection::send_tunnel_head(const http::RequestHead& head) {
+  http::RequestHead get = head;
+  get.method = http::Method::get;
+  get.method_text = "GET";
+  Rng& rng = io_.loop().rng();
+  const auto key = http::websocket_key(rng.next(), rng.next());
+  websocket_key_ = arena_.copy({key.data(), key.size()});
+  get.fields.remove(http::FieldId::sec_websocket_key);
+  get.fields.remove(http::FieldId::transfer_encoding);
+  get.fields.remove(http::FieldId::content_length);
+  get.fields.add("sec-websocket-key", websocket_key_, http::FieldId::sec_websocket_key);
+  if (get.fields.find("sec-websocket-version") == nullptr) {
+    get.fields.add("sec-websocket-version", "13", http::FieldId::other);
+  }
+  request_body_ = http::BodyKind::none;
+  decoder_.expect(http::Method::get);
+  http1::write_request_head(io_.output(), get);
+  io_.loop().mark_dirty(*this);
+}
+
+// Of a 101: it answers the key that was made here (RFC 6455 4.1), of which the client knows nothing.
+bool Http1Connection::tunnel_head_is_right() {
+  if (websocket_key_.empty()) return true;
+  const http::Field* accept = head_.fields.find("sec-websocket-accept");
+  if (accept == nullptr || !http::is_websocket_accept(accept->value(), websocket_key_)) return false;
+  head_.fields.remove("sec-websocket-accept");
+  return true;
 }
 
 void Http1Connection::send_body(std::string_view data) {
@@ -187,6 +225,10 @@ void Http1Connection::read() {
 
 void Http1Connection::decode(Transport::Input input) {
   std::string_view bytes = input.bytes;
+  if (!head_seen_ && served_ == 0 && looks_like_settings(bytes)) {
+    pool_.on_http1_contradicted();
+    return fail(UpstreamFailure::protocol_error, true);
+  }
   const http::HeadLimits limits{pool_.cluster().response_header_bytes, pool_.cluster().response_headers, UINT64_MAX};
   while (leased() && !paused_ && !tunnel_ && response_relay_ == nullptr && !response_done_) {
     const http1::Step step = decoder_.next(bytes, head_, trailers_, limits);
@@ -216,10 +258,15 @@ bool Http1Connection::deliver(const http1::Step& step) {
     case Event::need_more:
       return false;
     case Event::head:
+      head_seen_ = true;
       if (head_.status < 200 && head_.status != 101) {
         handler_->on_informational(head_);
         head_.clear();
         return true;
+      }
+      if (head_.status == 101 && !tunnel_head_is_right()) {
+        fail(UpstreamFailure::protocol_error);
+        return false;
       }
       if (!head_.keep_alive) keep_alive_ = false;
       if (head_.keep_alive_timeout_s >= 0) keep_alive_timeout_s_ = head_.keep_alive_timeout_s;
@@ -275,6 +322,7 @@ void Http1Connection::forget_head() {
   head_.fields = http::FieldList(arena_);
   trailers_ = http::FieldList(arena_);
   arena_.clear();
+  websocket_key_ = {};
 }
 
 void Http1Connection::read_tunnel() {
@@ -351,10 +399,10 @@ void Http1Connection::on_timer(Timer&) {
   if (state_ == State::idle) close_unused();
 }
 
-void Http1Connection::fail(UpstreamFailure failure) {
+void Http1Connection::fail(UpstreamFailure failure, bool unprocessed) {
   UpstreamHandler* handler = handler_;
   handler_ = nullptr;
-  const UpstreamError error{failure, reused(), written_, answered_};
+  const UpstreamError error{failure, reused(), written_, answered_, unprocessed};
   close();
   pool_.on_released(*this, false);
   handler->on_upstream_failed(error);

@@ -7,6 +7,7 @@
 #include "http/http1/decoder.h"
 #include "net/transport.h"
 #include "upstream/pool/connection_phase.h"
+#include "upstream/pool/idle_connection.h"
 #include "upstream/pool/upstream_stream.h"
 
 namespace weir {
@@ -14,7 +15,6 @@ namespace weir {
 class Pool;
 struct PoolContext;
 struct PoolTag;
-struct IdleTag;
 
 // One HTTP/1.1 connection to a backend, and the stream that is borrowed from it. Owned by its Pool's slab; destroyed at
 // the end of the turn in which it closed. Its states are in connection_phase.h. One thread.
@@ -24,8 +24,8 @@ class Http1Connection final : public UpstreamStream,
                               private Resumable,
                               private Retired,
                               private TimerHandler,
-                              public ListNode<PoolTag>,
-                              public ListNode<IdleTag> {
+                              public IdleConnection,
+                              public ListNode<PoolTag> {
  public:
   // `io` is connected.
   Http1Connection(Pool& pool, Transport io);
@@ -36,7 +36,7 @@ class Http1Connection final : public UpstreamStream,
   // Kept in the pool until `deadline`.
   void rest_until(TimePoint deadline);
   // It is idle: closes it and leaves the pool.
-  void close_unused();
+  void close_unused() override;
   // It could not be started: the pool does not know it.
   void abandon() { close(); }
   // A cheap look whether the backend has closed it meanwhile.
@@ -57,6 +57,7 @@ class Http1Connection final : public UpstreamStream,
   void start_tunnel() override;
   void cancel() override;
   bool reused() const override { return served_ > 0; }
+  bool tells_unprocessed() const override { return false; }
   SocketId splice_socket() const override { return tunnel_ ? kNoSocket : io_.plain_socket(); }
   Flushable& flusher() override { return *this; }
   void end_diversion(std::uint64_t taken) override;
@@ -76,12 +77,14 @@ class Http1Connection final : public UpstreamStream,
   void read();
   void read_tunnel();
   bool divert();
+  void send_tunnel_head(const http::RequestHead& head);
+  bool tunnel_head_is_right();
   void forget_head();
   void decode(Transport::Input input);
   bool deliver(const http1::Step& step);
   void on_end_of_input();
   void finish_response();
-  void fail(UpstreamFailure failure);
+  void fail(UpstreamFailure failure, bool unprocessed = false);
   void write_failed();
   void close();
   bool leased() const { return state_ == State::leased; }
@@ -97,6 +100,7 @@ class Http1Connection final : public UpstreamStream,
   UpstreamHandler* handler_ = nullptr;
   SpliceRelay* response_relay_ = nullptr;
   SpliceRelay* request_relay_ = nullptr;
+  std::string_view websocket_key_;  // that was made for a client of HTTP/2, in the arena; or empty
   TimePoint idle_since_{};
   std::uint64_t served_ = 0;
   std::int32_t keep_alive_timeout_s_ = -1;
@@ -110,8 +114,9 @@ class Http1Connection final : public UpstreamStream,
   bool write_broken_ = false;
   bool failed_ = false;  // an error was announced: a reset, most likely
   bool shut_after_flush_ = false;
-  bool written_ = false;   // of this request, at least one byte
-  bool answered_ = false;  // of its response, at least one byte
+  bool written_ = false;    // of this request, at least one byte
+  bool answered_ = false;   // of its response, at least one byte
+  bool head_seen_ = false;  // of its response, a 1xx included
   bool keep_alive_ = true;
   bool tunnel_ = false;
   bool diverted_ = false;        // this response's body was spliced

@@ -31,37 +31,63 @@ Pool::Pool(PoolContext& context, std::shared_ptr<const ClusterSettings> cluster,
     : context_(context), cluster_(std::move(cluster)), backend_(std::move(backend)) {}
 
 Pool::~Pool() {
+  retired_ = true;
   close_idle();
-  while (!connecting_.empty()) {
-    connecting_.front().abandon();
-    --connecting_count_;
-    --total_;
-    backend_->give_connection_slot();
-  }
+  while (!connecting_.empty()) drop(connecting_.front());
   WEIR_ASSERT(unused());
 }
 
+void Pool::configure(std::shared_ptr<const ClusterSettings> cluster) {
+  const UpstreamProtocol before = std::exchange(cluster_, std::move(cluster))->protocol;
+  if (before == cluster_->protocol) return;
+  if (cluster_->protocol == UpstreamProtocol::http1) finish_http2();
+  if (cluster_->protocol == UpstreamProtocol::http2) close_idle();
+}
+
 Pool::Acquired Pool::acquire(UpstreamHandler& handler, bool fresh) {
-  // Those that wait already have a first claim on what is idle.
-  while (!fresh && idle_count_ > waiting_) {
-    Http1Connection* connection = find_idle();
-    if (connection == nullptr || idle_count_ <= waiting_) break;
-    lend(*connection);
-    connection->lease_to(handler);
-    return {Acquired::Status::ready, connection, {}};
+  if (http2_count_ > 0 || expects_http2()) return acquire_http2(handler, fresh);
+  if (!fresh) {
+    if (Http1Connection* connection = take_idle(handler)) return {Acquired::Status::ready, connection, {}};
   }
+  return wait(handler);
+}
+
+// Those that wait already have a first claim on what is idle.
+Http1Connection* Pool::take_idle(UpstreamHandler& handler) {
+  if (idle_count_ <= waiting_) return nullptr;
+  Http1Connection* connection = find_idle();
+  if (connection == nullptr || idle_count_ <= waiting_) return nullptr;
+  lend(*connection);
+  connection->lease_to(handler);
+  return connection;
+}
+
+Pool::Acquired Pool::wait(UpstreamHandler& handler) {
+  handler.waits_for_tunnel_ = false;
   waiters_.push_back(handler);
   ++waiting_;
-  const UpstreamFailure failure = open_connection();
+  if (connecting_http2_ + checking_ > 0 && coming() >= waiting_) return {Acquired::Status::pending, nullptr, {}};
+  const UpstreamFailure failure = open_connection(wish());
   if (failure == UpstreamFailure::none) return {Acquired::Status::pending, nullptr, {}};
   // Others may wait on connections that are being made: this one can wait with them for whichever comes first.
-  if (failure == UpstreamFailure::overloaded && connecting_count_ >= waiting_) {
-    return {Acquired::Status::pending, nullptr, {}};
-  }
+  if (failure == UpstreamFailure::overloaded && coming() >= waiting_) return {Acquired::Status::pending, nullptr, {}};
+  return refuse(handler, failure);
+}
+
+Pool::Acquired Pool::refuse(UpstreamHandler& handler, UpstreamFailure failure) {
   give_up(handler);
   UpstreamError error;
   error.failure = failure;
   return {Acquired::Status::refused, nullptr, error};
+}
+
+std::size_t Pool::coming() const {
+  const std::size_t streams = std::max<std::size_t>(backend_->http2_streams_max(), 1);
+  return connecting_count_ + (connecting_http2_ + checking_) * streams;
+}
+
+ConnectionWish Pool::wish() const {
+  return expects_http2() ? ConnectionWish::http2 : ConnectionWish::http1;
 }
 
 Http1Connection* Pool::find_idle() {
@@ -76,10 +102,10 @@ Http1Connection* Pool::find_idle() {
 void Pool::give_up(UpstreamHandler& handler) {
   if (!handler.ListNode<WaiterTag>::linked()) return;
   handler.ListNode<WaiterTag>::unlink();
-  --waiting_;
+  --(handler.waits_for_tunnel_ ? waiting_tunnels_ : waiting_);
 }
 
-UpstreamFailure Pool::open_connection() {
+UpstreamFailure Pool::open_connection(ConnectionWish wish) {
   if (!backend_->take_connection_slot()) {
     // Another worker may keep an idle connection that it can do without.
     if (context_.events == nullptr || reclaiming_ || retired_ || backend_->connections() <= total_) {
@@ -89,12 +115,12 @@ UpstreamFailure Pool::open_connection() {
     context_.events->reclaim_idle(cluster_->name, backend_);
     return UpstreamFailure::none;
   }
-  const UpstreamFailure failure = begin_connect();
+  const UpstreamFailure failure = begin_connect(wish);
   if (failure != UpstreamFailure::none) backend_->give_connection_slot();
   return failure;
 }
 
-UpstreamFailure Pool::begin_connect() {
+UpstreamFailure Pool::begin_connect(ConnectionWish wish) {
   Engine& engine = context_.loop->engine();
   Result<SocketId> socket = engine.connect(backend_->address());
   if (!socket && is_own_trouble(socket.error().code) && context_.close_longest_idle()) {
@@ -107,18 +133,39 @@ UpstreamFailure Pool::begin_connect() {
     if (context_.events != nullptr) context_.events->connect_failed(cluster_->name, backend_, refused);
     return refused ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed;
   }
-  UpstreamConnecting* connecting = context_.connecting.make(*this, *context_.loop);
+  UpstreamConnecting* connecting = context_.connecting.make(*this, *context_.loop, wish);
   const TimePoint deadline = deadline_after(context_.loop->now(), cluster_->timeouts.connect);
   if (!connecting->start(*socket, deadline)) {
     context_.connecting.destroy(connecting);
     return UpstreamFailure::own_trouble;
   }
   connecting_.push_back(*connecting);
-  ++connecting_count_;
+  count_connecting(wish, 1);
   ++total_;
-  make_metrics();
-  created_->add(1);
   return UpstreamFailure::none;
+}
+
+void Pool::count_connecting(ConnectionWish wish, int change) {
+  switch (wish) {
+    case ConnectionWish::http1:
+    case ConnectionWish::either:
+      connecting_count_ += static_cast<std::size_t>(change);
+      return;
+    case ConnectionWish::http2:
+      connecting_http2_ += static_cast<std::size_t>(change);
+      return;
+    case ConnectionWish::http1_only:
+      connecting_tunnels_ += static_cast<std::size_t>(change);
+      return;
+  }
+}
+
+// Nobody needs it any more.
+void Pool::drop(UpstreamConnecting& connecting) {
+  count_connecting(connecting.wish(), -1);
+  connecting.abandon();
+  --total_;
+  backend_->give_connection_slot();
 }
 
 void Pool::lend(Http1Connection& connection) {
@@ -126,8 +173,8 @@ void Pool::lend(Http1Connection& connection) {
   connection.ListNode<IdleTag>::unlink();
   --idle_count_;
   ++context_.leases_out;
-  idle_gauge_->add(-1);
-  active_gauge_->add(1);
+  http1_gauges_.idle->add(-1);
+  http1_gauges_.active->add(1);
   carrying_gauge_->add(1);
 }
 
@@ -143,50 +190,83 @@ void Pool::keep_idle(Http1Connection& connection) {
   idle_.push_front(connection);
   context_.idle.push_back(connection);
   ++idle_count_;
-  idle_gauge_->add(1);
+  http1_gauges_.idle->add(1);
   connection.rest_until(deadline_after(context_.loop->now(), keep));
   if (keep <= Duration::zero()) return connection.close_unused();
   if (!waiters_.empty()) context_.loop->mark_ready(*this);
 }
 
-void Pool::on_connected(UpstreamConnecting& made, Readiness readiness) {
-  --connecting_count_;
-  Http1Connection& connection = *context_.connections.make(*this, made.take_transport());
-  if (!connection.start(readiness)) {
-    connection.abandon();
-    --total_;
-    backend_->give_connection_slot();
-    return fail_if_nothing_comes(UpstreamFailure::own_trouble);
+void Pool::on_connected(UpstreamConnecting& made, bool http2, Readiness readiness) {
+  count_connecting(made.wish(), -1);
+  // ALPN has the last word on what was not known, or known otherwise.
+  const bool told = made.wish() == ConnectionWish::either || (made.wish() == ConnectionWish::http2) != http2;
+  if (told && cluster_->protocol == UpstreamProtocol::auto_ && made.wish() != ConnectionWish::http1_only) {
+    backend_->set_protocol(http2 ? SpokenProtocol::http2 : SpokenProtocol::http1);
   }
-  keep_idle(connection);
-  // At once: a backend that closes right after accepting would otherwise be connected to again and again, and no try
-  // counted.
-  if (connection.idle() && !waiters_.empty()) serve_first_waiter(connection);
+  if (http2) {
+    add_http2(made, readiness);
+  } else {
+    add_http1(made, readiness);
+  }
 }
 
-void Pool::serve_first_waiter(Http1Connection& connection) {
-  UpstreamHandler* handler = waiters_.pop_front();
-  --waiting_;
+void Pool::add_http1(UpstreamConnecting& made, Readiness readiness) {
+  const bool for_tunnel = made.wish() == ConnectionWish::http1_only;
+  Http1Connection& connection = *context_.connections.make(*this, made.take_transport());
+  http1_gauges().created->add(1);
+  if (!connection.start(readiness)) {
+    connection.abandon();
+    forget();
+    return fail_waiters(UpstreamFailure::own_trouble, 1);
+  }
+  ask_for_protocol(SpokenProtocol::unknown);
+  keep_idle(connection);
+  if (!connection.idle()) return;
+  // At once: a backend that closes right after accepting would otherwise be connected to again and again, and no try
+  // counted.
+  if (for_tunnel && !tunnel_waiters_.empty()) return serve(connection, tunnel_waiters_, waiting_tunnels_);
+  if (!waiters_.empty()) serve(connection, waiters_, waiting_);
+  if (waiting_ > coming()) context_.loop->mark_ready(*this);
+}
+
+void Pool::serve(Http1Connection& connection, Waiters& waiters, std::size_t& count) {
+  UpstreamHandler* handler = waiters.pop_front();
+  --count;
   lend(connection);
   connection.lease_to(*handler);
   handler->on_lease(connection);
 }
 
-void Pool::on_connect_failed(UpstreamFailure failure) {
-  --connecting_count_;
+void Pool::on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure) {
+  count_connecting(failed.wish(), -1);
   --total_;
   backend_->give_connection_slot();
   if (context_.events != nullptr) {
     context_.events->connect_failed(cluster_->name, backend_, failure == UpstreamFailure::connect_refused);
   }
-  fail_if_nothing_comes(failure);
+  const bool for_many = failed.wish() == ConnectionWish::http2;
+  fail_waiters(failure, for_many ? std::max<std::size_t>(backend_->http2_streams_max(), 1) : 1);
+  fail_tunnel_waiters(failure);
 }
 
-void Pool::fail_if_nothing_comes(UpstreamFailure failure) {
-  if (waiting_ <= connecting_count_ + idle_count_) return;
+void Pool::fail_waiters(UpstreamFailure failure, std::size_t at_most) {
   UpstreamError error;
   error.failure = failure;
-  fail_first_waiter(error);
+  while (at_most-- > 0 && waiting_ > coming() + idle_count_) fail_first_waiter(error);
+}
+
+// What the cluster's backends speak is to be found out, and of this one `known` is all that is known.
+void Pool::ask_for_protocol(SpokenProtocol known) {
+  if (cluster_->protocol != UpstreamProtocol::auto_ || context_.events == nullptr) return;
+  if (backend_->protocol() == known && backend_->want_protocol()) {
+    context_.events->protocol_wanted(cluster_->name, backend_);
+  }
+}
+
+void Pool::on_http1_contradicted() {
+  if (cluster_->protocol != UpstreamProtocol::auto_) return;
+  backend_->set_protocol(SpokenProtocol::http2);
+  ask_for_protocol(SpokenProtocol::http2);
 }
 
 void Pool::fail_first_waiter(const UpstreamError& error) {
@@ -198,28 +278,28 @@ void Pool::fail_first_waiter(const UpstreamError& error) {
 
 void Pool::on_released(Http1Connection& connection, bool reusable) {
   --context_.leases_out;
-  active_gauge_->add(-1);
+  http1_gauges_.active->add(-1);
   carrying_gauge_->add(-1);
   if (reusable) return keep_idle(connection);
-  forget(connection);
+  forget();
 }
 
 void Pool::on_idle_closed(Http1Connection& connection) {
   connection.ListNode<PoolTag>::unlink();
   connection.ListNode<IdleTag>::unlink();
   --idle_count_;
-  idle_gauge_->add(-1);
-  forget(connection);
+  http1_gauges_.idle->add(-1);
+  forget();
 }
 
-void Pool::forget(Http1Connection&) {
+void Pool::forget() {
   --total_;
   backend_->give_connection_slot();
-  if (!waiters_.empty()) context_.loop->mark_ready(*this);
+  if (waiting_ + waiting_tunnels_ > 0) context_.loop->mark_ready(*this);
 }
 
 bool Pool::close_one_idle() {
-  if (idle_.empty()) return false;
+  if (idle_.empty()) return close_one_idle_http2();
   idle_.back().close_unused();
   return true;
 }
@@ -232,53 +312,61 @@ void Pool::close_idle() {
 void Pool::retire() {
   retired_ = true;
   close_idle();
+  finish_http2();
   // The answer of the other workers would not find this pool any more.
   if (std::exchange(reclaiming_, false)) context_.loop->mark_ready(*this);
 }
 
 void Pool::reclaimed(std::size_t closed) {
   reclaiming_ = false;
-  if (waiters_.empty()) return;
+  if (waiting_ + waiting_tunnels_ == 0) return;
   if (closed > 0) return context_.loop->mark_ready(*this);
-  UpstreamError error;
-  error.failure = UpstreamFailure::overloaded;
-  while (waiting_ > connecting_count_ + idle_count_) fail_first_waiter(error);
+  fail_waiters(UpstreamFailure::overloaded, waiting_);
+  fail_tunnel_waiters(UpstreamFailure::overloaded);
 }
 
-// Serves those that wait: with idle connections first, then with new ones.
+// Serves those that wait: with what is there first, then with new connections.
 void Pool::resume() {
+  serve_tunnel_waiters();
   while (!waiters_.empty()) {
+    if (Http2Connection* shared = find_http2(false, false)) {
+      serve_waiters(*shared);
+      continue;
+    }
     Http1Connection* connection = find_idle();
     if (connection == nullptr) break;
-    serve_first_waiter(*connection);
+    serve(*connection, waiters_, waiting_);
   }
-  while (waiting_ > connecting_count_ && !reclaiming_) {
-    const UpstreamFailure failure = open_connection();
-    if (failure == UpstreamFailure::none) continue;
-    UpstreamError error;
-    error.failure = failure;
-    fail_last_waiter(error);
+  while (waiting_ > coming() && !reclaiming_) {
+    const UpstreamFailure failure = open_connection(wish());
+    if (failure != UpstreamFailure::none) fail_last_waiter(waiters_, waiting_, failure);
+  }
+  while (waiting_tunnels_ > 0) {
+    const UpstreamFailure failure = open_for_tunnels();
+    if (failure == UpstreamFailure::none) break;
+    fail_last_waiter(tunnel_waiters_, waiting_tunnels_, failure);
   }
 }
 
 // For those before it connections are being made.
-void Pool::fail_last_waiter(const UpstreamError& error) {
-  UpstreamHandler& handler = waiters_.back();
+void Pool::fail_last_waiter(Waiters& waiters, std::size_t& count, UpstreamFailure failure) {
+  UpstreamHandler& handler = waiters.back();
   handler.ListNode<WaiterTag>::unlink();
-  --waiting_;
+  --count;
+  UpstreamError error;
+  error.failure = failure;
   handler.on_lease_failed(error);
 }
 
-void Pool::make_metrics() {
-  if (created_) return;
+void Pool::make_metrics(Gauges& gauges, std::string_view protocol) {
   using observe::Family;
   observe::MetricStore& store = *context_.metrics;
   const std::string_view cluster = cluster_->name;
   const std::string_view name = backend_->name();
-  created_ = store.counter(Family::kPoolConnectionsCreated, {cluster, name, "http1"});
-  idle_gauge_ = store.gauge(Family::kPoolConnections, {cluster, name, "http1", "idle"});
-  active_gauge_ = store.gauge(Family::kPoolConnections, {cluster, name, "http1", "active"});
-  carrying_gauge_ = store.gauge(Family::kBackendConnectionsActive, {cluster, name});
+  gauges.created = store.counter(Family::kPoolConnectionsCreated, {cluster, name, protocol});
+  gauges.idle = store.gauge(Family::kPoolConnections, {cluster, name, protocol, "idle"});
+  gauges.active = store.gauge(Family::kPoolConnections, {cluster, name, protocol, "active"});
+  if (!carrying_gauge_) carrying_gauge_ = store.gauge(Family::kBackendConnectionsActive, {cluster, name});
 }
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 #include "upstream/cluster.h"
 #include "upstream/pool/connecting.h"
 #include "upstream/pool/http1_connection.h"
+#include "upstream/pool/http2_connection.h"
 
 namespace weir {
 
@@ -19,15 +20,17 @@ struct PoolContext {
   UpstreamEvents* events = nullptr;
   Slab<UpstreamConnecting> connecting;
   Slab<Http1Connection> connections;
-  IntrusiveList<Http1Connection, IdleTag> idle;  // of all pools, the longest idle first
+  Slab<Http2Connection> http2_connections{8};
+  Slab<Http2UpstreamStream> http2_streams;
+  IntrusiveList<IdleConnection, IdleTag> idle;  // of all pools, the longest idle first
   std::size_t leases_out = 0;
 
   // Closes the longest idle connection of any pool, for its descriptor; false if there is none.
   bool close_longest_idle();
 };
 
-// One worker's connections to one backend: idle ones kept for reuse, LIFO; streams borrowed from them; requests that
-// wait for one. See LIFECYCLE.md. One thread.
+// One worker's connections to one backend: HTTP/1.1 ones, of which the idle are kept for reuse, LIFO; HTTP/2 ones, of
+// which one serves until its limit of streams is reached; requests that wait for a place. See LIFECYCLE.md. One thread.
 class Pool final : public Resumable {
  public:
   Pool(PoolContext& context, std::shared_ptr<const ClusterSettings> cluster, std::shared_ptr<Backend> backend);
@@ -48,7 +51,7 @@ class Pool final : public Resumable {
   void give_up(UpstreamHandler& handler);
 
   // The settings of a new generation: for connections opened or returned from now on.
-  void configure(std::shared_ptr<const ClusterSettings> cluster) { cluster_ = std::move(cluster); }
+  void configure(std::shared_ptr<const ClusterSettings> cluster);
   // Closes one idle connection; false if there is none.
   bool close_one_idle();
   void close_idle();
@@ -62,51 +65,123 @@ class Pool final : public Resumable {
   const ClusterSettings& cluster() const { return *cluster_; }
   PoolContext& context() { return context_; }
   // Nothing borrowed, connecting, idle or waiting: may be destroyed.
-  bool unused() const { return total_ == 0 && waiters_.empty(); }
+  bool unused() const { return total_ == 0 && waiters_.empty() && tunnel_waiters_.empty(); }
+  // HTTP/1.1 ones.
   std::size_t idle_connections() const { return idle_count_; }
   std::size_t connections() const { return total_; }
 
   // From UpstreamConnecting, which has left its list. `readiness` is what the last edge brought.
-  void on_connected(UpstreamConnecting& made, Readiness readiness);
-  void on_connect_failed(UpstreamFailure failure);
+  void on_connected(UpstreamConnecting& made, bool http2, Readiness readiness);
+  void on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure);
   // From Http1Connection.
   void on_released(Http1Connection& connection, bool reusable);
   void on_idle_closed(Http1Connection& connection);
+  // The answer of one that has never served anything shows that the backend speaks HTTP/2.
+  void on_http1_contradicted();
+  // From Http2Connection. Its room(), state or offers may have changed.
+  void on_http2_changed(Http2Connection& connection);
+  void on_http2_released(Http2Connection& connection);
+  // It has closed, or is about to: nothing is lent of it any more.
+  void on_http2_closed(Http2Connection& connection);
+  // It was asked whether it is still there, and is not asked any more.
+  void on_http2_check_over() { --checking_; }
+  // What was taken for HTTP/2 is none.
+  void on_http2_contradicted();
 
   void resume() override;
 
  private:
-  // Opens a connection for the handler that waits longest; none if it fails at once.
-  UpstreamFailure open_connection();
-  UpstreamFailure begin_connect();
+  using Waiters = IntrusiveList<UpstreamHandler, WaiterTag>;
+  struct Gauges {
+    observe::GaugeRef active;
+    observe::GaugeRef idle;
+    observe::CounterRef created;
+  };
+
+  bool expects_http2() const {
+    if (cluster_->protocol != UpstreamProtocol::auto_) return cluster_->protocol == UpstreamProtocol::http2;
+    return backend_->protocol() == SpokenProtocol::http2;
+  }
+  // What a connection is opened for.
+  ConnectionWish wish() const;
+
+  // Opens a connection; no failure if it is under way, or other workers were asked for its place.
+  UpstreamFailure open_connection(ConnectionWish wish);
+  UpstreamFailure begin_connect(ConnectionWish wish);
+  void count_connecting(ConnectionWish wish, int change);
+  // How many that wait what is being made will serve.
+  std::size_t coming() const;
+  void drop(UpstreamConnecting& connecting);
+  Acquired wait(UpstreamHandler& handler);
+  Acquired refuse(UpstreamHandler& handler, UpstreamFailure failure);
+  void ask_for_protocol(SpokenProtocol known);
+
+  void add_http1(UpstreamConnecting& made, Readiness readiness);
   void lend(Http1Connection& connection);
   // The idle one that was used last and is still open; null if there is none.
   Http1Connection* find_idle();
-  void serve_first_waiter(Http1Connection& connection);
+  Http1Connection* take_idle(UpstreamHandler& handler);
+  void serve(Http1Connection& connection, Waiters& waiters, std::size_t& count);
   void keep_idle(Http1Connection& connection);
-  void forget(Http1Connection& connection);
-  // One connection is opened for each that waits, so somebody may have lost his own.
-  void fail_if_nothing_comes(UpstreamFailure failure);
+  void forget();
+  // Those lose their place that waited for a connection which is not coming: as many as it would have served.
+  void fail_waiters(UpstreamFailure failure, std::size_t at_most);
   void fail_first_waiter(const UpstreamError& error);
-  void fail_last_waiter(const UpstreamError& error);
-  void make_metrics();
+  static void fail_last_waiter(Waiters& waiters, std::size_t& count, UpstreamFailure failure);
+  void fail_tunnel_waiters(UpstreamFailure failure);
+
+  // pool_http2.cc
+  Acquired acquire_http2(UpstreamHandler& handler, bool fresh);
+  Http2UpstreamStream& lend(Http2Connection& connection, UpstreamHandler& handler);
+  // The least loaded one that has room; null if there is none.
+  Http2Connection* find_http2(bool tunnel, bool fresh);
+  bool http2_may_offer_tunnels() const;
+  void add_http2(UpstreamConnecting& made, Readiness readiness);
+  void serve_waiters(Http2Connection& connection);
+  void serve_tunnel_waiters();
+  Acquired wait_for_tunnel(UpstreamHandler& handler);
+  UpstreamFailure open_for_tunnels();
+  void rest(Http2Connection& connection);
+  void enlist(Http2Connection& connection);
+  void drop_surplus();
+  bool close_one_idle_http2();
+  void finish_http2();
+
+  void make_metrics(Gauges& gauges, std::string_view protocol);
+  Gauges& http1_gauges() {
+    if (!http1_gauges_.created) make_metrics(http1_gauges_, "http1");
+    return http1_gauges_;
+  }
+  Gauges& http2_gauges() {
+    if (!http2_gauges_.created) make_metrics(http2_gauges_, "http2");
+    return http2_gauges_;
+  }
 
   PoolContext& context_;
   std::shared_ptr<const ClusterSettings> cluster_;
   std::shared_ptr<Backend> backend_;
   IntrusiveList<Http1Connection, PoolTag> idle_;  // the last used first
   IntrusiveList<UpstreamConnecting, PoolTag> connecting_;
-  IntrusiveList<UpstreamHandler, WaiterTag> waiters_;
+  Waiters waiters_;
   std::size_t idle_count_ = 0;
-  std::size_t connecting_count_ = 0;
+  std::size_t connecting_count_ = 0;  // each for one of those that wait
   std::size_t total_ = 0;
   std::size_t waiting_ = 0;
+
+  std::size_t http2_count_ = 0;
+  std::size_t connecting_http2_ = 0;
+  std::size_t connecting_tunnels_ = 0;
+  std::size_t checking_ = 0;
+  std::size_t waiting_tunnels_ = 0;
+  IntrusiveList<Http2Connection, PoolTag> http2_open_;  // with room for a stream
+  IntrusiveList<Http2Connection, PoolTag> http2_rest_;
+  Waiters tunnel_waiters_;  // for what an HTTP/2 connection may not offer
+
   bool reclaiming_ = false;
   bool retired_ = false;
-  observe::GaugeRef active_gauge_;
-  observe::GaugeRef idle_gauge_;
+  Gauges http1_gauges_;
+  Gauges http2_gauges_;
   observe::GaugeRef carrying_gauge_;
-  observe::CounterRef created_;
 };
 
 }  // namespace weir

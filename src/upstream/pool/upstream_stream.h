@@ -25,11 +25,13 @@ std::string_view to_string(UpstreamFailure failure);
 
 struct UpstreamError {
   UpstreamFailure failure = UpstreamFailure::none;
-  bool reused = false;    // the connection had served requests before: it may just have been stale
-  bool written = false;   // at least one byte of the request may have reached the backend
-  bool answered = false;  // at least one byte of a response was read
+  bool reused = false;       // the connection had served requests before: it may just have been stale
+  bool written = false;      // at least one byte of the request may have reached the backend
+  bool answered = false;     // at least one byte of a response was read
+  bool unprocessed = false;  // the backend has provably not acted on it (RFC 9113 8.7)
 };
 
+class Pool;
 class UpstreamStream;
 struct WaiterTag;
 
@@ -40,6 +42,10 @@ inline constexpr std::uint64_t kSpliceBytes = 64 * 1024;
 // handlers, never from within a call to the UpstreamStream.
 class UpstreamHandler : public ListNode<WaiterTag> {
  public:
+  // It opens a tunnel (WebSocket): of HTTP/2 connections only those can be lent that offer extended CONNECT. Does not
+  // change while it borrows or waits.
+  virtual bool wants_tunnel() const = 0;
+
   // What Pool::acquire() left pending has come.
   virtual void on_lease(UpstreamStream& stream) = 0;
   // It will not come.
@@ -63,6 +69,10 @@ class UpstreamHandler : public ListNode<WaiterTag> {
 
  protected:
   ~UpstreamHandler() = default;
+
+ private:
+  friend class Pool;
+  bool waits_for_tunnel_ = false;  // which of its pool's queues it is in
 };
 
 // One borrowed place for a request at a backend: a whole HTTP/1.1 connection, or a stream on an HTTP/2 one. It comes
@@ -92,6 +102,9 @@ class UpstreamStream {
   virtual void cancel() = 0;
 
   virtual bool reused() const = 0;
+  // The backend may say of a request that it has not been processed (UpstreamError::unprocessed): what was sent of it
+  // is worth keeping, whatever its method.
+  virtual bool tells_unprocessed() const = 0;
 
   // Splicing: a stream with a socket of its own, whose body bytes go through it as they are; else kNoSocket.
   virtual SocketId splice_socket() const = 0;

@@ -1,4 +1,4 @@
-#include "proxy/opening.h"
+#include "proxy/tls_opening.h"
 
 #include <algorithm>
 #include <array>
@@ -21,36 +21,47 @@ constexpr Duration kFirstWord = 1s;
 
 }  // namespace
 
-Opening::Opening(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts)
+TlsOpening::TlsOpening(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts)
     : Downstream(context, std::move(listener), facts), io_(context.loop), timer_(static_cast<TimerHandler&>(*this)) {}
 
-Opening::~Opening() {
+TlsOpening::TlsOpening(Downstream& predecessor)
+    : Downstream(predecessor), io_(context_.loop), timer_(static_cast<TimerHandler&>(*this)) {}
+
+TlsOpening::~TlsOpening() {
   WEIR_ASSERT(phase_ == Phase::closed);
 }
 
-Result<void> Opening::start(SocketId socket) {
+Result<void> TlsOpening::start(SocketId socket) {
+  Transport io(context_.loop);
+  io.open(socket);
+  return start(std::move(io));
+}
+
+Result<void> TlsOpening::start(Transport&& io) {
+  io_ = std::move(io);
   std::unique_ptr<SecureLayer> layer = listener_->settings->tls->accept(context_.loop.buffers());
-  io_.open(socket);
   if (layer == nullptr) return weir::fail("out of memory");
+  spoken_ = io_.kept() > 0;
+  if (spoken_) context_.handshakes.request_later(*this);
   io_.secure(std::move(layer));
   const TimePoint now = context_.loop.now();
   context_.loop.timers().arm(timer_, deadline_after(now, listener_->settings->handshake_timeout));
-  return context_.loop.engine().watch(socket, *this);
+  return context_.loop.engine().watch(io_.socket(), *this);
 }
 
 // Its successor drains.
-void Opening::drain() {
+void TlsOpening::drain() {
   if (phase_ != Phase::handshake || spoken_) return;
   context_.loop.timers().arm(timer_, std::min(timer_.deadline(), context_.loop.now() + kFirstWord));
 }
 
-void Opening::cut() {
+void TlsOpening::cut() {
   if (phase_ == Phase::closed) return;
   io_.reset();
   close();
 }
 
-void Opening::on_ready(Readiness readiness) {
+void TlsOpening::on_ready(Readiness readiness) {
   if (phase_ == Phase::closed) return;
   if (readiness.can_write() && io_.unsent() > 0) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
@@ -58,7 +69,7 @@ void Opening::on_ready(Readiness readiness) {
   context_.handshakes.request(*this);
 }
 
-void Opening::step() {
+void TlsOpening::step() {
   if (phase_ != Phase::handshake) return;
   const SecureLayer::Handshake step = io_.handshake(context_.scratch);
   if (step.received > 0) {
@@ -77,7 +88,7 @@ void Opening::step() {
   }
 }
 
-void Opening::flush() {
+void TlsOpening::flush() {
   if (phase_ == Phase::closed) return;
   std::size_t sent = 0;
   const Transport::Flush result = io_.flush(sent);
@@ -85,7 +96,7 @@ void Opening::flush() {
   if (result == Transport::Flush::failed) fail("closed");
 }
 
-void Opening::succeed() {
+void TlsOpening::succeed() {
   const SecureLayer& layer = *io_.secure_layer();
   const std::string_view resumed = layer.resumed() ? "true" : "false";
   context_.metrics.counter(Family::kTlsHandshakes, {listener_->settings->name, layer.version(), resumed})->add(1);
@@ -101,7 +112,7 @@ void Opening::succeed() {
 }
 
 template <typename Successor>
-void Opening::go_on(Successor& next) {
+void TlsOpening::go_on(Successor& next) {
   if (!next.start(std::move(io_))) {
     next.cut();
   } else if (to_be_drained()) {
@@ -109,7 +120,7 @@ void Opening::go_on(Successor& next) {
   }
 }
 
-void Opening::fail(std::string_view reason) {
+void TlsOpening::fail(std::string_view reason) {
   if (phase_ != Phase::handshake || !spoken_) return close();
   context_.metrics.counter(Family::kTlsHandshakeFailures, {listener_->settings->name, reason})->add(1);
   if (reason == "closed" || reason == "timeout") return close();
@@ -120,7 +131,7 @@ void Opening::fail(std::string_view reason) {
   read_linger();
 }
 
-void Opening::read_linger() {
+void TlsOpening::read_linger() {
   std::array<char, 4096> dropped;
   for (;;) {
     const IoResult result = context_.loop.engine().read(io_.socket(), dropped);
@@ -130,28 +141,28 @@ void Opening::read_linger() {
   }
 }
 
-void Opening::on_timer(Timer&) {
+void TlsOpening::on_timer(Timer&) {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::linger) return close();
   fail("timeout");
 }
 
 // Nothing calls it any more.
-void Opening::end() {
+void TlsOpening::end() {
   phase_ = Phase::closed;
   context_.loop.timers().disarm(timer_);
   ListNode<HandshakeTag>::unlink();
   context_.loop.retire(*this);
 }
 
-void Opening::close() {
+void TlsOpening::close() {
   io_.close();
   end();
   leave();
 }
 
-void Opening::destroy() {
-  context_.openings.destroy(this);
+void TlsOpening::destroy() {
+  context_.tls_openings.destroy(this);
 }
 
 }  // namespace weir::proxy

@@ -16,7 +16,7 @@ namespace weir::proxy {
 //
 //   handshake -> closed         through: a successor has the connection; or timed out, or the client has left
 //       `-> linger -> closed    failed: the alert must get through before the close
-class Opening final : public Downstream,
+class TlsOpening final : public Downstream,
                       private Handshaking,
                       private ReadinessHandler,
                       private Flushable,
@@ -24,11 +24,14 @@ class Opening final : public Downstream,
                       private TimerHandler {
  public:
   // `listener` has TLS.
-  Opening(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
-  ~Opening();
+  TlsOpening(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);
+  // Goes on in the place of a connection whose PROXY header has come.
+  explicit TlsOpening(Downstream& predecessor);
+  ~TlsOpening();
 
   // A socket that was just accepted, or handed over by another worker.
   Result<void> start(SocketId socket);
+  Result<void> start(Transport&& io);
   void drain() override;
   void cut() override;
 

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <string_view>
+
+#include "base/arena.h"
+#include "http/http2/session.h"
+#include "upstream/pool/upstream_stream.h"
+
+namespace weir {
+
+class Http2Connection;
+struct BorrowedTag;
+struct ResumedTag;
+struct ClosingTag;
+
+// One stream of an HTTP/2 connection to a backend, for one try of one request. Made when it is lent, from the worker's
+// slab; destroyed at the end of the turn in which it came back. One thread.
+//
+// What the backend sends while the handler holds it back is kept here: as much as the stream's window lets through, and
+// the window is not opened again before it is passed on. So a slow client slows nobody but its own stream.
+class Http2UpstreamStream final : public UpstreamStream,
+                                  public http2::SessionStream,
+                                  private Retired,
+                                  public ListNode<BorrowedTag>,
+                                  public ListNode<ResumedTag>,
+                                  public ListNode<ClosingTag> {
+ public:
+  Http2UpstreamStream(Http2Connection& connection, UpstreamHandler& handler, bool reused);
+
+  void send_head(const http::RequestHead& head) override;
+  void send_body(std::string_view data) override;
+  void send_end(const http::FieldList* trailers) override;
+  std::size_t unsent() const override { return pending(); }
+  TimePoint last_written() const override;
+  void pause_response() override { paused_ = true; }
+  void resume_response() override;
+  void start_tunnel() override { tunnel_ = true; }
+  void cancel() override;
+  bool reused() const override { return reused_; }
+  bool tells_unprocessed() const override { return true; }
+  SocketId splice_socket() const override { return kNoSocket; }
+  Flushable& flusher() override;
+  void end_diversion(std::uint64_t) override {}
+  void pump_request_from(SpliceRelay*) override {}
+
+ private:
+  friend class Http2Connection;
+
+  void destroy() override;
+
+  // From the connection, for what the session tells. Each may end the stream.
+  void on_head();
+  void on_body(std::string_view data);
+  void on_end();
+  void on_writable();
+  // After resume_response(): what was held back.
+  void deliver_held();
+  // Its last byte has been given to the connection's output.
+  void on_closing_written();
+
+  void accept_tunnel();
+  void forget_head();
+  void finish();
+  void fail(UpstreamFailure failure, bool unprocessed);
+
+  Http2Connection& connection_;
+  UpstreamHandler* handler_;  // null once it has come back
+  Arena arena_;
+  http::ResponseHead head_;
+  http::FieldList trailers_;
+  Buffer held_;                     // body bytes that came while it was paused
+  std::string_view key_;            // Sec-WebSocket-Key of the request, whose handler keeps it
+  std::size_t unconsumed_ = 0;      // body bytes that were passed on just before it was paused
+  std::uint64_t written_from_ = 0;  // of the connection's bytes: where this request begins
+  mutable TimePoint moved_{};
+  mutable std::size_t pending_seen_ = 0;
+  const bool reused_;
+  bool opened_ = false;
+  bool paused_ = false;
+  bool answered_ = false;
+  bool ended_ = false;  // the response is complete, and so may be what is held
+  bool wants_tunnel_ = false;
+  bool tunnel_ = false;
+  bool above_high_ = false;
+};
+
+}  // namespace weir

@@ -1,0 +1,335 @@
+// A pool of HTTP/2 connections over the simulated network, against frames by hand.
+
+#include "http/http2/session_test_util.h"
+#include "upstream/pool/pool_fixture.h"
+
+namespace weir {
+namespace {
+
+using namespace http2::test;
+using http2::ErrorCode;
+using http2::Setting;
+
+class PoolHttp2 : public PoolTest {
+ protected:
+  Pool& make_http2(std::uint32_t max_connections = Backend::kNoLimit) {
+    Pool& made = make(max_connections);
+    backend->set_protocol(SpokenProtocol::http2);
+    return made;
+  }
+  // A try that borrows and sends a GET, or a POST whose body follows.
+  Try& get(bool post = false) {
+    Try& made = ask();
+    if (post) {
+      made.head.method_text = "POST";
+      made.head.method = http::Method::post;
+      made.head.body = http::BodyKind::stream_end;
+    }
+    run();
+    if (made.lent != nullptr) {
+      made.lent->send_head(made.head);
+      if (!post) made.lent->send_end(nullptr);
+      run();
+    }
+    return made;
+  }
+  // The loop reads the clock at the end.
+  void pass(Duration time) {
+    run(time);
+    loop.post([] {});
+    run();
+  }
+  void say(SocketId socket, std::string_view bytes) { answer(socket, bytes); }
+  std::string heard(SocketId socket) {
+    std::string all;
+    char piece[4096];
+    for (;;) {
+      const IoResult result = outside.read(socket, piece);
+      if (result.status != IoStatus::ok) return all;
+      all.append(piece, result.bytes);
+    }
+  }
+  // The kinds of the frames behind the preface, if it stands there.
+  static std::string kinds(std::string_view bytes) {
+    if (bytes.starts_with(http2::Session::kPreface)) bytes.remove_prefix(http2::Session::kPreface.size());
+    std::string text;
+    while (bytes.size() >= 9) {
+      const http2::FrameHeader header = http2::read_frame_header(bytes.data());
+      text += std::to_string(static_cast<int>(header.type)) + "@" + std::to_string(header.stream) + " ";
+      bytes.remove_prefix(9 + header.length);
+    }
+    return text;
+  }
+  static std::string streams_max(std::uint32_t count) {
+    return settings(setting(Setting::max_concurrent_streams, count));
+  }
+};
+
+TEST_F(PoolHttp2, OneConnectionServesMany) {
+  make_http2();
+  Try& one = get();
+  Try& two = get();
+  check(1, 0);
+  EXPECT_EQ(context.leases_out, 2U);
+  const SocketId socket = accept();
+  say(socket,
+      settings() + headers(3, kOk, false) + data(3, "two", true) + headers(1, kOk, false) + data(1, "one", true));
+  EXPECT_TRUE(one.ended);
+  EXPECT_TRUE(two.ended);
+  EXPECT_EQ(one.body, "one");
+  EXPECT_EQ(two.body, "two");
+  EXPECT_EQ(context.leases_out, 0U);
+  check(1, 0);
+  EXPECT_TRUE(context.close_longest_idle());
+  check(0, 0);
+}
+
+TEST_F(PoolHttp2, ThoseThatWaitShareWhatIsBeingMade) {
+  make_http2();
+  for (int i = 0; i < 20; ++i) ask();
+  check(1, 0);
+  run();
+  for (Try& one : tries) EXPECT_NE(one.lent, nullptr);
+  check(1, 0);
+  for (Try& one : tries) one.lent->cancel();
+  EXPECT_EQ(context.leases_out, 0U);
+}
+
+TEST_F(PoolHttp2, AtTheLimitOfStreamsAnotherConnectionIsOpened) {
+  make_http2();
+  Try& one = get();
+  const SocketId first = accept();
+  say(first, streams_max(1));
+  Try& two = get();
+  check(2, 0);
+  const SocketId second = accept();
+  say(second, streams_max(1) + headers(1, kOk));
+  EXPECT_TRUE(two.ended);
+  EXPECT_FALSE(one.ended);
+  Try& three = get();
+  check(2, 0);
+  say(second, headers(3, kOk));
+  EXPECT_TRUE(three.ended);
+  one.lent->cancel();
+}
+
+TEST_F(PoolHttp2, NobodyWaitsBehindAGoAway) {
+  make_http2();
+  Try& one = get();
+  Try& two = get(true);
+  const SocketId first = accept();
+  say(first, settings() + goaway(1));
+  EXPECT_EQ(two.error.failure, UpstreamFailure::reset);
+  EXPECT_TRUE(two.error.unprocessed);
+  Try& three = get();
+  check(2, 0);
+  const SocketId second = accept();
+  say(second, settings() + headers(1, kOk));
+  EXPECT_TRUE(three.ended);
+  say(first, headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  check(1, 0);
+}
+
+TEST_F(PoolHttp2, ARefusedStreamIsUnprocessedAndTheOthersGoOn) {
+  make_http2();
+  Try& one = get();
+  Try& two = get();
+  const SocketId socket = accept();
+  say(socket, settings() + rst_stream(1, ErrorCode::refused_stream) + rst_stream(3, ErrorCode::internal_error));
+  EXPECT_TRUE(one.error.unprocessed);
+  EXPECT_EQ(two.error.failure, UpstreamFailure::reset);
+  EXPECT_FALSE(two.error.unprocessed);
+  EXPECT_TRUE(two.error.written);
+  check(1, 0);
+}
+
+TEST_F(PoolHttp2, CancellingHarmsNoOtherStream) {
+  make_http2();
+  Try& one = get();
+  Try& two = get();
+  const SocketId socket = accept();
+  say(socket, settings());
+  heard(socket);
+  one.lent->cancel();
+  run();
+  EXPECT_NE(kinds(heard(socket)).find("3@1"), std::string::npos);
+  say(socket, headers(3, kOk));
+  EXPECT_TRUE(two.ended);
+  check(1, 0);
+}
+
+TEST_F(PoolHttp2, AHeldBackStreamSlowsNoOther) {
+  make_http2();
+  Try& one = get();
+  Try& two = get();
+  const SocketId socket = accept();
+  say(socket, settings() + headers(1, kOk, false) + headers(3, kOk, false) + data(1, "ab"));
+  one.lent->pause_response();
+  say(socket, data(1, "cd") + data(3, "xy") + data(1, "ef", true) + data(3, "z", true));
+  EXPECT_EQ(one.body, "ab");
+  EXPECT_FALSE(one.ended);
+  EXPECT_EQ(two.body, "xyz");
+  EXPECT_TRUE(two.ended);
+  one.lent->resume_response();
+  run();
+  EXPECT_EQ(one.body, "abcdef");
+  EXPECT_TRUE(one.ended);
+}
+
+TEST_F(PoolHttp2, AnAnswerBeforeTheRequestsEndIsComplete) {
+  make_http2();
+  Try& one = get(true);
+  const SocketId socket = accept();
+  say(socket, settings() + headers(1, kOk, false) + data(1, "no", true));
+  EXPECT_TRUE(one.ended);
+  EXPECT_EQ(one.body, "no");
+  run();
+  EXPECT_NE(kinds(heard(socket)).find("3@1"), std::string::npos);
+  check(1, 0);
+}
+
+TEST_F(PoolHttp2, WhatBreaksTheRulesIsAProtocolError) {
+  make_http2();
+  Try& one = get();
+  Try& two = get();
+  const SocketId socket = accept();
+  say(socket, settings() + headers(1, kOk + field("content-length", "3"), false) + data(1, "ab", true));
+  EXPECT_EQ(one.error.failure, UpstreamFailure::protocol_error);
+  say(socket, data(0, "for no stream"));
+  EXPECT_EQ(two.error.failure, UpstreamFailure::protocol_error);
+  EXPECT_FALSE(two.error.unprocessed);
+  EXPECT_NE(kinds(heard(socket)).find("7@0"), std::string::npos);
+  check(0, 0);
+}
+
+TEST_F(PoolHttp2, AnEndFailsWhatIsNotComplete) {
+  make_http2();
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings());
+  outside.close(socket);
+  run();
+  EXPECT_EQ(one.error.failure, UpstreamFailure::reset);
+  EXPECT_FALSE(one.error.unprocessed);
+  EXPECT_FALSE(one.error.answered);
+  check(0, 0);
+}
+
+TEST_F(PoolHttp2, AServerOfHttp1IsFoundOut) {
+  make_http2();
+  Try& one = get(true);
+  const SocketId socket = accept();
+  say(socket, "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+  EXPECT_EQ(one.error.failure, UpstreamFailure::protocol_error);
+  EXPECT_TRUE(one.error.unprocessed);
+  EXPECT_EQ(backend->protocol(), SpokenProtocol::unknown);
+  EXPECT_EQ(wanted, 1);
+  Try& two = get();
+  EXPECT_EQ(two.error.failure, UpstreamFailure::none);
+  answer(accept(), kAnswer);
+  EXPECT_EQ(two.body, "ok");
+}
+
+TEST_F(PoolHttp2, AServerOfHttp2IsFoundOut) {
+  make();
+  backend->set_protocol(SpokenProtocol::http1);
+  Try& one = get(true);
+  say(accept(), settings());
+  EXPECT_TRUE(one.error.unprocessed);
+  EXPECT_EQ(backend->protocol(), SpokenProtocol::http2);
+  Try& two = get();
+  say(accept(), settings() + headers(1, kOk));
+  EXPECT_TRUE(two.ended);
+}
+
+TEST_F(PoolHttp2, SilenceIsAskedAboutAndEndsTheConnection) {
+  make_http2();
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings());
+  heard(socket);
+  run(29s);
+  EXPECT_EQ(kinds(heard(socket)), "");
+  run(2s);
+  EXPECT_EQ(kinds(heard(socket)), "6@0 ");
+  EXPECT_EQ(one.error.failure, UpstreamFailure::none);
+  run(10s);
+  EXPECT_EQ(one.error.failure, UpstreamFailure::reset);
+  check(0, 0);
+}
+
+TEST_F(PoolHttp2, AfterALongSilenceAPingComesFirst) {
+  make_http2();
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings() + headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  pass(40s);
+  heard(socket);
+  Try& two = ask();
+  EXPECT_EQ(acquired.status, Status::pending);
+  run();
+  const std::string asked = heard(socket);
+  EXPECT_EQ(kinds(asked), "6@0 ");
+  EXPECT_EQ(two.lent, nullptr);
+  say(socket, frame(http2::FrameType::ping, http2::kFlagAck, 0, asked.substr(9)));
+  ASSERT_NE(two.lent, nullptr);
+  check(1, 0);
+  two.lent->cancel();
+  pass(40s);
+  Try& three = ask();
+  run(2s);
+  // No answer: another connection.
+  ASSERT_NE(three.lent, nullptr);
+  check(1, 0);
+  three.lent->cancel();
+}
+
+TEST_F(PoolHttp2, ATunnelNeedsWhatTheSettingsOffer) {
+  make_http2();
+  Try& one = tries.emplace_back(loop.buffers());
+  one.head.upgrade_websocket = true;
+  one.head.fields.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", http::FieldId::sec_websocket_key);
+  EXPECT_EQ(pool->acquire(one).status, Status::pending);
+  run();
+  EXPECT_EQ(one.lent, nullptr);
+  const SocketId socket = accept();
+  say(socket, settings(setting(Setting::enable_connect_protocol, 1)));
+  ASSERT_NE(one.lent, nullptr);
+  one.lent->send_head(one.head);
+  run();
+  say(socket, headers(1, kOk, false));
+  EXPECT_EQ(one.status, 101);
+  one.lent->cancel();
+  EXPECT_EQ(context.leases_out, 0U);
+}
+
+TEST_F(PoolHttp2, ElseATunnelGoesOverHttp1) {
+  make_http2();
+  Try& one = tries.emplace_back(loop.buffers());
+  one.head.upgrade_websocket = true;
+  EXPECT_EQ(pool->acquire(one).status, Status::pending);
+  run();
+  say(accept(), settings());
+  run();
+  ASSERT_NE(one.lent, nullptr);
+  EXPECT_FALSE(one.lent->tells_unprocessed());
+  check(2, 0);
+  one.lent->cancel();
+}
+
+TEST_F(PoolHttp2, ARetiredPoolClosesWithTheLastStream) {
+  make_http2();
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings());
+  pool->retire();
+  check(1, 0);
+  say(socket, headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  check(0, 0);
+}
+
+}  // namespace
+}  // namespace weir
