@@ -17,11 +17,11 @@ namespace weir::proxy {
 //   handshake -> closed         through: a successor has the connection; or timed out, or the client has left
 //       `-> linger -> closed    failed: the alert must get through before the close
 class TlsOpening final : public Downstream,
-                      private Handshaking,
-                      private ReadinessHandler,
-                      private Flushable,
-                      private Retired,
-                      private TimerHandler {
+                         private Handshaking,
+                         private ReadinessHandler,
+                         private Flushable,
+                         private Retired,
+                         private TimerHandler {
  public:
   // `listener` has TLS.
   TlsOpening(WorkerContext& context, LocalRef<ListenerRuntime> listener, const ConnectionFacts& facts);

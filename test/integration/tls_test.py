@@ -32,7 +32,9 @@ class TlsCase(Case):
     def handshake(self, port, name="localhost", context=None, session=None):
         raw = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.addCleanup(raw.close)
-        return (context or self.context()).wrap_socket(raw, server_hostname=name, session=session)
+        wrapped = (context or self.context()).wrap_socket(raw, server_hostname=name, session=session)
+        self.addCleanup(wrapped.close)
+        return wrapped
 
     def get(self, connection, fields=""):
         connection.sendall(f"GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode())
@@ -128,7 +130,8 @@ class Handshakes(TlsCase):
                 connection.recv(1)
         context = self.context()
         context.load_cert_chain(alice["cert"], alice["key"])
-        self.assertIn("200 OK", self.get(self.handshake(running.port, context=context), "X-Client-Cert-Subject: CN=a\r\n"))
+        connection = self.handshake(running.port, context=context)
+        self.assertIn("200 OK", self.get(connection, "X-Client-Cert-Subject: CN=a\r\n"))
         seen = backend.requests[-1]
         self.assertEqual(seen.all("x-client-cert-subject"), ["CN=alice"])
         self.assertEqual(seen.get("x-client-cert-san"), "URI:spiffe://example/alice")
@@ -137,6 +140,35 @@ class Handshakes(TlsCase):
         expected = fingerprint.split("=")[1].strip().replace(":", "").lower()
         self.assertEqual(seen.get("x-client-cert-fingerprint"), expected)
         self.assertEqual(running.metric("lb_tls_handshake_failures_total", reason="no_certificate"), 1)
+
+    def test_a_proxy_header_stands_before_the_handshake(self):
+        backend = self.backend()
+        running = self.weir(config_for(backend, listener={**self.listen(), "proxy_protocol": True}))
+        # In one piece with the first bytes of the handshake, and byte by byte.
+        for pieces in (1, 1000):
+            header = f"PROXY TCP4 192.0.2.{pieces % 7} 192.0.2.80 40000 443\r\n".encode()
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = self.context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+            with socket.create_connection(("127.0.0.1", running.port), timeout=10) as raw:
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+                def step(action):
+                    nonlocal header
+                    while True:
+                        try:
+                            return action()
+                        except ssl.SSLWantReadError:
+                            data, header = header + outgoing.read(), b""
+                            size = -(-len(data) // pieces) or 1
+                            for at in range(0, len(data), size):
+                                raw.sendall(data[at : at + size])
+                            incoming.write(raw.recv(65536))
+
+                step(tls.do_handshake)
+                tls.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                self.assertIn(b"200 OK", step(lambda: tls.read(4096)))
+            self.assertEqual(backend.requests[-1].get("x-forwarded-for"), f"192.0.2.{pieces % 7}")
+            self.assertEqual(backend.requests[-1].get("x-forwarded-proto"), "https")
 
     @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
     def test_curl_of_both_versions_and_protocols(self):
