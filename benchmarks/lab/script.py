@@ -27,6 +27,7 @@ class Script:
     about = ""
     goals_text = ""
     shows_not: typing.ClassVar[list] = []
+    add_options = None  # may add to the command line
 
     def __init__(self, lab):
         self.lab = lab
