@@ -3,6 +3,7 @@
 from .connection_pooling import ConnectionPooling
 from .distribution import Distribution
 from .failover import Failover
+from .hash import Hash
 from .lat_conn import LatConn
 from .latency_percentiles import LatencyPercentiles
 from .memory_profile import MemoryProfile
@@ -20,5 +21,6 @@ ALL = {
         MemoryProfile,
         ConnectionPooling,
         Stability,
+        Hash,
     )
 }
