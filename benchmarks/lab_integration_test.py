@@ -22,7 +22,7 @@ from lab import load, machine, network, processes, schema  # noqa: E402  (the pa
 from lab.scripts import ALL  # noqa: E402
 
 BINARIES = pathlib.Path(os.environ["WEIR_BINARIES"])
-SHORT = ["--quick", "--duration", "1", "--peers", "none"]
+SHORT = ["--quick", "--duration", "0.3", "--peers", "none"]
 
 
 def run_lab(*arguments, **options):
@@ -70,16 +70,16 @@ class Agreement(unittest.TestCase):
 
     def test_closed_loop_latency_and_rate_agree_with_wrk(self):
         port, _ = self.bench.backend(BASE_DELAY_MS="40")
-        wrk = load.wrk(self.bench, port, "/bytes?size=64", 2, 8, body=64)
-        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 2, 8, body=64)
+        wrk = load.wrk(self.bench, port, "/bytes?size=64", 1, 8, body=64)
+        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 1, 8, body=64)
         self.assertEqual((wrk.faults, own.faults), ([], []))
         self.assert_near(own.latency_us["p50"], wrk.latency_us["p50"], 0.25, "p50")
         self.assert_near(own.rate, wrk.rate, 0.25, "rate")
 
     def test_a_rate_that_the_server_keeps_up_with_gives_wrks_latency(self):
         port, _ = self.bench.backend(BASE_DELAY_MS="40")
-        wrk = load.wrk(self.bench, port, "/bytes?size=64", 2, 8, body=64)
-        own = load.open_loop(self.bench, port, "/bytes?size=64", 200, 2, 64, body=64)
+        wrk = load.wrk(self.bench, port, "/bytes?size=64", 1, 8, body=64)
+        own = load.open_loop(self.bench, port, "/bytes?size=64", 200, 1, 64, body=64)
         self.assertEqual(own.faults, [])
         self.assert_near(own.latency_us["p50"], wrk.latency_us["p50"], 0.25, "p50")
         self.assert_near(own.rate, 200, 0.25, "rate")
@@ -93,8 +93,8 @@ class Agreement(unittest.TestCase):
         while not machine.listens(port):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
-        theirs = load.h2load(self.bench, port, "/bytes?size=64", 2, 4, streams=8, body=64)
-        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 2, 4, http2=True, streams=8, body=64)
+        theirs = load.h2load(self.bench, port, "/bytes?size=64", 1, 4, streams=8, body=64)
+        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 1, 4, http2=True, streams=8, body=64)
         self.assertEqual((theirs.faults, own.faults), ([], []))
         self.assert_near(own.rate, theirs.rate, 0.6, "rate at saturation")
         self.assert_near(own.latency_us["mean"], 32e6 / own.rate, 0.2, "mean by Little's law")
@@ -102,8 +102,8 @@ class Agreement(unittest.TestCase):
     def test_new_connections_agree_with_wrk_that_closes_each(self):
         port, _ = self.bench.backend(BASE_DELAY_MS="40")
         close = BENCHMARKS / "tools" / "close.lua"
-        wrk = load.wrk(self.bench, port, "/bytes?size=64", 2, 8, lua=close)
-        own = load.connect_rate(self.bench, port, "/bytes?size=64", 2, 8, body=64)
+        wrk = load.wrk(self.bench, port, "/bytes?size=64", 1, 8, lua=close)
+        own = load.connect_rate(self.bench, port, "/bytes?size=64", 1, 8, body=64)
         self.assertEqual((wrk.faults, own.faults), ([], []))
         self.assert_near(own.rate, wrk.rate, 0.3, "connections a second")
 
@@ -255,7 +255,7 @@ class Runs(unittest.TestCase):
                 "lat_conn",
                 *SHORT,
                 "--duration",
-                "3",
+                "1",
                 "--connections",
                 "20,30,40",
                 "--json",

@@ -50,7 +50,8 @@ def stages(text):
 def find(folder):
     """k6 in PATH, where `go install` leaves it, or where benchmarks/hash/build.sh put it; None if it is nowhere."""
     places = [shutil.which("k6"), pathlib.Path(folder) / "k6"]
-    places += [pathlib.Path(one) / "bin" / "k6" for one in (os.environ.get("GOPATH"), os.path.expanduser("~/go")) if one]
+    go_folders = (os.environ.get("GOPATH"), os.path.expanduser("~/go"))
+    places += [pathlib.Path(one) / "bin" / "k6" for one in go_folders if one]
     for place in places:
         if place and os.access(place, os.X_OK):
             return pathlib.Path(place)

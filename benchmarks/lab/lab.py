@@ -162,6 +162,15 @@ class Lab:
     def tool(self, name):
         return self.binaries / name
 
+    @property
+    def hash_folder(self):
+        """Where benchmarks/hash/build.sh leaves its servers."""
+        return ROOT / "build" / "hash"
+
+    @staticmethod
+    def listens(port):
+        return machine.listens(port)
+
     def scratch_folder(self, name):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         folder.chmod(0o777)  # some peers give up their rights

@@ -128,6 +128,27 @@ def established_on(port):
     return count
 
 
+def connections_to(group, ports):
+    """Connections that a process group has open to any of these ports on this machine."""
+    sockets = set()
+    for pid in group_members(group):
+        try:
+            for descriptor in os.scandir(f"/proc/{pid}/fd"):
+                try:
+                    sockets.add(os.readlink(descriptor.path))
+                except OSError:
+                    pass  # closed meanwhile
+        except OSError:
+            pass
+    wanted = tuple(f":{port:04X}" for port in ports)
+    count = 0
+    for line in read("/proc/self/net/tcp").split("\n")[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == "01" and fields[2].endswith(wanted):
+            count += f"socket:[{fields[9]}]" in sockets
+    return count
+
+
 def listens(port):
     wanted = f":{port:04X}"
     for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):

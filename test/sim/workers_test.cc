@@ -58,6 +58,42 @@ TEST_P(Shares, FollowTheWeights) {
 }
 INSTANTIATE_TEST_SUITE_P(Policies, Shares, testing::Values(balancing::Policy::round_robin, balancing::Policy::random));
 
+class LeastBusy : public SimTest {};
+
+// What runs counts until it has ended, whatever happens between: another request, a change of the backends, a retry.
+TEST_F(LeastBusy, GetsTheRequest) {
+  cluster().policy = balancing::Policy::least_connections;
+  add_backend("two");
+  for (const auto& one : backends_) one->on("/slow", Script{wait_for(5s), send_bytes(response("late"))});
+  start();
+  connect().get("/slow");
+  run(10ms);
+  SimBackend& busy = backend(0).heads() == 1 ? backend(0) : backend(1);
+  SimBackend& idle = backend(0).heads() == 1 ? backend(1) : backend(0);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(get("/").answers().at(0).status, 200);
+  EXPECT_EQ(busy.heads(), 1U);
+  EXPECT_EQ(idle.heads(), 20U);
+  run(6s);  // the slow one has ended: chance decides again
+  for (int i = 0; i < 40; ++i) get("/");
+  EXPECT_GT(busy.heads(), 5U);
+  EXPECT_GT(idle.heads(), 25U);
+  // A backend comes while requests run, and the positions of the others stay what they were to those.
+  connect().get("/slow");
+  connect().get("/slow");
+  run(10ms);
+  SimBackend& third = add_backend("three");
+  third.on("/slow", Script{wait_for(5s), send_bytes(response("late"))});
+  proxy_.update_members("app");
+  run(10ms);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(get("/").answers().at(0).status, 200);
+  EXPECT_EQ(third.heads(), 5U);
+  run(6s);
+  const std::size_t before = third.heads();
+  for (int i = 0; i < 60; ++i) get("/");
+  EXPECT_GT(third.heads() - before, 8U);
+  EXPECT_LT(third.heads() - before, 35U);
+}
+
 class Workers : public SimTest {
  protected:
   Workers() : SimTest({.workers = 16}) {}

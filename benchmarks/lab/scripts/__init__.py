@@ -1,5 +1,6 @@
 """The scripts, in the order in which ./run_benchmarks.sh runs them."""
 
+from .compare import Compare
 from .connection_pooling import ConnectionPooling
 from .distribution import Distribution
 from .failover import Failover
@@ -22,5 +23,6 @@ ALL = {
         ConnectionPooling,
         Stability,
         Hash,
+        Compare,
     )
 }

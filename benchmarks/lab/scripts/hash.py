@@ -84,8 +84,8 @@ class Hash(Script):
     title = "100 rounds of SHA-256 per request: C++, Go, Rust"
     about = (
         "Three servers with one workload, each alone in turn on the same cores with the same limits: weir-backend\n"
-        "(C++), net/http (Go), hyper (Rust). Closed loop with processor time per request, open loop at fixed rates, and\n"
-        "a ramp of k6 users; with --proxy the same through Weir with all three as backends by least_connections."
+        "(C++), net/http (Go), hyper (Rust). Closed loop with processor time per request, open loop at fixed rates,\n"
+        "and a ramp of k6 users; with --proxy the same through Weir with all three as backends by least_connections."
     )
     goals_text = (
         "C++ ahead of both on throughput, p50, p99 and processor time per request, and within 10 % of what the rounds "
@@ -104,7 +104,7 @@ class Hash(Script):
         parser.add_argument(
             "--ramp", type=ramp_option, metavar="UP,HOLD,DOWN", help="times of the k6 ramp (default: 2m,15m,30s)"
         )
-        parser.add_argument("--pause", type=float, default=0.0, metavar="S", help="each k6 user's pause after an answer")
+        parser.add_argument("--pause", type=float, default=0.0, metavar="S", help="k6 users pause after an answer")
         parser.add_argument("--no-k6", action="store_true", help="without the k6 ramp")
         parser.add_argument("--proxy", action="store_true", help="also through Weir with all three as backends")
         parser.add_argument("--report", metavar="FOLDER", help="where report.html goes (default: benchmarks/results/)")
@@ -242,7 +242,8 @@ class Hash(Script):
 
     def wrk(self, target, path):
         lab = self.lab
-        return measured(target, lambda: load.wrk(lab, target.port, path, self.slice_s, self.count, cores=lab.load_cores))
+        run = lambda: load.wrk(lab, target.port, path, self.slice_s, self.count, cores=lab.load_cores)
+        return measured(target, run)
 
     def bare_cost(self):
         """What the C++ server uses for a request without the rounds, and the rounds without a request."""
@@ -372,8 +373,8 @@ class Hash(Script):
             others = {other: value for other, value in others.items() if value is not None}
             if one["median"] is None or not others:
                 continue
-            better = max if one["better"] == "higher" else min
-            won = all(value != one["median"] and better(one["median"], value) == one["median"] for value in others.values())
+            sign = 1 if one["better"] == "higher" else -1
+            won = all(sign * one["median"] > sign * value for value in others.values())
             met = won if met is None else met and won
             listed = ", ".join(f"{TITLES[other]} {figures.number(value)}" for other, value in others.items())
             told.append(f"{figures.number(one['median'])} {one['unit']} to {listed}")
