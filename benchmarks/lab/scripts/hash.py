@@ -160,7 +160,7 @@ class Hash(Script):
         """Of ./run_benchmarks.sh a tenth: this is one of its many scripts."""
         users, times = (15_000, (120, 900, 30)) if own_command else (1_500, (12, 90, 3))
         if self.quick:
-            users, times = 200, (2, 6, 1)
+            users, times = 200, (2, 6, 1) if own_command else (1, 3, 0.5)
         times = self.option("ramp") or times
         if self.options.duration:
             times = (min(times[0], self.options.duration), self.options.duration, min(times[2], self.options.duration))
