@@ -1,6 +1,6 @@
 // The ramp of users, for k6: each asks /hash again as soon as it has its answer (or after PAUSE). From the environment:
 // TARGET (http://host:port), USERS, UP, HOLD, DOWN (durations such as 90s), PAUSE (seconds), SUMMARY (a file for the
-// figures as JSON; without it they go to stdout).
+// figures as JSON; without it they go to stdout), SERVER (a label on all that k6 tells Prometheus).
 import http from 'k6/http';
 import { check, sleep } from 'k6';
 
@@ -10,6 +10,7 @@ const target = `${__ENV.TARGET || 'http://127.0.0.1:8080'}/hash`;
 
 export const options = {
   discardResponseBodies: true,
+  tags: { server: __ENV.SERVER || 'unnamed' },
   noConnectionReuse: false,
   summaryTrendStats: ['avg', 'min', 'med', 'max', 'p(90)', 'p(95)', 'p(99)'],
   // Each combination of tags is a series of its own: only those that the dashboard tells apart.
