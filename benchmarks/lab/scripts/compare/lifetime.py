@@ -1,6 +1,7 @@
 """What connections and configurations cost: handshakes, idle memory, start, reload with 10,000 routes."""
 
 import http.client
+import itertools
 import time
 
 from ... import load
@@ -71,8 +72,8 @@ class Lifetime(Part):
     def routes_file(self):
         path = self.lab.folder / "routes"
         if not path.exists():
-            lines = (f"h{h}.example.com /p{p}/ {(h * 7 + p) % CLUSTERS}\n" for h in range(HOSTS) for p in range(PREFIXES))
-            path.write_text("".join(lines))
+            pairs = itertools.product(range(HOSTS), range(PREFIXES))
+            path.write_text("".join(f"h{h}.example.com /p{p}/ {(h * 7 + p) % CLUSTERS}\n" for h, p in pairs))
         return str(path)
 
     def scenario(self, port, many):
