@@ -216,6 +216,27 @@ class Runs(unittest.TestCase):
             self.assertIn(document["title"], page)
             self.assertIn(document["title"], (folder / "report.md").read_text())
 
+    def test_the_hash_servers_that_are_there_are_measured_and_who_is_not_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            short = ["--quick", "--duration", "1", "--users", "20", "--ramp", "1s,1s,1s", "--proxy"]
+            done = run_lab("hash", *short, "--json", "-", "--report", folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            document = json.loads(done.stdout)
+            page = (pathlib.Path(folder) / "report.html").read_text()
+        self.assertEqual(schema.problems(document), [])
+        self.assertTrue(document["complete"], document["notes"])
+        self.assertIn("<svg", page)
+        closed = {one["target"] for one in document["figures"] if one["part"] == "closed loop"}
+        self.assertIn("cpp", closed)
+        notes = "\n".join(document["notes"])
+        for name, title in (("go", "Go"), ("rust", "Rust")):
+            self.assertNotEqual(name in closed, f"{title} is left out" in notes, notes)
+        ramps = {one["target"] for one in document["figures"] if one["part"] == "k6 ramp" and one["name"] == "requests"}
+        self.assertTrue(ramps == closed or "the k6 ramp is left out" in notes, notes)
+        shares = [one["median"] for one in document["figures"] if one["name"] == "share"]
+        self.assertEqual(len(shares), len(closed))
+        self.assertAlmostEqual(sum(shares), 100, delta=0.1)
+
     def test_failing_backends_make_every_figure_void(self):
         done = run_lab("lat_conn", *SHORT, "--connections", "20", "--json", "-", env={**os.environ, "FAIL_PCT": "20"})
         document = json.loads(done.stdout)
@@ -273,7 +294,7 @@ class Runs(unittest.TestCase):
             for word in ("--quick", "--duration", "--connections", "--peers", "--json"):
                 self.assertIn(word, done.stdout)
             self.assertIn(script.goals_text.split(",")[0], re.sub(r"\s+", " ", done.stdout))
-            self.assertTrue(os.access(BENCHMARKS / f"{name}.sh", os.X_OK), name)
+            self.assertTrue(os.access(BENCHMARKS.parent / (script.command or f"benchmarks/{name}.sh"), os.X_OK), name)
 
     def test_wrong_options_are_refused(self):
         for arguments in (["--connections", "x"], ["--duration", "0"], ["--nonsense"]):

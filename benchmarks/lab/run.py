@@ -75,7 +75,8 @@ def execute(lab, plans, keep):
 
 def one(name, arguments):
     script_class = ALL[name]
-    options = labs.parse(arguments, f"benchmarks/{name}.sh", about(script_class), EPILOG, script_class.add_options)
+    command = script_class.command or f"benchmarks/{name}.sh"
+    options = labs.parse(arguments, command, about(script_class), EPILOG, script_class.add_options)
     documents = []
     with Lab(options) as lab:
         interrupted = execute(lab, plan(lab, [name]), documents.append)
@@ -85,7 +86,17 @@ def one(name, arguments):
             write_json(options.json, document)
         if options.json != "-":
             print(report.text(document))
+        if script_class.keeps_report:
+            keep_report(document, options)
     return INTERRUPTED if interrupted else (0 if documents[0]["complete"] else 1)
+
+
+def keep_report(document, options):
+    folder = pathlib.Path(options.report) if options.report else results_folder(options, document["script"])
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write(folder, [document])
+    write_json(folder / f"{document['script']}.json", document)
+    print(folder / "report.html", file=sys.stderr if options.json == "-" else sys.stdout)
 
 
 def everything(arguments):
@@ -118,9 +129,9 @@ def everything(arguments):
     return 0 if all(document["complete"] for document in documents) else 1
 
 
-def results_folder(options):
+def results_folder(options, name=""):
     stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
-    folder = labs.RESULTS / (stamp + ("-quick" if options.quick else ""))
+    folder = labs.RESULTS / (stamp + (f"-{name}" if name else "") + ("-quick" if options.quick else ""))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -4,6 +4,7 @@ from .compare import Compare
 from .connection_pooling import ConnectionPooling
 from .distribution import Distribution
 from .failover import Failover
+from .hash import Hash
 from .lat_conn import LatConn
 from .latency_percentiles import LatencyPercentiles
 from .memory_profile import MemoryProfile
@@ -21,6 +22,7 @@ ALL = {
         MemoryProfile,
         ConnectionPooling,
         Stability,
+        Hash,
         Compare,
     )
 }
