@@ -144,8 +144,7 @@ class Lifetime(Part):
         for turn in range(self.starts):
             port = ports[(turn + 1) % 2]
             before = self.processor_s(target)
-            began = time.monotonic()
-            lab.targets.reload(target, self.scenario(port, True), lab.proxy_core)
+            began = lab.targets.reload(target, self.scenario(port, True), lab.proxy_core)
             effective, lost = self.wait_for_change(target, port)
             failures += lost
             took.append((effective - began) * 1e3)
