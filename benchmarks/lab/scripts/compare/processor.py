@@ -83,7 +83,7 @@ class ProcessorTime(Part):
         self.script.goal(
             "no more processor time per request than the best peer",
             None if not told else not worse,
-            "more: " + "; ".join(worse) if worse else f"{told} cells" if told else "no peer to compare with",
+            "more: " + "; ".join(worse) if worse else f"{told} cells" if told else "no two slices of a peer to compare with",
         )
 
     def pair(self, found, setting):
