@@ -80,10 +80,11 @@ class ProcessorTime(Part):
             told += bool(said)
             if said == "worse":
                 worse.append(f"{setting} ({figures.ratio(ours, best)[0]:.2f} of {best['target']})")
+        value = f"{told} cells" if told else "no two slices of a peer to compare with"
         self.script.goal(
             "no more processor time per request than the best peer",
             None if not told else not worse,
-            "more: " + "; ".join(worse) if worse else f"{told} cells" if told else "no two slices of a peer to compare with",
+            "more: " + "; ".join(worse) if worse else value,
         )
 
     def pair(self, found, setting):
