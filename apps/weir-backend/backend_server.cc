@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "backend_connection.h"
+#include "http2_connection.h"
+
 namespace weir::backend {
 namespace {
 
-constexpr std::size_t kScratchBytes = 64 * 1024;
 constexpr std::size_t kPatternBytes = 256 * 1024;
 static_assert(kPatternBytes % kPatternPeriod == 0);
 // How long accepting pauses when no descriptor is to be had.
@@ -15,7 +17,7 @@ constexpr Duration kAcceptPause = 100ms;
 
 BackendServer::BackendServer(EventLoop& loop, const Options& options)
     : loop_(loop),
-      shared_{loop, options, options.name, make_pattern(kPatternBytes), std::vector<char>(kScratchBytes), {}},
+      shared_{loop, options, options.name, make_pattern(kPatternBytes), {}, {}, http2_streams_},
       accept_again_(*this) {}
 
 BackendServer::~BackendServer() {
@@ -51,6 +53,10 @@ void BackendServer::accept_all() {
       loop_.timers().arm(accept_again_, loop_.now() + kAcceptPause);
       return;
     }
+    if (shared_.options.protocol == Protocol::http2) {
+      speaks_http2(accepted.socket, {});
+      continue;
+    }
     ConnectionOwner& owner = *this;
     auto connection = std::make_unique<BackendConnection>(shared_, owner, accepted.socket);
     BackendConnection& started = *connection;
@@ -59,7 +65,15 @@ void BackendServer::accept_all() {
   }
 }
 
-void BackendServer::destroyed(BackendConnection& connection) {
+void BackendServer::speaks_http2(SocketId socket, std::string_view input) {
+  ConnectionOwner& owner = *this;
+  auto connection = std::make_unique<Http2Connection>(shared_, owner, socket);
+  Http2Connection& started = *connection;
+  connections_.emplace(&started, std::move(connection));
+  started.start(input);
+}
+
+void BackendServer::destroyed(ServerConnection& connection) {
   connections_.erase(&connection);
 }
 

@@ -4,10 +4,11 @@
 #include <memory>
 #include <unordered_map>
 
-#include "backend_connection.h"
 #include "base/result.h"
+#include "http2_stream.h"
 #include "net/event_loop.h"
 #include "options.h"
+#include "shared.h"
 
 namespace weir::backend {
 
@@ -30,15 +31,17 @@ class BackendServer final : private ReadinessHandler, private TimerHandler, priv
  private:
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
-  void destroyed(BackendConnection& connection) override;
+  void destroyed(ServerConnection& connection) override;
+  void speaks_http2(SocketId socket, std::string_view input) override;
   void accept_all();
 
   EventLoop& loop_;
+  Slab<Http2Stream> http2_streams_;
   Shared shared_;
   SocketAddress address_;
   SocketId listener_ = kNoSocket;
   Timer accept_again_;
-  std::unordered_map<BackendConnection*, std::unique_ptr<BackendConnection>> connections_;
+  std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections_;
 };
 
 }  // namespace weir::backend
