@@ -59,6 +59,7 @@ class BackendConnection final : public ServerConnection,
   void after_delay();
   void begin_echo();
   void answer();
+  void answer_hash();
   void write_head(int status, std::string_view content_type, std::uint64_t length, bool chunked = false);
   void reply(int status, std::string_view content_type, std::string_view body);
   void message_done();

@@ -126,7 +126,9 @@ void Http2Stream::answer() {
     case Action::health:
       return reply(200, kText, "ok\n");
     case Action::hash:
-      return reply(200, "application/json", hash_json(wish_.input, shared_.loop.wall_now()));
+      return answer_hash();
+    case Action::metrics:
+      return reply(200, "text/plain; version=0.0.4", render_hash_metrics(shared_.all_counts));
     case Action::bad_size:
       return reply(400, kText, "size must be a number of bytes\n");
     case Action::not_found:
@@ -139,6 +141,13 @@ void Http2Stream::answer() {
   if (bodiless) return over();
   bytes_left_ = wish_.size;
   send_pattern();
+}
+
+void Http2Stream::answer_hash() {
+  // The loop's time stands still within a turn.
+  const auto began = std::chrono::steady_clock::now();
+  reply(200, "application/json", hash_json(wish_.input, shared_.loop.wall_now()));
+  shared_.counts.observe(std::chrono::steady_clock::now() - began);
 }
 
 void Http2Stream::send_pattern() {

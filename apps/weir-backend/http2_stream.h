@@ -42,6 +42,7 @@ class Http2Stream final : public http2::SessionStream,
 
   bool delay();
   void answer();
+  void answer_hash();
   void begin_echo();
   void echo(std::string_view data);
   void send_pattern();

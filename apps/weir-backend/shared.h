@@ -2,9 +2,11 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "answer.h"
 #include "base/slab.h"
+#include "hash_metrics.h"
 #include "http/date.h"
 #include "http/limits.h"
 #include "net/event_loop.h"
@@ -31,6 +33,8 @@ struct Shared {
   ReadScratch scratch;  // what a read goes into
   http::DateCache date;
   Slab<Http2Stream>& http2_streams;
+  HashCounts counts;
+  std::vector<const HashCounts*> all_counts;  // of all workers
 
   // Drawn: this request is to be answered with 500.
   bool draw_failure() { return options.fail_percent > 0 && loop.rng().below(100) < options.fail_percent; }

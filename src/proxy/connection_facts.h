@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "net/address.h"
+#include "net/secure_layer.h"
 
 namespace weir::proxy {
 
@@ -10,7 +11,8 @@ namespace weir::proxy {
 // its streams look at it as long as they have a client.
 struct ConnectionFacts {
   IpAddress peer;
-  bool secure = false;  // over TLS
+  bool secure = false;                           // over TLS
+  const PeerCertificate* certificate = nullptr;  // that was verified; the connection's own
 
   std::string_view scheme() const { return secure ? "https" : "http"; }
 };
