@@ -18,7 +18,8 @@ own_apt() {
   apt-get -q -o Dir::State="$root/apt/state" -o Dir::State::status="$root/apt/status" \
     -o Dir::Cache="$root/apt/cache" \
     -o Dir::Etc::sourcelist="$root/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-    -o APT::Sandbox::User="$(id -un)" -o Acquire::Check-Valid-Until=false -o APT::Install-Recommends=false -o Debug::NoLocking=1 "$@"
+    -o APT::Sandbox::User="$(id -un)" -o Acquire::Check-Valid-Until=false -o APT::Install-Recommends=false \
+    -o Debug::NoLocking=1 "$@"
 }
 
 # The mirror is the one that this machine's own apt uses.

@@ -10,7 +10,7 @@
 // What a request's target asks for, and the small answers. Pure.
 namespace weir::backend {
 
-enum class Action : std::uint8_t { echo, health, bytes, hash, bad_size, not_found };
+enum class Action : std::uint8_t { echo, health, bytes, hash, metrics, bad_size, not_found };
 
 struct Wish {
   Action action = Action::not_found;

@@ -9,6 +9,7 @@ TEST(Answer, KnowsItsPaths) {
   EXPECT_EQ(parse_wish("/echo").action, Action::echo);
   EXPECT_EQ(parse_wish("/echo?x=1").action, Action::echo);
   EXPECT_EQ(parse_wish("/health").action, Action::health);
+  EXPECT_EQ(parse_wish("/metrics").action, Action::metrics);
   EXPECT_EQ(parse_wish("/hash").input, "weir");
   EXPECT_EQ(parse_wish("/hash?input=").input, "");
   EXPECT_EQ(parse_wish("/hash?x=1&input=a%20b+c%zz").input, "a b c%zz");

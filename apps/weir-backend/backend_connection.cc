@@ -249,7 +249,10 @@ void BackendConnection::answer() {
       reply(200, kText, "ok\n");
       break;
     case Action::hash:
-      reply(200, "application/json", hash_json(wish_.input, loop_.wall_now()));
+      answer_hash();
+      break;
+    case Action::metrics:
+      reply(200, "text/plain; version=0.0.4", render_hash_metrics(shared_.all_counts));
       break;
     case Action::bad_size:
       reply(400, kText, "size must be a number of bytes\n");
@@ -270,6 +273,13 @@ void BackendConnection::answer() {
       return;
   }
   message_done();
+}
+
+void BackendConnection::answer_hash() {
+  // The loop's time stands still within a turn.
+  const auto began = std::chrono::steady_clock::now();
+  reply(200, "application/json", hash_json(wish_.input, loop_.wall_now()));
+  shared_.counts.observe(std::chrono::steady_clock::now() - began);
 }
 
 void BackendConnection::write_head(int status, std::string_view content_type, std::uint64_t length, bool chunked) {

@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "hash_metrics.h"
 #include "http/date.h"
 #include "http/http1/decoder.h"
 #include "net/event_loop.h"
@@ -25,6 +26,8 @@ struct Shared {
   std::string pattern;        // of /bytes: a multiple of kPatternPeriod
   std::vector<char> scratch;  // what a read goes into
   http::DateCache date;
+  HashCounts counts;
+  std::vector<const HashCounts*> all_counts;  // of all workers
 };
 
 class ConnectionOwner {
@@ -81,6 +84,7 @@ class BackendConnection final : private ReadinessHandler,
   void after_delay();
   void begin_echo();
   void answer();
+  void answer_hash();
   void write_head(int status, std::string_view content_type, std::uint64_t length, bool chunked = false);
   void reply(int status, std::string_view content_type, std::string_view body);
   void message_done();

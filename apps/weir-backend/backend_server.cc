@@ -1,5 +1,6 @@
 #include "backend_server.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace weir::backend {
@@ -15,8 +16,10 @@ constexpr Duration kAcceptPause = 100ms;
 
 BackendServer::BackendServer(EventLoop& loop, const Options& options)
     : loop_(loop),
-      shared_{loop, options, options.name, make_pattern(kPatternBytes), std::vector<char>(kScratchBytes), {}},
-      accept_again_(*this) {}
+      shared_{loop, options, options.name, make_pattern(kPatternBytes), std::vector<char>(kScratchBytes), {}, {}, {}},
+      accept_again_(*this) {
+  shared_.all_counts = {&shared_.counts};
+}
 
 BackendServer::~BackendServer() {
   connections_.clear();
@@ -51,16 +54,43 @@ void BackendServer::accept_all() {
       loop_.timers().arm(accept_again_, loop_.now() + kAcceptPause);
       return;
     }
-    ConnectionOwner& owner = *this;
-    auto connection = std::make_unique<BackendConnection>(shared_, owner, accepted.socket);
-    BackendConnection& started = *connection;
-    connections_.emplace(&started, std::move(connection));
-    started.start();
+    deal(accepted.socket);
   }
+}
+
+void BackendServer::lead(std::span<BackendServer* const> others) {
+  workers_.assign(1, this);
+  workers_.insert(workers_.end(), others.begin(), others.end());
+  for (const BackendServer* other : others) shared_.all_counts.push_back(&other->shared_.counts);
+  for (BackendServer* other : others) {
+    other->shared_.name = shared_.name;
+    other->shared_.all_counts = shared_.all_counts;
+  }
+}
+
+void BackendServer::deal(SocketId socket) {
+  const auto assigned = [](const BackendServer* worker) { return worker->assigned_.load(std::memory_order_relaxed); };
+  BackendServer& chosen = workers_.empty() ? *this : **std::ranges::min_element(workers_, {}, assigned);
+  chosen.assigned_.fetch_add(1, std::memory_order_relaxed);
+  if (&chosen == this) return serve(socket);
+  const SocketId released = loop_.engine().release(socket);
+  chosen.loop_.post([&chosen, released] {
+    chosen.loop_.engine().adopt(released);
+    chosen.serve(released);
+  });
+}
+
+void BackendServer::serve(SocketId socket) {
+  ConnectionOwner& owner = *this;
+  auto connection = std::make_unique<BackendConnection>(shared_, owner, socket);
+  BackendConnection& started = *connection;
+  connections_.emplace(&started, std::move(connection));
+  started.start();
 }
 
 void BackendServer::destroyed(BackendConnection& connection) {
   connections_.erase(&connection);
+  assigned_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace weir::backend

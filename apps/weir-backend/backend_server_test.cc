@@ -145,6 +145,45 @@ TEST_F(BackendServerTest, ASlowReaderHoldsTheSenderBack) {
   EXPECT_TRUE(body_of(peer.received()) == body);
 }
 
+TEST_F(BackendServerTest, MetricsCountTheAnswersToHash) {
+  EXPECT_THAT(exchange("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"),
+              HasSubstr("hash_requests_total{source=\"cpp\"} 0\n"));
+  exchange("GET /hash HTTP/1.1\r\nhost: a\r\n\r\nGET /health HTTP/1.1\r\nhost: a\r\n\r\n");
+  EXPECT_THAT(exchange("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"),
+              HasSubstr("hash_requests_total{source=\"cpp\"} 1\n"));
+}
+
+TEST_F(BackendServerTest, ConnectionsAreDealtEvenlyAmongWorkers) {
+  SimEngine second_engine{world, budget, "second", *IpAddress::parse("10.0.0.2")};
+  EventLoop second_loop{second_engine, 3};
+  world.add_loop(second_loop);
+  {
+    BackendServer second(second_loop, options);
+    server.emplace(loop, options);
+    ASSERT_TRUE(server->start());
+    const std::array<BackendServer*, 1> others = {&second};
+    server->lead(others);
+    EXPECT_EQ(second.name(), "backend-8001");
+    for (int i = 0; i < 10; ++i) connect().send("GET /hash HTTP/1.1\r\nhost: a\r\n\r\n");
+    run(1s);
+    EXPECT_EQ(server->connections(), 5u);
+    EXPECT_EQ(second.connections(), 5u);
+    for (const auto& peer : peers) EXPECT_THAT(peer->received(), HasSubstr("x-backend-name: backend-8001\r\n"));
+    // Those that close make room: the next ones go where there are fewer.
+    for (std::size_t i = 0; i < 10; i += 2) peers[i]->close();
+    run(1s);
+    for (int i = 0; i < 5; ++i) connect();
+    run(1s);
+    EXPECT_EQ(server->connections(), 5u);
+    EXPECT_EQ(second.connections(), 5u);
+    EXPECT_THAT(exchange("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"),
+                HasSubstr("hash_requests_total{source=\"cpp\"} 10\n"));
+    peers.clear();
+    server.reset();
+  }
+  world.remove_loop(second_loop);
+}
+
 TEST_F(BackendServerTest, DelaysComeBeforeTheHead) {
   options.base_delay_ms = 200;
   options.jitter_ms = 100;

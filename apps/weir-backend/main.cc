@@ -1,20 +1,20 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "backend_server.h"
 #include "net/epoll_engine.h"
 #include "net/event_loop.h"
 #include "options.h"
+#include "server/cpu_count.h"
+#include "server/thread.h"
 
 namespace weir::backend {
 namespace {
@@ -27,20 +27,38 @@ int complain(int code, std::string_view message) {
   return code;
 }
 
-// Tells the loop of TERM and INT, which are blocked.
-class StopSignal final : public ReadinessHandler {
+// A loop with its server. Made and destroyed in the main thread, run in a thread of its own.
+class Worker {
  public:
-  explicit StopSignal(const sigset_t& signals) : descriptor_(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)) {}
-  ~StopSignal() {
-    if (descriptor_ >= 0) ::close(descriptor_);
+  // `budget` and `options` outlive it.
+  static Result<std::unique_ptr<Worker>> open(DescriptorBudget& budget, const Options& options) {
+    auto engine = EpollEngine::open(budget);
+    if (!engine) return std::unexpected(engine.error());
+    return std::unique_ptr<Worker>(new Worker(std::move(*engine), options));
   }
-  void on_ready(Readiness readiness) override { came_ = came_ || readiness.can_read(); }
-  int descriptor() const { return descriptor_; }
-  bool came() const { return came_; }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  BackendServer& server() { return server_; }
+  // Returns after stop().
+  void run() {
+    while (!stopped_) loop_.run_turn(true);
+  }
+  // From any thread.
+  void stop() {
+    loop_.post([this] { stopped_ = true; });
+  }
 
  private:
-  const int descriptor_;
-  bool came_ = false;
+  Worker(std::unique_ptr<EpollEngine> engine, const Options& options)
+      : engine_(std::move(engine)),
+        loop_(*engine_, static_cast<std::uint64_t>(engine_->now().time_since_epoch().count())),
+        server_(loop_, options) {}
+
+  std::unique_ptr<EpollEngine> engine_;
+  EventLoop loop_;
+  BackendServer server_;
+  bool stopped_ = false;  // of the worker's thread
 };
 
 std::size_t raise_descriptor_limit() {
@@ -52,7 +70,24 @@ std::size_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
-int serve(const Options& options) {
+// Each worker has a core to itself if there is one for each; otherwise the kernel knows better, since other processes
+// may count on the same cores.
+void run_until_signal(const sigset_t& signals, std::vector<std::unique_ptr<Worker>>& workers) {
+  const std::vector<int> cores = server::allowed_cores();
+  const bool pinned = workers.size() > 1 && workers.size() == cores.size();
+  std::vector<std::unique_ptr<server::Thread>> threads;
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    threads.push_back(std::make_unique<server::Thread>(fmt::format("worker-{}", i),
+                                                       pinned ? cores[i] : server::Thread::kAnyCore,
+                                                       [&worker = *workers[i]] { worker.run(); }));
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  for (const auto& worker : workers) worker->stop();
+  for (const auto& thread : threads) thread->join();
+}
+
+int serve(const Options& options, std::size_t count) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -61,34 +96,37 @@ int serve(const Options& options) {
   signal(SIGPIPE, SIG_IGN);
 
   DescriptorBudget budget(raise_descriptor_limit(), 0);
-  const auto engine = EpollEngine::open(budget);
-  if (!engine) return complain(kRunFailed, engine.error().message);
-  EventLoop loop(**engine, static_cast<std::uint64_t>((*engine)->now().time_since_epoch().count()));
-  StopSignal stop(signals);
-  if (stop.descriptor() < 0) return complain(kRunFailed, std::strerror(errno));
-  if (const auto watched = (*engine)->watch(stop.descriptor(), stop); !watched) {
-    return complain(kRunFailed, watched.error().message);
+  std::vector<std::unique_ptr<Worker>> workers;
+  while (workers.size() < count) {
+    auto worker = Worker::open(budget, options);
+    if (!worker) return complain(kRunFailed, worker.error().message);
+    workers.push_back(std::move(*worker));
   }
-  BackendServer server(loop, options);
-  if (const auto started = server.start(); !started) return complain(kRunFailed, started.error().message);
-  fmt::print("{} listening on {}\n", server.name(), server.address().to_string());
+  BackendServer& first = workers.front()->server();
+  if (const auto started = first.start(); !started) return complain(kRunFailed, started.error().message);
+  std::vector<BackendServer*> others;
+  for (std::size_t i = 1; i < count; ++i) others.push_back(&workers[i]->server());
+  if (!others.empty()) first.lead(others);
+  fmt::print("{} listening on {}\n", first.name(), first.address().to_string());
   std::fflush(stdout);
-  while (!stop.came()) loop.run_turn(true);
+  run_until_signal(signals, workers);
   return 0;
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Weir's test server: /echo, /health, /bytes?size=N, /hash[?input=S], else 404.");
+  CLI::App app("Weir's test server: /echo, /health, /bytes?size=N, /hash[?input=S], /metrics, else 404.");
   app.footer(
       "Environment: BACKEND_NAME (--name wins), BASE_DELAY_MS and JITTER_MS (before the head of an answer),\n"
       "FAIL_PCT (that share of the requests is answered 500). Answers carry x-backend-name.");
   std::string listen;
   std::string protocol = "auto";
+  std::string workers = "1";
   Options options;
   app.add_option("--listen", listen, "Where to listen: 127.0.0.1:8001, [::1]:8001 or unix:/path; port 0 picks one")
       ->required();
   app.add_option("--name", options.name, "Its name; default: $BACKEND_NAME, or backend-PORT");
   app.add_option("--protocol", protocol, "auto, http1 or http2")->check(CLI::IsMember({"auto", "http1", "http2"}));
+  app.add_option("--workers", workers, "Threads that serve, or auto: one for each core it may use; default: 1");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -104,7 +142,10 @@ int run(int argc, char** argv) {
     return complain(kWrongUsage, read.error().message);
   }
   if (!http::is_field_value(options.name)) return complain(kWrongUsage, "the name can't stand in a header field");
-  return serve(options);
+  const auto count = parse_workers(
+      workers, server::automatic_workers(server::allowed_cores().size(), server::cgroup_cores(server::read_file)));
+  if (!count) return complain(kWrongUsage, fmt::format("--workers {}: not auto or a number from 1 to 256", workers));
+  return serve(options, *count);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace weir::backend {
@@ -28,6 +29,15 @@ Result<void> read_environment(Options& options, Environment environment) {
     return read;
   if (auto read = read_number("JITTER_MS", environment("JITTER_MS"), kDelayMost, options.jitter_ms); !read) return read;
   return read_number("FAIL_PCT", environment("FAIL_PCT"), 100, options.fail_percent);
+}
+
+std::optional<std::size_t> parse_workers(std::string_view text, std::size_t automatic) {
+  constexpr std::size_t kMost = 256;
+  if (text == "auto") return std::min(automatic, kMost);
+  std::size_t workers = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), workers);
+  if (error != std::errc() || stop != text.data() + text.size() || workers < 1 || workers > kMost) return std::nullopt;
+  return workers;
 }
 
 std::string final_name(const Options& options, const SocketAddress& bound) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ using Environment = const char* (*)(const char* name);
 
 // Delays and failures, and the name unless it is given already.
 Result<void> read_environment(Options& options, Environment environment);
+
+// What --workers says: a number from 1 to 256, or `automatic` for "auto". Nothing if it is neither.
+std::optional<std::size_t> parse_workers(std::string_view text, std::size_t automatic);
 
 // The name after binding: `options.name`, or backend-PORT.
 std::string final_name(const Options& options, const SocketAddress& bound);

@@ -41,6 +41,12 @@ TEST(Options, WrongNumbersAreNamed) {
       read_environment(options, [](const char* name) { return std::string_view(name) == "JITTER_MS" ? "1s" : ""; }));
 }
 
+TEST(Options, WorkersAreANumberOrAutomatic) {
+  EXPECT_EQ(parse_workers("auto", 3), 3u);
+  EXPECT_EQ(parse_workers("2", 3), 2u);
+  for (const char* wrong : {"0", "257", "-1", "2x", "", "many"}) EXPECT_FALSE(parse_workers(wrong, 3)) << wrong;
+}
+
 TEST(Options, NameFollowsThePort) {
   EXPECT_EQ(final_name({}, SocketAddress::parse("127.0.0.1:8003").value()), "backend-8003");
   EXPECT_EQ(final_name({}, SocketAddress::parse("unix:/tmp/b.sock").value()), "backend");

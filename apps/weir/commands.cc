@@ -10,6 +10,7 @@
 #include <random>
 
 #include "config/load.h"
+#include "server/file_reader.h"
 #include "server/process.h"
 #include "version.h"
 
@@ -42,7 +43,7 @@ std::optional<std::string> environment_variable(std::string_view name) {
 server::LoadedSpec load(const std::string& path) {
   const auto text = read_text(path);
   if (!text) return std::unexpected(text.error());
-  config::Parsed parsed = config::parse(*text, path, environment_variable);
+  config::Parsed parsed = config::parse(*text, path, environment_variable, server::read_text_file);
   if (!parsed.spec) return std::unexpected(config::render(parsed.diagnostics));
   return std::move(*parsed.spec);
 }

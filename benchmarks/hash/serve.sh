@@ -13,7 +13,7 @@ usage() {
 address=$2
 [[ $address =~ ^[^:]+:[0-9]+$|^\[[0-9a-fA-F:]+\]:[0-9]+$ ]] || usage
 case $1 in
-  cpp) command=("$root/build/release/weir-backend" --listen "$address") ;;
+  cpp) command=("$root/build/release/weir-backend" --listen "$address" --workers auto) ;;
   go) command=("$root/build/hash/hash-go" -listen "$address") ;;
   rust) command=("$root/build/hash/rust/release/hash-rust" --listen "$address") ;;
   *) usage ;;

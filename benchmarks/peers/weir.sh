@@ -3,7 +3,7 @@
 source "$(dirname "$(readlink -f "$0")")/common.sh"
 
 version() {
-  "$LAB_WEIR" version | head -n 1
+  "$LAB_WEIR" version
   if [[ -x $loader ]]; then echo "over TLS with the peers' OpenSSL, $(openssl_version)"; fi
 }
 

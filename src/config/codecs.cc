@@ -60,6 +60,17 @@ void PathValue::read(Reader& reader, NodeId id, std::string& out) {
   out = *text == "-" ? std::string(*text) : resolve_path(*text, reader.base_dir());
 }
 
+void FileValue::read(Reader& reader, NodeId id, FileSpec& out) {
+  const auto text = reader.scalar(id, "a path");
+  if (!text) return;
+  if (text->empty() || !is_printable(*text)) return reader.expected(id, "a path", *text);
+  out.path = resolve_path(*text, reader.base_dir());
+  if (!reader.files()) return;
+  auto content = reader.files()(out.path);
+  if (!content) return reader.error(id, fmt::format("can't read '{}': {}", out.path, content.error()));
+  out.text = std::move(*content);
+}
+
 void TokenValue::read(Reader& reader, NodeId id, std::string& out) {
   const auto text = reader.scalar(id, "a token");
   if (!text) return;

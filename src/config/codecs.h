@@ -38,6 +38,13 @@ struct PathValue : TextLeaf {
   static void read(Reader& reader, NodeId id, std::string& out);
 };
 
+// The path of a file that is read, relative to the configuration file.
+struct FileValue : Leaf {
+  static void read(Reader& reader, NodeId id, FileSpec& out);
+  static void write(JsonWriter& writer, const FileSpec& value) { writer.string(value.path); }
+  static bool present(const FileSpec& value) { return !value.path.empty(); }
+};
+
 // A secret: JSON has it masked, or as `${NAME}` if that is all the file says.
 struct TokenValue : TextLeaf {
   static void read(Reader& reader, NodeId id, std::string& out);

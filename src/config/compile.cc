@@ -77,6 +77,7 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
   settings->concurrent_streams = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(spec.limits.concurrent_streams, std::numeric_limits<std::int32_t>::max()));
   settings->http2_limits = to_http2_limits(spec.limits.http2);
+  settings->handshake_timeout = spec.limits.handshake_timeout;
   settings->header_timeout = spec.limits.header_timeout;
   settings->body_timeout = spec.limits.body_timeout;
   settings->body_bytes_per_s_min = spec.limits.body_min_rate == kNoLimit ? 0 : spec.limits.body_min_rate;
@@ -89,6 +90,36 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
   settings->via = spec.via;
   settings->proxy_protocol = spec.proxy_protocol;
   return settings;
+}
+
+// What is offered by ALPN, the one to prefer first.
+std::vector<std::string> protocols_of(proxy::ListenerProtocol protocol) {
+  switch (protocol) {
+    case proxy::ListenerProtocol::http1:
+      return {"http/1.1"};
+    case proxy::ListenerProtocol::http2:
+      return {"h2"};
+    case proxy::ListenerProtocol::auto_:
+      break;
+  }
+  return {"h2", "http/1.1"};
+}
+
+Result<void> add_tls(const ListenerSpec& spec, const std::shared_ptr<tls::TicketKeys>& keys,
+                     proxy::ListenerSettings& settings) {
+  if (!spec.tls) return {};
+  tls::ServerOptions options;
+  for (const CertificateSpec& certificate : spec.tls->certificates) {
+    options.certificates.push_back({certificate.cert.text, certificate.key.text});
+  }
+  options.min_version = spec.tls->min_version == TlsVersion::k1_3 ? tls::Version::tls1_3 : tls::Version::tls1_2;
+  options.client_ca = spec.tls->client_ca.text;
+  options.protocols = protocols_of(settings.protocol);
+  options.scope = spec.name;
+  auto made = tls::ServerContext::make(options, keys);
+  if (!made) return fail(fmt::format("listener {}: tls: {}", spec.name, made.error().message));
+  settings.tls = std::move(*made);
+  return {};
 }
 
 balancing::Policy to_policy(Balance balance) {
@@ -280,6 +311,7 @@ std::optional<SocketAddress> to_socket_address(const Endpoint& endpoint) {
 Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec, const Compiled* previous) {
   auto result = std::make_shared<Compiled>();
   result->spec = std::move(spec);
+  result->ticket_keys = previous ? previous->ticket_keys : std::make_shared<tls::TicketKeys>();
 
   ByName<ListenerSpec> old_listeners(previous ? &previous->spec->listeners : nullptr);
   for (std::size_t i = 0; i < result->spec->listeners.size(); ++i) {
@@ -287,6 +319,12 @@ Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec
     if (!settings) return std::unexpected(std::move(settings.error()));
     const auto at = old_listeners.find((*settings)->name, i);
     if (at) (*settings)->shared = previous->listeners[*at]->shared;
+    const ListenerSpec* old = at ? &previous->spec->listeners[*at] : nullptr;
+    if (old && old->tls == result->spec->listeners[i].tls && old->protocol == result->spec->listeners[i].protocol) {
+      (*settings)->tls = previous->listeners[*at]->tls;
+    } else if (auto made = add_tls(result->spec->listeners[i], result->ticket_keys, **settings); !made) {
+      return std::unexpected(std::move(made.error()));
+    }
     const std::shared_ptr<const proxy::ListenerSettings> fresh = std::move(*settings);
     result->listeners.push_back(at ? keep_if_equal(fresh, previous->listeners[*at]) : fresh);
   }

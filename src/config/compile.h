@@ -23,7 +23,8 @@ struct Compiled {
   std::vector<std::shared_ptr<const proxy::ListenerSettings>> listeners;  // in the order of spec->listeners
   std::vector<std::shared_ptr<const proxy::Route>> routes;                // in the order of spec->routes
   std::shared_ptr<const routing::RouteTable> route_table;
-  std::vector<CompiledCluster> clusters;  // in the order of spec->clusters
+  std::vector<CompiledCluster> clusters;         // in the order of spec->clusters
+  std::shared_ptr<tls::TicketKeys> ticket_keys;  // of all listeners with TLS; kept from configuration to configuration
 };
 
 // Compiles a spec that config::parse() has let through. What compares equal to a part of the same name in `previous`

@@ -17,7 +17,8 @@ std::string directory_of(std::string_view file_name) {
 
 }  // namespace
 
-Parsed parse(std::string_view text, std::string file_name, const EnvironmentLookup& environment) {
+Parsed parse(std::string_view text, std::string file_name, const EnvironmentLookup& environment,
+             const FileReader& files) {
   // The YAML parser wants a text that ends with a 0.
   const std::string terminated(text);
   const SourceText source(terminated);
@@ -26,7 +27,7 @@ Parsed parse(std::string_view text, std::string file_name, const EnvironmentLook
   Diagnostics diagnostics(source, std::move(file_name));
   const YamlTree tree = YamlTree::read(source, diagnostics);
   if (tree.root() != kNoNode) {
-    Reader reader(tree, source, diagnostics, environment, std::move(base_dir), spec.unexpanded);
+    Reader reader(tree, source, diagnostics, environment, files, std::move(base_dir), spec.unexpanded);
     read_section(reader, tree.root(), kRootSchema, spec);
     name_and_check(reader, tree.root(), spec);
   } else if (diagnostics.empty()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,8 +19,14 @@ struct Parsed {
 
 // Reads a configuration: YAML to a validated spec, or everything that is wrong with it. Never fails otherwise, whatever
 // the text; the work is bounded by its size. `file_name` is what errors name; relative paths in the text are relative
-// to its directory. Pure but for `environment`, which it calls; the result keeps nothing of the arguments. Any thread.
-Parsed parse(std::string_view text, std::string file_name, const EnvironmentLookup& environment);
+// to its directory. Pure but for `environment` and `files`, which it calls; the result keeps nothing of the arguments.
+// Any thread. Certificates and keys are read by `files` and checked; without it they stay empty and unchecked.
+Parsed parse(std::string_view text, std::string file_name, const EnvironmentLookup& environment,
+             const FileReader& files = {});
+
+// The same with the files that it names as they are now; nothing if none of them has changed. The error says which file
+// can't be used, and why. Any thread.
+std::expected<std::optional<Spec>, std::string> with_files_of_now(const Spec& spec, const FileReader& files);
 
 // All errors as `weir check` prints them, each with its line end.
 std::string render(const std::vector<Diagnostic>& diagnostics);

@@ -33,6 +33,7 @@ listeners:
   - name: web
     address: 0.0.0.0:${PORT}
     protocol: http2
+    tls: {certificates: [{cert: site.crt, key: site.key}], min_version: "1.3", client_ca: clients.pem}
     trusted_proxies: [10.1.0.0/8, "2001:db8::/32"]
     limits: {header_bytes: 1KiB, headers: 10, uri_bytes: none, body_bytes: 0, max_connections: 5,
              concurrent_streams: 7, http2: {resets: 3/s, control_frames: none, window_bytes: 1MiB},

@@ -19,11 +19,12 @@ namespace weir::config {
 class Reader {
  public:
   Reader(const YamlTree& tree, const SourceText& source, Diagnostics& diagnostics, const EnvironmentLookup& environment,
-         std::string base_dir, Unexpanded& unexpanded)
+         const FileReader& files, std::string base_dir, Unexpanded& unexpanded)
       : tree_(tree),
         source_(source),
         diagnostics_(diagnostics),
         environment_(environment),
+        files_(files),
         base_dir_(std::move(base_dir)),
         unexpanded_(unexpanded) {}
 
@@ -44,6 +45,8 @@ class Reader {
   const YamlTree& tree() const { return tree_; }
   const YamlNode& node(NodeId id) const { return tree_.node(id); }
   std::string_view base_dir() const { return base_dir_; }
+  // May be empty.
+  const FileReader& files() const { return files_; }
   const std::string& pointer() const { return pointer_; }
   Position position(NodeId id) const { return source_.position(node(id).offset); }
 
@@ -85,6 +88,7 @@ class Reader {
   const SourceText& source_;
   Diagnostics& diagnostics_;
   const EnvironmentLookup& environment_;
+  const FileReader& files_;
   std::string base_dir_;
   Unexpanded& unexpanded_;
   std::string pointer_;

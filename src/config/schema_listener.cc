@@ -1,6 +1,7 @@
 #include "config/codecs.h"
 #include "config/schema_http2.h"
 #include "config/schemas.h"
+#include "config/tls_files.h"
 
 namespace weir::config {
 
@@ -36,11 +37,39 @@ constexpr Field<AccessLogSpec> kAccessLogFields[] = {
 };
 constexpr Schema<AccessLogSpec> kAccessLogSchema{kAccessLogFields};
 
+constexpr Choice<TlsVersion> kTlsVersions[] = {{"1.2", TlsVersion::k1_2}, {"1.3", TlsVersion::k1_3}};
+
+constexpr Field<CertificateSpec> kCertificateFields[] = {
+    field<&CertificateSpec::cert, FileValue>("cert", Presence::kRequired),
+    field<&CertificateSpec::key, FileValue>("key", Presence::kRequired),
+};
+
+void check_certificate(Reader& reader, NodeId id, CertificateSpec& certificate) {
+  check_identity(reader, id, certificate.cert, certificate.key);
+}
+constexpr Schema<CertificateSpec> kCertificateSchema{kCertificateFields, check_certificate};
+
+constexpr Field<ListenerTlsSpec> kTlsFields[] = {
+    field<&ListenerTlsSpec::certificates, ListOf<Section<CertificateSpec, kCertificateSchema>>>("certificates",
+                                                                                                Presence::kRequired),
+    field<&ListenerTlsSpec::min_version, OneOf<TlsVersion, kTlsVersions>>("min_version"),
+    field<&ListenerTlsSpec::client_ca, FileValue>("client_ca"),
+};
+
+void check_tls(Reader& reader, NodeId id, ListenerTlsSpec& tls) {
+  const NodeId list = reader.find_value(id, "certificates");
+  if (list != kNoNode && reader.node(list).kind == NodeKind::kSequence && tls.certificates.empty()) {
+    reader.error(list, "expected at least one entry");
+  }
+  check_certificates(reader, reader.find_value(id, "client_ca"), tls.client_ca);
+}
+constexpr Schema<ListenerTlsSpec> kTlsSchema{kTlsFields, check_tls};
+
 constexpr Field<ListenerSpec> kListenerFields[] = {
     field<&ListenerSpec::name, NameValue>("name"),
     field<&ListenerSpec::address, ListenAddress>("address", Presence::kRequired),
     field<&ListenerSpec::protocol, OneOf<Protocol, kProtocols>>("protocol"),
-    not_yet<ListenerSpec>("tls"),
+    field<&ListenerSpec::tls, Maybe<Section<ListenerTlsSpec, kTlsSchema>>>("tls"),
     field<&ListenerSpec::proxy_protocol, BoolValue>("proxy_protocol"),
     field<&ListenerSpec::trusted_proxies, ScalarList<CidrValue>>("trusted_proxies"),
     field<&ListenerSpec::limits, Section<ListenerLimits, kLimitsSchema>>("limits"),

@@ -79,10 +79,36 @@ struct AccessLogSpec {
   bool operator==(const AccessLogSpec&) const = default;
 };
 
+// A file that the configuration names, with what was in it when it was read.
+struct FileSpec {
+  std::string path;  // empty: none
+  std::string text;
+
+  bool operator==(const FileSpec&) const = default;
+};
+
+struct CertificateSpec {
+  FileSpec cert;
+  FileSpec key;
+
+  bool operator==(const CertificateSpec&) const = default;
+};
+
+enum class TlsVersion : std::uint8_t { k1_2, k1_3 };
+
+struct ListenerTlsSpec {
+  std::vector<CertificateSpec> certificates;
+  TlsVersion min_version = TlsVersion::k1_2;
+  FileSpec client_ca;  // without a path: clients are not asked for certificates
+
+  bool operator==(const ListenerTlsSpec&) const = default;
+};
+
 struct ListenerSpec {
   std::string name;
   Endpoint address;  // an IP address and port, or a unix path
   Protocol protocol = Protocol::kAuto;
+  std::optional<ListenerTlsSpec> tls;  // absent: in the clear
   std::vector<Cidr> trusted_proxies;
   ListenerLimits limits;
   std::optional<AccessLogSpec> access_log;  // absent: none is written

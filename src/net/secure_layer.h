@@ -40,6 +40,9 @@ class SecureLayer {
     std::size_t sent = 0;      // bytes that the socket took
     bool drained = true;       // nothing more will come before the next edge
   };
+  // What was read from the wire before the layer was there. Before the first handshake().
+  virtual void begin_with(Buffer& early) = 0;
+
   // Goes on with the handshake as far as the bytes that are there allow. What is blocked of its output goes out by
   // flush(). Until it is `done`, nothing else is called but flush(), unsent(), failure() and failure_text().
   virtual Handshake handshake(Engine& engine, SocketId socket, ReadScratch& scratch) = 0;

@@ -39,6 +39,11 @@ Transport& Transport::operator=(Transport&& other) noexcept {
   return *this;
 }
 
+void Transport::secure(std::unique_ptr<SecureLayer> layer) {
+  secure_ = std::move(layer);
+  if (!kept_.empty()) secure_->begin_with(kept_);
+}
+
 Transport::Input Transport::read(ReadScratch& scratch, std::size_t at_most) {
   const std::size_t before = kept_.size();
   char* memory = scratch.reserve(before + at_most);

@@ -43,8 +43,9 @@ class Transport {
 
   // Takes the socket over; it is already watched by the owner.
   void open(SocketId socket) { socket_ = socket; }
-  // From now on the bytes go through `layer`. The owner sees the handshake through before it reads or writes.
-  void secure(std::unique_ptr<SecureLayer> layer) { secure_ = std::move(layer); }
+  // From now on the bytes go through `layer`, those that are kept too. The owner sees the handshake through before it
+  // reads or writes.
+  void secure(std::unique_ptr<SecureLayer> layer);
   bool is_open() const { return socket_ != kNoSocket; }
   SocketId socket() const { return socket_; }
   // The socket if what it carries is what the owner reads and writes (so that it may be spliced), else kNoSocket.

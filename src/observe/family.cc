@@ -45,6 +45,12 @@ constexpr std::array<FamilyDescriptor, kFamilyCount> kFamilies = {
          {kListener, kReason}),
     make("lb_http2_abuse_total", "What clients did over HTTP/2 that only costs.", kCounter, kNone, {kListener, kKind}),
     make("lb_accept_paused_total", "How often accepting paused for lack of descriptors.", kCounter, kNone, {kListener}),
+    make("lb_tls_handshakes_total", "TLS handshakes of clients that were completed.", kCounter, kNone,
+         {kListener, kVersion, kResumed}),
+    make("lb_tls_handshake_failures_total", "TLS handshakes of clients that failed.", kCounter, kNone,
+         {kListener, kReason}),
+    make("lb_certificate_expiry_seconds", "When a certificate expires, in seconds since the epoch.", kGauge, kNone,
+         {kListener, kSubject}),
     make("lb_backend_requests_total", "Attempts at a backend, by the status of its answer.", kCounter, kNone,
          {kCluster, kBackend, kStatusCode}),
     make("lb_backend_request_duration_seconds", "From the start of an attempt to the end of the backend's answer.",
@@ -124,6 +130,10 @@ std::string_view name_of(Label label) {
       return "state";
     case kVersion:
       return "version";
+    case kResumed:
+      return "resumed";
+    case kSubject:
+      return "subject";
     case kCommit:
       return "commit";
     case kCompiler:

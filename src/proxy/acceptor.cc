@@ -8,6 +8,7 @@
 
 #include "proxy/http2_downstream.h"
 #include "proxy/proxy_opening.h"
+#include "proxy/tls_opening.h"
 
 namespace weir::proxy {
 
@@ -180,6 +181,8 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     settings.shared.connections().fetch_sub(1, std::memory_order_relaxed);
     context.environment.board->remove(context.environment.index);
     listener->refused("overloaded").add(1);
+    // A word that it could read would cost a handshake.
+    if (settings.tls != nullptr) return context.loop.engine().close(socket);
     std::array<char, 256> reply;
     return refused.add(socket, overloaded_reply(context, reply));
   }
@@ -190,6 +193,7 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     if (draining) connection.drain();
   };
   if (settings.proxy_protocol) return begin(*context.openings.make(context, std::move(listener), facts));
+  if (settings.tls != nullptr) return begin(*context.tls_openings.make(context, std::move(listener), facts));
   if (settings.protocol == ListenerProtocol::http2) {
     return begin(*context.http2_connections.make(context, std::move(listener), facts));
   }

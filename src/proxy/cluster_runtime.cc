@@ -103,13 +103,20 @@ void ClusterRuntime::rebuild() {
 void ClusterRuntime::attempt_started(BackendRuntime& backend, Attempt& attempt) {
   ++backend.active;
   backend.attempts.push_back(attempt);
-  if (backend.position != balancing::kNoBackend) loads_[backend.position].active = backend.active;
+  active_changed(backend);
 }
 
 void ClusterRuntime::attempt_ended(BackendRuntime& backend, Attempt& attempt) {
   --backend.active;
   attempt.ListNode<AttemptTag>::unlink();
-  if (backend.position != balancing::kNoBackend) loads_[backend.position].active = backend.active;
+  active_changed(backend);
+}
+
+void ClusterRuntime::active_changed(const BackendRuntime& backend) {
+  if (backend.position == balancing::kNoBackend) return;
+  loads_[backend.position].active = backend.active;
+  // A stale balancer knows other positions; it reads all loads when it is rebuilt.
+  if (!stale_) balancer_->active_changed(backend.position, backend.active);
 }
 
 void ClusterRuntime::mark_unusable(BackendRuntime& backend) {

@@ -75,6 +75,7 @@ class ClusterRuntime final : public LocalCounted {
 
  private:
   void rebuild();
+  void active_changed(const BackendRuntime& backend);
   static void tell_attempts(BackendRuntime& backend);
 
   PoolContext& pools_;

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "net/address.h"
+#include "net/secure_layer.h"
 
 namespace weir::proxy {
 
@@ -15,7 +16,8 @@ struct ConnectionFacts {
   // The end of it that the client connected to, where a proxy before this one has told. Else the socket knows.
   IpAddress local{};
   std::uint16_t local_port = 0;
-  bool secure = false;  // over TLS
+  bool secure = false;                           // over TLS
+  const PeerCertificate* certificate = nullptr;  // that was verified; the connection's own
 
   std::string_view scheme() const { return secure ? "https" : "http"; }
 };

@@ -7,6 +7,7 @@
 #include "net/splice_relay.h"
 #include "net/transport.h"
 #include "observe/metric_store.h"
+#include "proxy/handshake_queue.h"
 #include "proxy/request_id.h"
 #include "proxy/route_runtime.h"
 #include "proxy/worker.h"
@@ -17,6 +18,7 @@ namespace weir::proxy {
 class Downstream;
 class Http1Downstream;
 class ProxyOpening;
+class TlsOpening;
 class Http2ClientStream;
 class Http2Downstream;
 class Stream;
@@ -42,6 +44,8 @@ struct WorkerContext {
   Slab<Stream> streams;
   Slab<Http1Downstream> connections;
   Slab<ProxyOpening> openings;
+  Slab<TlsOpening> tls_openings;
+  HandshakeQueue handshakes;
   Slab<Http2Downstream> http2_connections;
   Slab<Http2ClientStream> http2_streams;
   IntrusiveList<Downstream, DownstreamTag> open;

@@ -181,6 +181,13 @@ bool wants_trailers(const http::RequestHead& head) {
   return false;
 }
 
+void add_certificate(FieldList& fields, const PeerCertificate& certificate) {
+  fields.add("client-cert", certificate.encoded, FieldId::other);
+  fields.add("x-client-cert-subject", certificate.subject, FieldId::other);
+  if (!certificate.names.empty()) fields.add("x-client-cert-san", certificate.names, FieldId::other);
+  fields.add("x-client-cert-fingerprint", certificate.fingerprint, FieldId::other);
+}
+
 }  // namespace
 
 bool is_trusted(const IpAddress& address, std::span<const Cidr> trusted) {
@@ -239,6 +246,7 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
     fields.add("host", head.authority, FieldId::host);
   }
   set_forwarded(head, facts);
+  if (facts.certificate != nullptr) add_certificate(fields, *facts.certificate);
   const Field* id = fields.find(FieldId::x_request_id);
   if (id == nullptr) fields.add("x-request-id", facts.request_id, FieldId::x_request_id);
   if (facts.via) fields.add("via", via_text(head.version), FieldId::via);

@@ -5,6 +5,7 @@
 
 #include "http/head.h"
 #include "net/address.h"
+#include "net/secure_layer.h"
 
 // What a proxy changes in the heads that pass through it (RFC 9110 7.6, RFC 9112 9). Pure functions over heads.
 namespace weir::proxy {
@@ -24,6 +25,7 @@ struct ForwardingFacts {
   std::string_view scheme;      // of the client's connection: "http" or "https"
   std::string_view request_id;  // in the arena; what goes to the backend and back
   bool via;
+  const PeerCertificate* certificate = nullptr;  // of the client, verified; outlives the head
 };
 
 // Removes hop-by-hop fields and what an untrusted client may not say; sets x-forwarded-*, x-request-id, host. New text

@@ -50,7 +50,8 @@ void Http1Downstream::drain() {
   draining_ = true;
   if (phase_ != Phase::idle) return;
   // Who has just connected is about to say what for.
-  if (fresh_ && !readable_) return arm(std::min(kFirstWord, listener_->settings->idle_timeout));
+  if (fresh_ && (!readable_ || io_.secure_layer() != nullptr))
+    return arm(std::min(kFirstWord, listener_->settings->idle_timeout));
   readable_ = true;
   context_.loop.mark_ready(*this);
 }
@@ -103,6 +104,8 @@ void Http1Downstream::resume() {
   read();
   // Drained and still without a request: nothing is lost by closing.
   if (!draining_ || phase_ != Phase::idle || readable_ || io_.kept() > 0) return;
+  // Its handshake has just ended; drain() has seen to it that the wait for its first word is short.
+  if (fresh_ && io_.secure_layer() != nullptr) return;
   if (io_.unsent() == 0) return close();
   linger_after_flush_ = true;
 }

@@ -59,7 +59,9 @@ Result<void> Http2Downstream::start(Transport&& io) {
   io_.output().splice_back(settings);
   arm(listener_->settings->idle_timeout);
   mark_dirty();
-  if (io_.kept() > 0) context_.loop.mark_ready(*this);
+  // What was decrypted, or came behind the handshake, gives no further edge.
+  if (io_.secure_layer() != nullptr) readable_ = true;
+  if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
   return context_.loop.engine().watch(io_.socket(), *this);
 }
 

@@ -4,6 +4,7 @@
 #include "proxy/forwarding.h"
 #include "proxy/http1_downstream.h"
 #include "proxy/http2_downstream.h"
+#include "proxy/tls_opening.h"
 
 namespace weir::proxy {
 
@@ -77,6 +78,7 @@ void ProxyOpening::go_on() {
     if (draining) connection.drain();
   };
   auto& place = static_cast<Downstream&>(*this);
+  if (listener_->settings->tls != nullptr) return begin(*context_.tls_openings.make(place));
   if (listener_->settings->protocol == ListenerProtocol::http2) return begin(*context_.http2_connections.make(place));
   begin(*context_.connections.make(place));
 }

@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "observe/access_log.h"
 #include "routing/route_table.h"
+#include "tls/server_context.h"
 #include "upstream/cluster.h"
 
 // What the configuration says, compiled into what the data path reads. All of it is immutable and shared by all
@@ -53,6 +54,8 @@ struct ListenerSettings {
   std::uint64_t body_bytes_max = UINT64_MAX;
   std::uint64_t max_connections = 100'000;  // over all workers
   http::Http2Limits http2_limits;
+  std::shared_ptr<const tls::ServerContext> tls;  // null: in the clear
+  Duration handshake_timeout = 10s;
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;
   std::uint64_t body_bytes_per_s_min = 240;  // averaged over 30 s; 0: no minimum

@@ -65,7 +65,7 @@ void Stream::on_request_head() {
   if (request_.body == BodyKind::length && request_.content_length > body_limit_) {
     return reply(ReplyReason::body_too_large);
   }
-  prepare_request(request_, {&identity_, facts_.scheme(), request_id_, settings.via});
+  prepare_request(request_, {&identity_, facts_.scheme(), request_id_, settings.via, facts_.certificate});
   if (!route.filters.empty()) {
     filter_state_ = route.filters.start(arena_);
     const filters::Action action = route.filters.apply_request_head(request_, filter_state_, filter_call());

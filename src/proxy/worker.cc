@@ -9,6 +9,7 @@
 #include "proxy/http2_downstream.h"
 #include "proxy/proxy_opening.h"
 #include "proxy/stream.h"
+#include "proxy/tls_opening.h"
 
 namespace weir::proxy {
 
@@ -30,7 +31,8 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
       metrics(*environment.metrics),
       pipes(loop.engine(), 1024),
       request_ids(loop.rng().fork()),
-      routes(pools, metrics, loop.rng().next()) {
+      routes(pools, metrics, loop.rng().next()),
+      handshakes(loop) {
   pools.loop = &loop;
   pools.scratch = &scratch;
   pools.metrics = &metrics;
@@ -39,6 +41,7 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
     streams.trim();
     connections.trim();
     openings.trim();
+    tls_openings.trim();
     http2_connections.trim();
     http2_streams.trim();
     pools.connecting.trim();
@@ -236,7 +239,9 @@ bool Worker::done() const {
 }
 
 std::size_t Worker::connections() const {
-  return parts_->context.connections.live() + parts_->context.http2_connections.live();
+  const WorkerContext& context = parts_->context;
+  return context.connections.live() + context.http2_connections.live() + context.openings.live() +
+         context.tls_openings.live();
 }
 std::size_t Worker::leases_out() const {
   return parts_->context.pools.leases_out;

@@ -19,7 +19,13 @@ ControlPlane::ControlPlane(ControlEnvironment environment)
                   .metrics = *environment_.metrics,
                   .logger = logger_,
                   .observer = *this}),
-      lifecycle_(loop_, workers_, *environment_.service, logger_, environment_.on_stopped) {
+      lifecycle_(loop_, workers_, *environment_.service, logger_, environment_.on_stopped),
+      certificates_({.loop = loop_,
+                     .executor = *environment_.executor,
+                     .metrics = *environment_.metrics,
+                     .logger = logger_,
+                     .read_file = environment_.read_file,
+                     .on_changed = [this](auto looked_at, auto next) { files_changed(looked_at, next); }}) {
   WorkerReports& reports = *this;
   for (std::size_t i = 0; i < environment_.workers; ++i) {
     events_.push_back(std::make_unique<MailedEvents>(i, loop_, reports));

@@ -10,6 +10,7 @@
 #include "admin/admin_server.h"
 #include "admin/control_view.h"
 #include "config/compile.h"
+#include "config/load.h"
 #include "net/event_loop.h"
 #include "net/resolver.h"
 #include "observe/access_log.h"
@@ -17,6 +18,7 @@
 #include "observe/metric_store.h"
 #include "observe/process_metrics.h"
 #include "server/access_log_set.h"
+#include "server/certificate_watch.h"
 #include "server/directory.h"
 #include "server/executor.h"
 #include "server/lifecycle.h"
@@ -47,6 +49,9 @@ struct ControlEnvironment {
   std::size_t workers = 1;
   // Reads the configuration again. Called on the executor.
   std::function<LoadedSpec()> load;
+  // Reads the files that the configuration names, to see whether they have changed. Called on the executor; may be
+  // empty: they are not looked at.
+  config::FileReader read_file;
   ListenerSet::TakeInherited take_inherited;  // may be empty
   // Called on the executor; may be empty: no process_* metrics.
   std::function<std::optional<observe::ProcessMetrics>()> process_metrics;
@@ -123,8 +128,9 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
   // control_plane_reload.cc
   void begin_reload();
   void loaded(std::expected<CompiledPtr, std::string> result);
+  void files_changed(std::shared_ptr<const config::Spec> looked_at, const std::shared_ptr<const config::Spec>& next);
   std::string why_not(const config::Spec& next) const;
-  void bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, AccessLogList logs);
+  void bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, AccessLogList logs, bool by_reload = true);
   void end_reload(admin::Change<std::uint64_t> result);
 
   bool starting() const { return !current_; }
@@ -141,6 +147,7 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
   ListenerSet listeners_;
   ClusterDirectory directory_;
   Lifecycle lifecycle_;
+  CertificateWatch certificates_;
   std::unique_ptr<admin::AdminServer> admin_;
 
   CompiledPtr current_;  // null until start()

@@ -73,6 +73,26 @@ void ControlPlane::loaded(std::expected<CompiledPtr, std::string> result) {
   bring_into_force(std::move(*result), *plan, std::move(*logs));
 }
 
+// Files that the configuration names have others in their place: the configuration stays, and with it its generation.
+void ControlPlane::files_changed(std::shared_ptr<const config::Spec> looked_at,
+                                 const std::shared_ptr<const config::Spec>& next) {
+  // A reload reads them all anew, or has just done so.
+  if (reloading_ || !lifecycle_.serving() || current_->spec != looked_at) return;
+  auto compiled = config::compile(next, current_.get());
+  if (!compiled) {
+    return logger_.error(loop_.wall_now(), "files that have changed are not used, what runs stays",
+                         {{"reason", compiled.error().message}});
+  }
+  auto plan = listeners_.prepare((*compiled)->listeners);
+  auto logs = open_access_logs(*environment_.access_logs, (*compiled)->listeners);
+  if (!plan || !logs) {
+    if (plan) listeners_.abandon(*plan);
+    return;
+  }
+  logger_.info(loop_.wall_now(), "certificates renewed", {{"reason", "their files have changed"}});
+  bring_into_force(std::move(*compiled), *plan, std::move(*logs), false);
+}
+
 std::string ControlPlane::why_not(const config::Spec& next) const {
   const config::Spec& now = *current_->spec;
   if (next.workers != now.workers) return "a change of 'workers' needs a restart";
@@ -80,7 +100,7 @@ std::string ControlPlane::why_not(const config::Spec& next) const {
   return {};
 }
 
-void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, AccessLogList logs) {
+void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, AccessLogList logs, bool by_reload) {
   const bool first = starting();
   if (environment_.configure_log && !first && current_->spec->log != compiled->spec->log) {
     environment_.configure_log(compiled->spec->log);
@@ -89,6 +109,7 @@ void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& pla
   config_json_.reset();
   routes_json_.reset();
   directory_.apply(*current_);
+  certificates_.apply(current_);
   listeners_.commit(plan);
   generation_gauge_->set(static_cast<std::int64_t>(generation_));
 
@@ -108,7 +129,8 @@ void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& pla
   }
   // It is in force when each worker has it.
   workers_.ask_all([](proxy::Worker&) { return true; },
-                   [this, first](const std::vector<bool>&) {
+                   [this, first, by_reload](const std::vector<bool>&) {
+                     if (!by_reload) return;
                      if (!first) return end_reload(generation_);
                      in_force_ = true;
                      logger_.info(loop_.wall_now(), fmt::format("listening: {}", summary()),

@@ -57,7 +57,7 @@ void BackendAddress::speak(const Speech& speech, Duration spread) {
   if (detection_ && !changed) return;
   detection::DetectionListener& listener = *this;
   detection_ = std::make_unique<detection::ProtocolDetection>(entry_.environment().loop, backend_,
-                                                                speech.proxy_protocol, listener);
+                                                              speech.proxy_protocol, listener);
   detection_->appeared(spread);
 }
 

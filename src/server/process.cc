@@ -15,6 +15,7 @@
 #include "net/signals.h"
 #include "observe/log_writer.h"
 #include "server/cpu_count.h"
+#include "server/file_reader.h"
 #include "server/inherited_sockets.h"
 #include "server/worker_thread.h"
 
@@ -186,6 +187,7 @@ ControlEnvironment Process::control_environment() {
   };
   environment.workers = workers_count_;
   environment.load = options_.load;
+  environment.read_file = read_text_file;
   environment.take_inherited = [this](const SocketAddress& address) { return inherited_->take(address); };
   environment.process_metrics = []() -> std::optional<observe::ProcessMetrics> {
     auto metrics = observe::read_process_metrics();

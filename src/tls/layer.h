@@ -21,6 +21,7 @@ class Layer : public SecureLayer {
   Layer& operator=(const Layer&) = delete;
   ~Layer() override;
 
+  void begin_with(Buffer& early) override { kept_.splice_back(early); }
   Handshake handshake(Engine& engine, SocketId socket, ReadScratch& scratch) override;
   Input read(Engine& engine, SocketId socket, ReadScratch& scratch, std::span<char> into) override;
   FlushResult flush(Engine& engine, SocketId socket, Buffer& plain, std::size_t& sent) override;

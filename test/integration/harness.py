@@ -307,12 +307,22 @@ class Backend:
                 return
             wire = Wire(sock, 60)
             with self.lock:
-                self.connections += 1
                 self.open.add(wire)
             threading.Thread(target=self.serve, args=(wire,), daemon=True).start()
 
+    def probed(self, wire):
+        """Whether the connection only asks if this backend speaks HTTP/2: it does not, and does not count it."""
+        if not wire.sock.recv(24, socket.MSG_PEEK).startswith(b"PRI * HTTP/2"):
+            return False
+        wire.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        return True
+
     def serve(self, wire):
         try:
+            if self.probed(wire):
+                return
+            with self.lock:
+                self.connections += 1
             if self.raw:
                 self.raw(wire)
                 return

@@ -36,7 +36,7 @@ std::string configuration(std::uint16_t backend) {
 workers: 2
 admin: {{address: "127.0.0.1:0"}}
 listeners: [{{name: web, address: "127.0.0.1:0"}}]
-clusters: [{{name: app, backends: [{{url: "http://127.0.0.1:{}"}}]}}]
+clusters: [{{name: app, protocol: http1, backends: [{{url: "http://127.0.0.1:{}"}}]}}]
 routes: [{{cluster: app}}]
 )",
                      backend);

@@ -38,7 +38,7 @@ func (h *histogram) write(w *strings.Builder) {
 		total += h.buckets[i].Load()
 		bound := "+Inf"
 		if i < len(bounds) {
-			bound = strconv.FormatFloat(bounds[i], 'g', -1, 64)
+			bound = strconv.FormatFloat(bounds[i], 'f', -1, 64)
 		}
 		fmt.Fprintf(w, "%s_bucket{source=\"go\",le=\"%s\"} %d\n", name, bound, total)
 	}

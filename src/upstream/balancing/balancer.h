@@ -22,7 +22,8 @@ enum class Policy : std::uint8_t { round_robin, random, least_connections, power
 std::string_view to_string(Policy policy);  // as written in the configuration
 
 struct PickContext {
-  std::span<const BackendLoad> backends;  // the same backends, weights and usability as at the last rebuild()
+  // The same backends, weights and usability as at the last rebuild(), and each one's `active` as last told.
+  std::span<const BackendLoad> backends;
   Rng& rng;
   std::span<const std::uint32_t> avoid;  // tried already: picked only if nothing else is usable. Duplicates are fine.
   std::uint64_t hash = 0;                // of the request, for policies that hash
@@ -33,14 +34,18 @@ class Balancer {
  public:
   virtual ~Balancer() = default;
 
-  // Must be called before the first pick and after any change of the set, a weight or a backend's usability, not
-  // after a change of `active`. Costs O(n) to O(n log n), and allocates: where many backends change at once, call it
-  // once. Round robin keeps its position as a share of its cycle, so that a rebuild neither repeats nor skips turns
-  // by much.
+  // Must be called before the first pick and after any change of the set, a weight or a backend's usability; a change
+  // of `active` needs active_changed() only. Costs O(n) to O(n log n), and allocates: where many backends change at
+  // once, call it once. Round robin keeps its position as a share of its cycle, so that a rebuild neither repeats nor
+  // skips turns by much.
   virtual void rebuild(std::span<const BackendLoad> backends) = 0;
 
   // The backend for one attempt, or kNoBackend if none has a weight and is usable. Does not allocate.
   virtual std::uint32_t pick(const PickContext& context) = 0;
+
+  // Must be called after each change of a backend's `active` since the last rebuild(). O(log n) at most, does not
+  // allocate. Policies that don't order backends by load have nothing to do.
+  virtual void active_changed(std::uint32_t /*backend*/, std::uint32_t /*active*/) {}
 };
 
 // `seed` differs from worker to worker: it is where round robin starts, so that workers do not march in step.

@@ -96,9 +96,13 @@ TEST(LeastConnections, TakesTheLeastActivePerWeight) {
   const auto balancer = make_balancer(Policy::least_connections, 1);
   balancer->rebuild(backends);
   EXPECT_DOUBLE_EQ(shares(*balancer, backends, 10)[2], 1);  // 3, 2.5, 2.25
-  backends[2].active = 10;                                  // 2.5 as the second: shared 2 to 4
+  const auto change = [&](std::uint32_t backend, std::uint32_t active) {
+    backends[backend].active = active;
+    balancer->active_changed(backend, active);
+  };
+  change(2, 10);  // 2.5 as the second: shared 2 to 4
   EXPECT_NEAR(shares(*balancer, backends, 20'000)[2], 2.0 / 3, 0.015);
-  backends[0].active = 2;
+  change(0, 2);
   EXPECT_DOUBLE_EQ(shares(*balancer, backends, 10)[0], 1);
 }
 
@@ -107,7 +111,10 @@ TEST(LeastConnections, KeepsTheActiveAtTheWeights) {
   const auto balancer = make_balancer(Policy::least_connections, 1);
   balancer->rebuild(backends);
   Rng rng(3);
-  for (int i = 0; i < 700; ++i) ++backends[balancer->pick({backends, rng, {}, 0})].active;
+  for (int i = 0; i < 700; ++i) {
+    const std::uint32_t picked = balancer->pick({backends, rng, {}, 0});
+    balancer->active_changed(picked, ++backends[picked].active);
+  }
   EXPECT_EQ(backends[0].active, 400U);
   EXPECT_EQ(backends[1].active, 200U);
   EXPECT_EQ(backends[2].active, 100U);

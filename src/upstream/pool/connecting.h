@@ -24,7 +24,9 @@ enum class ConnectionWish : std::uint8_t {
 // Pool's slab; destroyed at the end of the turn in which it ended. One thread.
 //
 //   connecting --> announcing --> done          (any --> done)
-//        `-----------------------^                announcing: what comes before anything else (Pool::opening) is written
+//        `-----------------------^
+//
+// Announcing: what goes before anything else (Pool::opening) is being written.
 class UpstreamConnecting final : private ReadinessHandler,
                                  private Retired,
                                  private TimerHandler,

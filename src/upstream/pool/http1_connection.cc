@@ -85,6 +85,8 @@ bool Http1Connection::still_quiet() {
 
 void Http1Connection::send_head(const http::RequestHead& head) {
   request_body_ = head.body;
+  // What ends with an HTTP/2 client's stream is sent in chunks.
+  if (request_body_ == http::BodyKind::stream_end) request_body_ = http::BodyKind::chunked;
   head_.clear();
   if (head.method == http::Method::connect) return send_tunnel_head(head);
   decoder_.expect(head.method);

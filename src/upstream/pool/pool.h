@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/slab.h"
-#include "observe/metric_store.h"
 #include "net/proxy_protocol.h"
+#include "observe/metric_store.h"
 #include "upstream/cluster.h"
 #include "upstream/pool/client_pools.h"
 #include "upstream/pool/connecting.h"
@@ -40,10 +40,7 @@ struct BelowTag;
 //
 // Where connections begin by saying whose they are (ClusterSettings::proxy_protocol), the backend's pool itself stays
 // empty, and each client's connection has one below it.
-class Pool final : public Resumable,
-                   public ListNode<ClientPoolTag>,
-                   public ListNode<BelowTag>,
-                   private Retired {
+class Pool final : public Resumable, public ListNode<ClientPoolTag>, public ListNode<BelowTag>, private Retired {
  public:
   Pool(PoolContext& context, std::shared_ptr<const ClusterSettings> cluster, std::shared_ptr<Backend> backend);
   Pool(const Pool&) = delete;

@@ -1,0 +1,118 @@
+#include "server/certificate_watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "config/load.h"
+#include "tls/server_context.h"
+
+namespace weir::server {
+
+using observe::Family;
+
+namespace {
+
+std::int64_t seconds_of(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
+CertificateWatch::CertificateWatch(Environment environment)
+    : environment_(std::move(environment)),
+      look_timer_(static_cast<TimerHandler&>(*this)),
+      rotation_timer_(static_cast<TimerHandler&>(*this)) {}
+
+void CertificateWatch::apply(std::shared_ptr<const config::Compiled> compiled) {
+  compiled_ = std::move(compiled);
+  last_problem_.clear();
+  judge();
+  const auto& listeners = compiled_->spec->listeners;
+  const bool any = std::ranges::any_of(listeners, [](const auto& listener) { return listener.tls.has_value(); });
+  TimerWheel& timers = environment_.loop.timers();
+  const TimePoint now = environment_.loop.now();
+  timers.arm(look_timer_, any && environment_.read_file ? now + kLookEvery : kNever);
+  if (!any) {
+    timers.disarm(rotation_timer_);
+  } else if (!rotation_timer_.armed()) {
+    timers.arm(rotation_timer_, now + tls::TicketKeys::kRotation);
+  }
+}
+
+void CertificateWatch::judge() {
+  std::map<std::pair<std::string, std::string>, WallTime> ends;
+  const WallTime now = environment_.loop.wall_now();
+  for (const auto& listener : compiled_->listeners) {
+    if (listener->tls == nullptr) continue;
+    for (const tls::CertificateFacts& facts : listener->tls->certificates()) {
+      auto& end = ends.emplace(std::pair(listener->name, facts.subject), facts.not_after).first->second;
+      end = std::min(end, facts.not_after);
+      if (facts.not_before <= now && now < facts.not_after) continue;
+      const bool expired = now >= facts.not_after;
+      environment_.logger.warn(now, expired ? "CERTIFICATE HAS EXPIRED" : "CERTIFICATE IS NOT VALID YET",
+                               {{"listener", listener->name},
+                                {"subject", facts.subject},
+                                {"reason", fmt::format("valid from {} to {}, in seconds since 1970",
+                                                       seconds_of(facts.not_before), seconds_of(facts.not_after))}});
+    }
+  }
+  expiry_.clear();
+  environment_.metrics.remove_if([&](const observe::Series& series) {
+    return series.family() == Family::kCertificateExpiry &&
+           !ends.contains({std::string(series.label(0)), std::string(series.label(1))});
+  });
+  for (const auto& [key, end] : ends) {
+    expiry_.push_back(environment_.metrics.gauge(Family::kCertificateExpiry, {key.first, key.second}));
+    expiry_.back()->set(seconds_of(end));
+  }
+}
+
+void CertificateWatch::on_timer(Timer& timer) {
+  TimerWheel& timers = environment_.loop.timers();
+  const TimePoint now = environment_.loop.now();
+  if (&timer == &rotation_timer_) {
+    compiled_->ticket_keys->rotate();
+    return timers.arm(rotation_timer_, now + tls::TicketKeys::kRotation);
+  }
+  timers.arm(look_timer_, now + kLookEvery);
+  if (!looking_) look();
+}
+
+void CertificateWatch::look() {
+  looking_ = true;
+  auto result = std::make_shared<std::expected<SpecPtr, std::string>>();
+  const SpecPtr spec = compiled_->spec;
+  environment_.executor.submit(
+      [result, spec, read = environment_.read_file] {
+        auto next = config::with_files_of_now(*spec, read);
+        if (!next) {
+          *result = std::unexpected(std::move(next.error()));
+        } else if (*next) {
+          *result = std::make_shared<const config::Spec>(std::move(**next));
+        }
+      },
+      [this, result, spec] { looked(spec, std::move(*result)); });
+}
+
+void CertificateWatch::looked(const SpecPtr& at, std::expected<SpecPtr, std::string> result) {
+  looking_ = false;
+  if (at != compiled_->spec) return;
+  if (!result) {
+    // Certificate and key are seldom replaced in one instant: only what is wrong twice is told, and once.
+    const bool is_new = last_problem_ != result.error();
+    if (!is_new && !std::exchange(told_, true)) {
+      environment_.logger.warn(environment_.loop.wall_now(), "certificates can't be renewed, those in use stay",
+                               {{"reason", result.error()}});
+    }
+    if (is_new) told_ = false;
+    last_problem_ = std::move(result.error());
+    return;
+  }
+  last_problem_.clear();
+  if (*result != nullptr) environment_.on_changed(at, *result);
+}
+
+}  // namespace weir::server
