@@ -17,7 +17,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import figures, k6, load, machine, metrics, processes, report, schema, trend  # noqa: E402  (the path comes first)
+from lab import figures, k6, load, machine, metrics, processes, report, schema, trend  # noqa: E402
 from lab.scripts import hash as hash_script  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 from lab.script import Script, Step  # noqa: E402
