@@ -107,8 +107,12 @@ def everything(arguments):
         "Runs every script of benchmarks/ and leaves benchmarks/results/RUN/ with their JSON, report.md "
         "and report.html.\nAll of it takes an hour and more; --quick less than 5 minutes.",
         EPILOG,
+        lambda parser: parser.add_argument(
+            "--scripts", type=labs.names(list(ALL)), metavar="NAME[,NAME...]", help=f"only these of {', '.join(ALL)}"
+        ),
     )
     folder = results_folder(options)
+    chosen = options.scripts or (QUICK if options.quick else list(ALL))
     documents = []
 
     def keep(document):
@@ -119,7 +123,7 @@ def everything(arguments):
 
     with Lab(options) as lab:
         in_time = QUICK_S if options.quick and options.peers is None else math.inf
-        interrupted = execute(lab, plan_within(lab, QUICK if options.quick else list(ALL), in_time), keep)
+        interrupted = execute(lab, plan_within(lab, chosen, in_time), keep)
         lab.progress.done("all scripts")
     report.write(folder, documents)
     if options.json:
