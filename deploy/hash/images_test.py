@@ -72,8 +72,12 @@ def needed(program):
     assert "not found" not in told, told
     packages = set()
     for path in re.findall(r"=> (/\S+)", told):
-        owner = subprocess.run(["dpkg", "-S", f"*/{os.path.basename(path)}"], capture_output=True, text=True).stdout
-        packages.add(owner.split(":")[0])
+        owners = subprocess.run(["dpkg", "-S", f"*/{os.path.basename(path)}"], capture_output=True, text=True).stdout
+        for line in owners.splitlines():
+            package, file = line.split(": ", 1)
+            # A package may have it as /lib/… although that is /usr/lib/… by now.
+            if os.path.realpath(os.path.dirname(file)) == os.path.realpath(os.path.dirname(path)):
+                packages.add(package.split(":")[0])
     return packages
 
 
