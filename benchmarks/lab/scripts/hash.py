@@ -161,8 +161,9 @@ class Hash(Script):
         users, times = (15_000, (120, 900, 30)) if own_command else (1_500, (12, 90, 3))
         if self.quick:
             users, times = 200, (2, 6, 1) if own_command else (1, 3, 0.5)
-        times = self.option("ramp") or times
-        if self.options.duration:
+        if self.option("ramp"):
+            times = self.option("ramp")
+        elif self.options.duration:
             times = (min(times[0], self.options.duration), self.options.duration, min(times[2], self.options.duration))
         users = self.option("users") or (self.options.connections or [users])[0]
         fitting = min(k6.fitting_users(users, machine.available_mib()), self.lab.descriptors // 2)
