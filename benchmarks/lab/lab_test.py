@@ -257,6 +257,14 @@ class Users(unittest.TestCase):
         self.assertEqual(told, "1 ms to Go 2, Rust 3; 2 ms to Go 1, Rust 3")
         self.assertEqual(script.ahead(hash_script.OPEN, "p50"), (None, "nothing to compare"))
 
+    def test_stolen_time_is_no_failed_request_and_an_error_is(self):
+        for reason, met in (("more than 5 % stolen time", True), ("answers with an error status", False)):
+            script = hash_script.Hash(StandIn())
+            script.add(hash_script.OPEN, "cpp", "", "p99", "ms", "lower", [1], [reason])
+            script.add(hash_script.RAMP, "cpp", "", "failures", "", "none", [0])
+            script.judge_failures()
+            self.assertEqual(script.goals[0]["met"], met, reason)
+
 
 class Building(unittest.TestCase):
     SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "hash" / "build.sh"
