@@ -187,10 +187,9 @@ char* HpackEncoder::begin_block(char* out) {
   if (lowest_ < table_.bytes_max()) say(lowest_);
   if (wanted_ != table_.bytes_max()) say(wanted_);
   lowest_ = wanted_;
-  if (table_.count() == 0) {
-    table_.release_if_empty();
-    index_.reset();
-  }
+  // An empty table may be about to get its first entry: what was seen before is not forgotten.
+  table_.release_if_empty();
+  if (table_.bytes_max() == 0) index_.reset();
   return out;
 }
 
