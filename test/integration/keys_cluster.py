@@ -240,6 +240,27 @@ class HealthKeys(KeyCase):
         http, tcp = self.pair(lambda t: self.check(failing, type=t, unhealthy_after=1), "http", "tcp")
         self.assert_only_first(lambda: not self.healthy(http), lambda: not self.healthy(tcp), "unhealthy")
 
+    @shows("clusters[].health_check.service")
+    def test_service(self):
+        for service in ("shop.Cart", "shop.Till"):
+            asked = []
+
+            def note(wire):
+                wire.until(service.encode())
+                asked.append(service)
+
+            backend = self.backend(raw=note)
+            self.weir(
+                config_for(
+                    backend,
+                    cluster={
+                        "protocol": "http2",
+                        "health_check": {"type": "grpc", "service": service, "interval": "50ms"},
+                    },
+                )
+            )
+            until(lambda: asked, f"it was asked for {service}")
+
     @shows("clusters[].health_check.path", "clusters[].health_check.host")
     def test_path_and_host(self):
         backend = self.backend()
