@@ -161,7 +161,7 @@ struct HealthCheckSpec {
   std::uint32_t unhealthy_after = 3;
   std::uint32_t healthy_after = 2;
   std::vector<StatusRange> expect{StatusRange{}};
-  std::string service;  // kGrpc only; empty: the server as a whole
+  std::string service = {};  // kGrpc only; empty: the server as a whole
 
   bool operator==(const HealthCheckSpec&) const = default;
 };
