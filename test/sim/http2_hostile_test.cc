@@ -1,5 +1,6 @@
-// HTTP/2 clients that attack, on one connection and on a hundred: each is counted by its kind, ends its own connections
-// at most, costs little memory, and nobody else notices.
+// HTTP/2 clients that attack, on one connection and on a hundred: each is
+// counted by its kind, ends its own connections at most, costs little memory,
+// and nobody else notices.
 
 #include <gmock/gmock.h>
 
@@ -34,7 +35,8 @@ std::string repeat(int count, const std::string& frame) {
   return repeat(count, [&](std::uint32_t) { return frame; });
 }
 
-// A field that nearly fills the table, then the same again and again, each time for a single byte.
+// A field that nearly fills the table, then the same again and again, each time
+// for a single byte.
 std::string bomb(std::uint32_t id) {
   std::string block = h2_block({{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}});
   std::string entry = h2_block({{"x", std::string(4000, 'a')}});
@@ -94,7 +96,8 @@ class Hostile : public SimTest, public testing::WithParamInterface<std::tuple<st
 };
 
 TEST_P(Hostile, PeersHarmNobodyElse) {
-  // What waits at a backend costs what it costs; the attack is what comes on top of that.
+  // What waits at a backend costs what it costs; the attack is what comes on
+  // top of that.
   listener().concurrent_streams = 2;
   listener().header_timeout = 2s;
   backend().on("/hold", Script{wait_for(kForever)});
@@ -156,7 +159,10 @@ INSTANTIATE_TEST_SUITE_P(, Hostile,
                                   std::to_string(std::get<1>(info.param));
                          });
 
-// Windows that let nothing through hold answers back: with each at most what is stated here, and not for ever.
+class HostileReaders : public SimTest {};
+
+// Windows that let nothing through hold answers back: with each at most what is
+// stated here, and not for ever.
 class HeldWindows : public SimTest, public testing::WithParamInterface<std::uint32_t> {};
 
 TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
@@ -191,8 +197,30 @@ TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
 INSTANTIATE_TEST_SUITE_P(, HeldWindows, testing::Values(0U, 1U, 100U),
                          [](const auto& info) { return "of_" + std::to_string(info.param); });
 
+// Who asks and does not read the answers is read no more, or sent away; what
+// waits for it is bounded.
+TEST_F(HostileReaders, AreHeldBack) {
+  proxy_.setup.routes.front()->match.path_prefix = "/app";
+  listener().idle_timeout = 5s;
+  fates_.client.send_buffer_bytes = 8000;
+  start();
+  const std::size_t before = proxy_.buffers_out();
+  for (int i = 0; i < 5; ++i) {
+    SimClient& client = connect();
+    client.stop_reading();
+    client.raw(
+        std::string(kH2Preface) + h2_frame(4, 0, 0, "") + repeat(5000, [](std::uint32_t id) { return request(id); }),
+        "");
+  }
+  run(3s);
+  EXPECT_LE((proxy_.buffers_out() - before) * kSliceBytes, 5U * 3 * 1024 * 1024);
+  EXPECT_EQ(get("/none").answer_count(), 1U);
+  run(20s);
+  EXPECT_EQ(proxy_.connections(), 0U);
+}
+
 // The limits are the listener's.
-TEST_F(SimTest, Http2LimitsAreTheListeners) {
+TEST_F(HostileReaders, MeetTheListenersLimits) {
   listener().http2_limits.control_frames_per_window = 20;
   start();
   SimClient& client = connect();
