@@ -49,13 +49,13 @@ std::uint8_t find_static_name(std::string_view name, FieldId id) {
   return index != 0 && kStaticTable[index].name == name ? index : 0;
 }
 
-// Values that seldom come twice, or not for long: a place in the table would be wasted.
+// Values that seldom come twice, or not for long: a place in the table would be wasted. A date is the same in all
+// answers of a second: where there are several, it pays at once.
 consteval std::uint64_t make_unique_names() {
   std::uint64_t mask = 0;
-  for (const std::string_view name :
-       {":path", "age", "content-length", "content-range", "date", "etag", "expires", "if-match", "if-modified-since",
-        "if-none-match", "if-range", "if-unmodified-since", "last-modified", "location", "range", "retry-after",
-        "set-cookie"}) {
+  for (const std::string_view name : {":path", "age", "content-length", "content-range", "etag", "expires", "if-match",
+                                      "if-modified-since", "if-none-match", "if-range", "if-unmodified-since",
+                                      "last-modified", "location", "range", "retry-after", "set-cookie"}) {
     mask |= std::uint64_t{1} << static_name_index(name);
   }
   return mask;
@@ -117,6 +117,12 @@ char* write_integer(char* out, std::uint8_t flags, unsigned prefix_bits, std::si
   return out;
 }
 
+char* write_plain(char* out, std::string_view text) {
+  out = write_integer(out, 0, 7, text.size());
+  if (!text.empty()) std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
 char* write_string(char* out, std::string_view text) {
   if (text.size() < 0x7f) {  // the size takes a byte, Huffman or not
     if (char* end = huffman_encode(text, out + 1)) {
@@ -127,9 +133,16 @@ char* write_string(char* out, std::string_view text) {
     const std::size_t size = huffman_size(text);
     if (size < text.size()) return huffman_encode(text, write_integer(out, 0x80, 7, size));
   }
-  out = write_integer(out, 0, 7, text.size());
-  if (!text.empty()) std::memcpy(out, text.data(), text.size());
-  return out + text.size();
+  return write_plain(out, text);
+}
+
+char* write_indexed(char* out, std::uint32_t age) {
+  return write_integer(out, 0x80, 7, age + kStaticCount + 1);
+}
+
+char* write_value(char* out, std::string_view value, FieldId id) {
+  // Its digits hardly become shorter, and it is in every message.
+  return id == FieldId::x_request_id ? write_plain(out, value) : write_string(out, value);
 }
 
 }  // namespace
@@ -138,13 +151,20 @@ char* write_string(char* out, std::string_view text) {
 // table; whatever is found is compared. Small as long as few entries were put in: most connections see few fields.
 class HpackEncoder::Index {
  public:
+  // By name, the number of the entry that served last: most fields say the same as the time before. Names share places
+  // by chance, so whoever looks compares the name too.
+  std::uint16_t& recent_of(std::string_view name, FieldId id) {
+    if (id != FieldId::other) return recent_[static_cast<std::size_t>(id) % kRecent];
+    return recent_[name.empty() ? 0 : (name.size() * 5 + static_cast<unsigned char>(name.back())) % kRecent];
+  }
+
   // The age of the first entry with that hash for which `matches`, or -1.
   template <typename Matches>
   int find(const HpackTable& table, std::uint32_t hash, Matches&& matches) const {
     for (const Slot& slot : buckets_[hash & mask_].slots) {
       if (slot.tag != tag(hash)) continue;
-      const auto age = static_cast<std::uint16_t>(table.inserted() - 1 - slot.number);
-      if (age < table.count() && matches(table.by_age(age))) return age;
+      const std::uint32_t age = table.age_of(slot.number);
+      if (age < table.count() && matches(table.by_age(age))) return static_cast<int>(age);
     }
     return -1;
   }
@@ -182,6 +202,7 @@ class HpackEncoder::Index {
   }
 
  private:
+  static constexpr std::size_t kRecent = 32;
   static constexpr std::uint32_t kBucketsAtFirst = 16;
   static constexpr std::uint32_t kBucketsMax = 64;
 
@@ -196,6 +217,7 @@ class HpackEncoder::Index {
 
   static std::uint16_t tag(std::uint32_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
 
+  std::array<std::uint16_t, kRecent> recent_{};
   std::unique_ptr<Bucket[]> buckets_ = std::make_unique<Bucket[]>(kBucketsAtFirst);
   std::uint32_t mask_ = kBucketsAtFirst - 1;
 };
@@ -216,10 +238,9 @@ char* HpackEncoder::begin_block(char* out) {
   if (lowest_ < table_.bytes_max()) say(lowest_);
   if (wanted_ != table_.bytes_max()) say(wanted_);
   lowest_ = wanted_;
-  if (table_.count() == 0) {
-    table_.release_if_empty();
-    index_.reset();
-  }
+  // An empty table may be about to get its first entry: what was seen before is not forgotten.
+  table_.release_if_empty();
+  if (table_.bytes_max() == 0) index_.reset();
   return out;
 }
 
@@ -273,16 +294,25 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
   bool enters = false;
   if (table_.bytes_max() != 0) {
     if (index_ == nullptr) index_ = std::make_unique<Index>();
+    if (indexing == Indexing::allowed && seldom_comes_twice(name_index, id)) indexing = Indexing::without;
+    std::uint16_t& recent = index_->recent_of(name, id);
+    const auto is_it = [&](const HpackTable::Entry& entry) {
+      return entry.value_size == value.size() && table_.value(entry) == value && entry.id == id &&
+             (id != FieldId::other || table_.name(entry) == name);
+    };
+    if (indexing == Indexing::allowed) {
+      const std::uint32_t age = table_.age_of(recent);
+      if (age < table_.count() && is_it(table_.by_age(age))) return write_indexed(out, age);
+    }
     Hashes hashes{};
     const std::uint64_t name_hash = hash_name(name, name_index);
     hashes.name = static_cast<std::uint32_t>(name_hash);
-    if (indexing == Indexing::allowed && seldom_comes_twice(name_index, id)) indexing = Indexing::without;
     if (indexing == Indexing::allowed) {
       hashes.field = static_cast<std::uint32_t>(hash_text(name_hash, value));
-      const int age = index_->find(table_, hashes.field, [&](const HpackTable::Entry& entry) {
-        return table_.value(entry) == value && table_.name(entry) == name;
-      });
-      if (age >= 0) return write_integer(out, 0x80, 7, static_cast<std::size_t>(age) + kStaticCount + 1);
+      if (const int age = index_->find(table_, hashes.field, is_it); age >= 0) {
+        recent = static_cast<std::uint16_t>(table_.inserted() - 1 - static_cast<std::uint32_t>(age));
+        return write_indexed(out, static_cast<std::uint32_t>(age));
+      }
     }
     if (index == 0) {
       const int age =
@@ -292,6 +322,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
     // A name that no table has is worth its place at once; it must not take a secret along.
     if (indexing != Indexing::never && (index == 0 || (indexing == Indexing::allowed && index_->see(hashes.field)))) {
       enters = insert(name, value, name_index, id, hashes);
+      recent = static_cast<std::uint16_t>(table_.inserted() - 1);
     }
   }
   if (enters) {
@@ -300,7 +331,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
     out = write_integer(out, indexing == Indexing::never ? 0x10 : 0, 4, index);
   }
   if (index == 0) out = write_string(out, name);
-  return write_string(out, value);
+  return write_value(out, value, id);
 }
 
 void HpackEncoder::add(Buffer& out, std::string_view name, std::string_view value, FieldId id, std::uint8_t name_index,
