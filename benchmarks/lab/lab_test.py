@@ -354,6 +354,13 @@ class Keeping(unittest.TestCase):
             time.sleep(0.01)
 
 
+class Order(unittest.TestCase):
+    def test_the_floors_come_first_in_a_table_whatever_was_measured_first(self):
+        made = document(figure("weir", [1]), figure("nginx", [1]), figure("direct", [1], name="p50"))
+        ((_, _, rows),) = report.tables(made)
+        self.assertEqual([row[0] for row in rows][:3], ["direct line", "weir", "nginx"])
+
+
 class Trend(unittest.TestCase):
     def run_of(self, commit, weir, copy, started):
         made = document(figure("weir", weir), figure("copy", copy), started=started, quick=False)
