@@ -108,7 +108,6 @@ void Scenario::add_backends() {
       return std::move(plans_[std::string(request.field("x-id"))].at_end);
     };
     backend.on("/", handler);
-    backend.proxy_headers = ProxyHeaders::allowed;
     Handler health;
     health.at_end = [this, i](const Message&) {
       return Script{send_bytes(response("", "", sick_[i] ? "500 Sick" : "200 OK"))};
@@ -146,7 +145,7 @@ void Scenario::add_client(std::size_t index) {
   const bool http10 = client.fault == ClientFault::speaks_http10;
   const std::uint64_t requests = rng_.between(1, 5);
   for (std::uint64_t i = 0; i < requests; ++i) {
-    client.requests.push_back(draw_request(rng_, request_number(index, i, rng_.below(1000)), http10));
+    client.requests.push_back(draw_request(rng_, index * 100 + i + 1 + 1000 * rng_.below(1000) * 100, http10));
     facts_.requests.emplace(client.requests.back().id, client.requests.back());
     if (!client.http2 && (client.requests.back().upgrade || client.requests.back().close)) break;
   }

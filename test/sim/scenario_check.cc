@@ -200,11 +200,6 @@ void Checker::backends(const std::vector<std::unique_ptr<SimBackend>>& backends)
       }
     }
     for (const auto& connection : backend->connections()) {
-      std::set<std::uint64_t> clients;
-      for (const std::string& id : connection->ids()) clients.insert(client_of(facts_.requests.at(id).number));
-      if (connection->proxied() && connection->proxied()->known && clients.size() > 1) {
-        violated("{} got requests of {} clients over a connection of one", backend->name(), clients.size());
-      }
       if (connection->reader().broken() && !connection->reader().error().ends_with("inside a message")) {
         violated("{} can't read a request: {}", backend->name(), connection->reader().error());
       }

@@ -92,7 +92,6 @@ std::string cluster_text(Rng& rng, ScenarioConfig& config) {
                       rng.chance(0.8) ? "connect_failure, reset" : "connect_failure", ms(rng.between(1, 30)),
                       ms(rng.between(30, 200)));
   text += fmt::format("    dns: {{refresh: {}}}\n", ms(rng.between(50, 400)));
-  if (rng.chance(0.2)) text += fmt::format("    proxy_protocol: {}\n", rng.chance(0.5) ? "v1" : "v2");
   config.health_checked = rng.chance(0.5);
   if (config.health_checked) {
     text += fmt::format(

@@ -95,13 +95,6 @@ struct RequestPlan {
   std::string head() const;
   std::string body() const;  // with its framing
 };
-// The number of its client's i-th request, made different from others by `salt`, and the client's index in it.
-constexpr std::uint64_t request_number(std::size_t client, std::uint64_t i, std::uint64_t salt) {
-  return client * 100 + i + 1 + salt * 100'000;
-}
-constexpr std::uint64_t client_of(std::uint64_t request_number) {
-  return request_number % 100'000 / 100;
-}
 RequestPlan draw_request(Rng& rng, std::uint64_t number, bool http10);
 
 // The backend's script for this request: `fault` tells how it goes wrong. `answer_bytes` and the framing come from the
