@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/proxy_protocol.h"
 #include "sim/h2_server.h"
 #include "sim/message_reader.h"
 #include "sim/peer.h"
@@ -80,6 +81,8 @@ class BackendConnection final : public Peer {
   void flush_http2();
   // Of an HTTP/2 connection: a stream of its requests is complete.
   void count_request() { ++requests_; }
+  // What its PROXY header said, once it has come.
+  const std::optional<ProxiedEnds>& proxied() const { return proxied_; }
   std::size_t requests() const { return requests_; }
   // Has something left to do or to send.
   bool busy() const;
@@ -88,6 +91,7 @@ class BackendConnection final : public Peer {
  private:
   void on_bytes(std::string_view bytes) override;
   void on_ended() override;
+  bool reads_proxy_header();
   bool asks_for_http2(std::string_view& bytes);
   void look();
   void go_on();
@@ -97,6 +101,7 @@ class BackendConnection final : public Peer {
   MessageReader reader_;
   std::unique_ptr<H2BackendSide> http2_;
   std::string first_bytes_;  // as long as they may become HTTP/2's preface
+  std::optional<ProxiedEnds> proxied_;
   bool begun_ = false;
   bool probed_ = false;
   std::size_t requests_ = 0;
@@ -135,6 +140,8 @@ class SimBackend final : private ReadinessHandler {
   const std::map<std::string, int>& ids() const { return ids_; }
   // New connections are not read from until told to.
   bool accepts_without_reading = false;
+  // Connections must begin with a PROXY header; those that don't are reset.
+  bool expects_proxy_header = false;
   // What a new connection does at once.
   Script greeting;
   // New connections speak HTTP/2 and nothing else.

@@ -202,8 +202,8 @@ class OverWiresWith : public SimTest, public testing::WithParamInterface<std::tu
   INSTANTIATE_TEST_SUITE_P(                                                 \
       , suite, testing::Combine(testing::ValuesIn(kAllWires), __VA_ARGS__), \
       [](const auto& info) { return name_of(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param)); })
-#define WEIR_OVER_WIRES_TO_HTTP1_WITH(suite, ...)                                \
-  INSTANTIATE_TEST_SUITE_P(                                                 \
+#define WEIR_OVER_WIRES_TO_HTTP1_WITH(suite, ...)                               \
+  INSTANTIATE_TEST_SUITE_P(                                                     \
       , suite, testing::Combine(testing::ValuesIn(kWiresToHttp1), __VA_ARGS__), \
       [](const auto& info) { return name_of(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param)); })
 
