@@ -178,7 +178,7 @@ TEST_F(PoolHttp2, AHeldBackStreamSlowsNoOther) {
 }
 
 using Bugs = PoolHttp2;
-TEST_F(Bugs, Case029AWindowOpenedAfterAPauseIsToldAtOnce) {
+TEST_F(Bugs, Case034AWindowOpenedAfterAPauseIsToldAtOnce) {
   make_http2();
   Try& one = get();
   const SocketId socket = accept();
