@@ -290,7 +290,9 @@ TEST_P(Http2Upstream, WebSocketGoesThroughAStreamUntouched) {
 
 TEST_P(Http2Upstream, WithoutExtendedConnectWebSocketHasAConnectionOfHttp1) {
   speak_http2(0, {.streams_max = 100, .offers_tunnels = false});
-  backend().on("/chat", Handler{{}, [](const Message& request) { return Script{send_bytes(switching(request))}; }});
+  backend().on("/chat", Handler{{}, [](const Message& request) {
+                                  return Script{send_bytes(switching(request)), then(Kind::tunnel)};
+                                }});
   start();
   get("/");
   backend().http2.reset();  // what comes now finds HTTP/1.1
