@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "http/websocket.h"
+#include "sim/h2_backend.h"
 
 namespace weir::sim {
 
@@ -47,12 +48,33 @@ std::string pattern(std::uint64_t stream, std::size_t size) {
 
 BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, SocketId socket)
     : Peer(backend.outside_), backend_(backend), number_(number), reader_(MessageReader::Kind::request) {
+  if (backend.http2) http2_ = std::make_unique<H2BackendSide>(backend, *this, *backend.http2, backend.http2_mute);
   if (backend.accepts_without_reading) stop_reading();
   adopt(socket);
   if (!backend.greeting.empty()) run(backend.greeting);
 }
 
+BackendConnection::~BackendConnection() = default;
+
+H2Server* BackendConnection::http2() const {
+  return http2_ == nullptr ? nullptr : &http2_->server();
+}
+
+void BackendConnection::flush_http2() {
+  http2_->flush();
+}
+
+bool BackendConnection::busy() const {
+  return !script_.empty() || unsent() > 0 || (http2_ != nullptr && http2_->busy());
+}
+
 void BackendConnection::on_bytes(std::string_view bytes) {
+  if (http2_ != nullptr) {
+    http2_->on_bytes(bytes);
+    if (const Message* current = http2_->current()) reader_.current = *current;
+    if (const std::string* tunnel = http2_->tunnel()) reader_.tunnel = *tunnel;
+    return;
+  }
   if (!begun_) {
     first_bytes_ += bytes;
     if (backend_.expects_proxy_header && !reads_proxy_header()) return;
@@ -81,8 +103,11 @@ bool BackendConnection::asks_for_http2(std::string_view& bytes) {
   if (bytes.size() < kPreface.size()) return kPreface.starts_with(bytes);
   if (!bytes.starts_with(kPreface)) return false;
   if (bytes.size() > kPreface.size() && unsent() == 0 && is_open()) {
-    ++backend_.http2_probes_;
-    send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    if (!std::exchange(probed_, true)) ++backend_.http2_probes_;
+    if (backend_.on_preface == SimBackend::OnPreface::hang) return true;
+    if (backend_.on_preface == SimBackend::OnPreface::bad_request) {
+      send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
     close();
   }
   return true;
@@ -96,8 +121,7 @@ void BackendConnection::look() {
     const Handler* handler = backend_.handler_for(request);
     if (!head_told_) {
       head_told_ = true;
-      ++backend_.heads_;
-      if (!request.field("x-id").empty()) ++backend_.ids_[std::string(request.field("x-id"))];
+      backend_.note_head(request);
       if (handler != nullptr && handler->at_head) run(handler->at_head(request));
     }
     if (!complete) return;
@@ -147,6 +171,9 @@ void BackendConnection::go_on() {
       case Action::Kind::tunnel:
         reader_.become_tunnel();
         break;
+      case Action::Kind::reset_stream:
+      case Action::Kind::go_away:
+        break;  // HTTP/1 has no such thing
       case Action::Kind::wait:
         waiting_ = true;
         if (action.wait == kForever) return;
@@ -192,6 +219,16 @@ void SimBackend::on_ready(Readiness) {
     if (accepted.status != Accepted::Status::ok) return;
     connections_.push_back(std::make_unique<BackendConnection>(*this, connections_.size(), accepted.socket));
   }
+}
+
+void SimBackend::note_head(const Message& request) {
+  ++heads_;
+  if (!request.field("x-id").empty()) ++ids_[std::string(request.field("x-id"))];
+}
+
+std::size_t SimBackend::http2_connections() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(connections_, [](const auto& connection) { return connection->http2() != nullptr; }));
 }
 
 std::size_t SimBackend::open_connections() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "net/proxy_protocol.h"
+#include "sim/h2_server.h"
 #include "sim/message_reader.h"
 #include "sim/peer.h"
 
@@ -16,24 +17,37 @@ namespace weir::sim {
 
 class SimBackend;
 class BackendConnection;
+class H2BackendSide;
 
 // What a backend does about a request: one action after the other.
 struct Action {
-  enum class Kind : std::uint8_t { send, wait, close, half_close, reset, stop_reading, go_on_reading, tunnel };
+  enum class Kind : std::uint8_t {
+    send,
+    wait,
+    close,
+    half_close,
+    reset,
+    stop_reading,
+    go_on_reading,
+    tunnel,
+    reset_stream,  // over HTTP/2: RST_STREAM with `code`
+    go_away,       // over HTTP/2: GOAWAY; with a `code` this stream is above its id, not processed
+  };
   Kind kind = Kind::send;
   std::string bytes;
   Duration wait{0};
+  std::uint32_t code = 0;
 };
 using Script = std::vector<Action>;
 
 inline Action send_bytes(std::string bytes) {
-  return {Action::Kind::send, std::move(bytes), {}};
+  return {Action::Kind::send, std::move(bytes), {}, 0};
 }
 inline Action wait_for(Duration wait) {
-  return {Action::Kind::wait, {}, wait};
+  return {Action::Kind::wait, {}, wait, 0};
 }
-inline Action then(Action::Kind kind) {
-  return {kind, {}, {}};
+inline Action then(Action::Kind kind, std::uint32_t code = 0) {
+  return {kind, {}, {}, code};
 }
 
 // "HTTP/1.1 200 OK" with Content-Length; `more` are whole field lines.
@@ -56,15 +70,22 @@ struct Handler {
 class BackendConnection final : public Peer {
  public:
   BackendConnection(SimBackend& backend, std::size_t number, SocketId socket);
+  ~BackendConnection() override;
 
   std::size_t number() const { return number_; }
   const MessageReader& reader() const { return reader_; }
   const std::string& tunnel() const { return reader_.tunnel; }
+  // Null if it speaks HTTP/1.
+  H2Server* http2() const;
+  // Sends what http2() was told to say.
+  void flush_http2();
+  // Of an HTTP/2 connection: a stream of its requests is complete.
+  void count_request() { ++requests_; }
   // What its PROXY header said, once it has come.
   const std::optional<ProxiedEnds>& proxied() const { return proxied_; }
   std::size_t requests() const { return requests_; }
   // Has something left to do or to send.
-  bool busy() const { return !script_.empty() || unsent() > 0; }
+  bool busy() const;
   void run(Script script);
 
  private:
@@ -78,9 +99,11 @@ class BackendConnection final : public Peer {
   SimBackend& backend_;
   const std::size_t number_;
   MessageReader reader_;
+  std::unique_ptr<H2BackendSide> http2_;
   std::string first_bytes_;  // as long as they may become HTTP/2's preface
   std::optional<ProxiedEnds> proxied_;
   bool begun_ = false;
+  bool probed_ = false;
   std::size_t requests_ = 0;
   bool head_told_ = false;
   Script script_;
@@ -121,9 +144,19 @@ class SimBackend final : private ReadinessHandler {
   bool expects_proxy_header = false;
   // What a new connection does at once.
   Script greeting;
+  // New connections speak HTTP/2 and nothing else.
+  std::optional<H2ServerOptions> http2;
+  // They say nothing, not even SETTINGS, before this time.
+  Duration http2_mute{0};
+  // What an HTTP/1 connection does about HTTP/2's preface.
+  enum class OnPreface : std::uint8_t { bad_request, close, hang };
+  OnPreface on_preface = OnPreface::bad_request;
+  std::size_t http2_connections() const;
 
  private:
   friend class BackendConnection;
+  friend class H2BackendSide;
+  void note_head(const Message& request);
   void on_ready(Readiness readiness) override;
   const Handler* handler_for(const Message& request) const;
 

@@ -11,7 +11,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 class Basics : public OverWires {};
-WEIR_OVER_ALL_WIRES(Basics);
+WEIR_OVER_WIRES_TO_HTTP1(Basics);
 class BasicsOfHttp1 : public SimTest {};
 
 TEST_P(Basics, AGetGoesThrough) {

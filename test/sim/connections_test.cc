@@ -11,7 +11,7 @@ namespace {
 using observe::Family;
 
 class Connections : public OverWires {};
-WEIR_OVER_ALL_WIRES(Connections);
+WEIR_OVER_WIRES_TO_HTTP1(Connections);
 class ConnectionsOfHttp1 : public SimTest {};
 
 TEST_P(Connections, AreKeptOnBothSides) {

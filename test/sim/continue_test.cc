@@ -25,7 +25,7 @@ Handler switches(Duration after = Duration::zero(), std::string first = {}) {
 }
 
 class Continue : public OverWires {};
-WEIR_OVER_ALL_WIRES(Continue);
+WEIR_OVER_WIRES_TO_HTTP1(Continue);
 
 TEST_P(Continue, ExpectIsPassedFromEndToEnd) {
   Handler handler;

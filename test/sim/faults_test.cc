@@ -10,7 +10,7 @@ namespace {
 using observe::Family;
 
 class Faults : public OverWires {};
-WEIR_OVER_ALL_WIRES(Faults);
+WEIR_OVER_WIRES_TO_HTTP1(Faults);
 
 TEST_P(Faults, NobodyListens) {
   backend().stop_listening();

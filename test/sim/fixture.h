@@ -32,10 +32,17 @@ class Fates final : public FaultPlan {
 // What is spoken on the sides of the proxy.
 struct Wires {
   Protocol down = Protocol::http1;
+  Protocol up = Protocol::http1;
 };
-inline constexpr Wires kAllWires[] = {{Protocol::http1}, {Protocol::http2}};
+inline constexpr Wires kAllWires[] = {{Protocol::http1, Protocol::http1},
+                                      {Protocol::http2, Protocol::http1},
+                                      {Protocol::http1, Protocol::http2},
+                                      {Protocol::http2, Protocol::http2}};
+// For what only a connection of HTTP/1 to a backend can show.
+inline constexpr Wires kWiresToHttp1[] = {{Protocol::http1, Protocol::http1}, {Protocol::http2, Protocol::http1}};
 inline std::string name_of(const Wires& wires) {
-  return wires.down == Protocol::http1 ? "FromHttp1" : "FromHttp2";
+  return std::string(wires.down == Protocol::http1 ? "FromHttp1" : "FromHttp2") +
+         (wires.up == Protocol::http1 ? "ToHttp1" : "ToHttp2");
 }
 
 // A proxy with one listener, one cluster "app" and one backend, in virtual time. At the end of each test everything is
@@ -96,6 +103,7 @@ class SimTest : public testing::Test {
     const SocketAddress address = *SocketAddress::parse("10.1.0." + std::to_string(backends_.size() + 1) + ":80");
     backends_.push_back(std::make_unique<SimBackend>(outside_, name, address));
     proxy_.setup.clusters.front().members.push_back({make_backend(name, address, max_connections), weight, true});
+    if (backends_speak_ == Protocol::http2) speak_http2(backends_.size() - 1);
     return *backends_.back();
   }
 
@@ -121,8 +129,18 @@ class SimTest : public testing::Test {
     return client;
   }
 
-  void speak(const Wires& wires) { clients_speak_ = wires.down; }
+  void speak(const Wires& wires) {
+    clients_speak_ = wires.down;
+    backends_speak_ = wires.up;
+    for (std::size_t i = 0; wires.up == Protocol::http2 && i < backends_.size(); ++i) speak_http2(i);
+  }
+  // The backend speaks HTTP/2, and the proxy knows it.
+  void speak_http2(std::size_t index, H2ServerOptions options = {.streams_max = 100, .offers_tunnels = true}) {
+    backends_[index]->http2 = options;
+    proxy_.setup.clusters.front().members[index].backend->set_protocol(SpokenProtocol::http2);
+  }
   bool from_http1() const { return clients_speak_ == Protocol::http1; }
+  bool to_http1() const { return backends_speak_ == Protocol::http1; }
   // The last answer was broken off, so that its client can tell: HTTP/1 has nothing but the connection's end for that.
   bool broken_off(const SimClient& client) const {
     return client.reader().broken() && (!from_http1() || client.ended());
@@ -150,6 +168,7 @@ class SimTest : public testing::Test {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::unique_ptr<SimH2Client>> http2_clients_;
   Protocol clients_speak_ = Protocol::http1;
+  Protocol backends_speak_ = Protocol::http1;
   std::int64_t lost_series_ = 0;  // requests whose series went with their route
   std::int64_t lost_lines_ = 0;   // of the access log, as a test wanted it
 };
@@ -175,9 +194,17 @@ class OverWiresWith : public SimTest, public testing::WithParamInterface<std::tu
   }
   const Param& param() const { return std::get<1>(this->GetParam()); }
 };
+#define WEIR_OVER_WIRES_TO_HTTP1(suite)                               \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(kWiresToHttp1), \
+                           [](const testing::TestParamInfo<Wires>& info) { return name_of(info.param); })
+
 #define WEIR_OVER_ALL_WIRES_WITH(suite, ...)                                \
   INSTANTIATE_TEST_SUITE_P(                                                 \
       , suite, testing::Combine(testing::ValuesIn(kAllWires), __VA_ARGS__), \
+      [](const auto& info) { return name_of(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param)); })
+#define WEIR_OVER_WIRES_TO_HTTP1_WITH(suite, ...)                               \
+  INSTANTIATE_TEST_SUITE_P(                                                     \
+      , suite, testing::Combine(testing::ValuesIn(kWiresToHttp1), __VA_ARGS__), \
       [](const auto& info) { return name_of(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param)); })
 
 // The last answer is this local reply, word for word as it is promised.

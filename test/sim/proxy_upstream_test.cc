@@ -280,7 +280,7 @@ TEST_P(ToldBackend, StreamsOfOneClientShareItsPool) {
   EXPECT_EQ(ports.size(), 1U);
 }
 
-WEIR_OVER_ALL_WIRES(ToldBackend);
+WEIR_OVER_WIRES_TO_HTTP1(ToldBackend);
 
 class ToldByWorkers : public SimTest {
  protected:

@@ -109,7 +109,7 @@ TEST_P(Downloads, AClientThatLeavesStopsTheBackend) {
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
-WEIR_OVER_ALL_WIRES_WITH(Downloads, testing::Values(Framing::length, Framing::chunked, Framing::until_close));
+WEIR_OVER_WIRES_TO_HTTP1_WITH(Downloads, testing::Values(Framing::length, Framing::chunked, Framing::until_close));
 
 class Uploads : public OverWiresWith<Framing> {
  protected:
@@ -204,7 +204,7 @@ TEST_P(Uploads, ABodyTooLongToBeKeptIsNotTriedAgain) {
 WEIR_OVER_ALL_WIRES_WITH(Uploads, testing::Values(Framing::length, Framing::chunked));
 
 class Streaming : public OverWires {};
-WEIR_OVER_ALL_WIRES(Streaming);
+WEIR_OVER_WIRES_TO_HTTP1(Streaming);
 class StreamingOfHttp1 : public SimTest {};
 
 TEST_P(Streaming, ManyAtOnceNeverMix) {

@@ -18,7 +18,7 @@ std::int64_t ms_since(TimePoint begin, TimePoint at) {
 
 class Timeouts : public OverWires {};
 
-WEIR_OVER_ALL_WIRES(Timeouts);
+WEIR_OVER_WIRES_TO_HTTP1(Timeouts);
 class TimeoutsOfHttp1 : public SimTest {};
 
 TEST_P(Timeouts, Connect) {

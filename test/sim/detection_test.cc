@@ -1,0 +1,150 @@
+// What each backend speaks in the clear, found out by the whole Weir: control plane, probes and workers.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sim/backend.h"
+#include "sim/client.h"
+#include "sim/whole_weir.h"
+
+namespace weir::sim {
+namespace {
+
+using testing::HasSubstr;
+
+class Detection : public testing::Test {
+ protected:
+  Detection() : backend_(outside_, "one", *SocketAddress::parse("10.1.0.1:80")) {}
+  ~Detection() override {
+    for (auto& client : clients_) client->close();
+    run(1s);
+    EXPECT_EQ(weir_.leases_out(), 0U);
+  }
+  void start(std::string_view more = {}) {
+    const std::string config = fmt::format(
+        "admin: {{address: 10.0.0.1:9090}}\n"
+        "listeners: [{{name: web, address: 10.0.0.1:80}}]\n"
+        "clusters: [{{name: app, {}backends: [{{name: one, url: \"http://10.1.0.1:80\"}}]}}]\n"
+        "routes: [{{cluster: app}}]\n",
+        more);
+    ASSERT_EQ(weir_.start(config), "");
+    run(10ms);
+  }
+  void run(Duration duration) { ASSERT_TRUE(world_.run_until(world_.now() + duration)); }
+  SimClient& ask(std::string_view target = "/", std::string_view proxy = "10.0.0.1:80") {
+    clients_.push_back(std::make_unique<SimClient>(outside_, *SocketAddress::parse(proxy), Protocol::http1));
+    clients_.back()->request("GET", target);
+    return *clients_.back();
+  }
+  // Many, so that all workers have some; each must be answered with 200 within 50 ms.
+  void expect_served() {
+    std::vector<SimClient*> asked;
+    for (int i = 0; i < 40; ++i) asked.push_back(&ask());
+    run(50ms);
+    for (const SimClient* client : asked) {
+      ASSERT_EQ(client->answers().size(), 1U);
+      EXPECT_EQ(client->answers().back().status, 200);
+    }
+  }
+  std::string found() {
+    SimClient& client = ask("/api/v1/clusters", "10.0.0.1:9090");
+    run(50ms);
+    if (client.answers().empty()) return "no answer";
+    const std::string& body = client.answers().back().body;
+    const std::size_t at = body.find("\"protocol\":\"");
+    return at == std::string::npos ? body : body.substr(at + 12, body.find('"', at + 12) - at - 12);
+  }
+
+  SimWorld world_{SimWorld::Options{}};
+  Outside outside_{world_};
+  SimBackend backend_;
+  WholeWeir weir_{world_, 4, 10'000};
+  std::vector<std::unique_ptr<SimClient>> clients_;
+};
+
+TEST_F(Detection, Http2IsFoundOnceAndSharedByAllWorkers) {
+  backend_.http2.emplace();
+  start();
+  run(2s);
+  EXPECT_EQ(found(), "http2");
+  EXPECT_EQ(backend_.connections().size(), 1U);  // the probe, which is gone
+  EXPECT_EQ(backend_.open_connections(), 0U);
+  expect_served();
+  EXPECT_EQ(backend_.http2_connections(), backend_.connections().size());
+  EXPECT_LE(backend_.connections().size(), 1U + 4U);  // one for each worker
+  run(60s);
+  EXPECT_LE(backend_.connections().size(), 1U + 4U);  // and no further probe
+}
+
+TEST_F(Detection, Http1IsFoundByRefusalAndByTheEnd) {
+  for (const auto how : {SimBackend::OnPreface::bad_request, SimBackend::OnPreface::close}) {
+    backend_.on_preface = how;
+    if (backend_.connections().empty()) start();
+    run(2s);
+    EXPECT_EQ(found(), "http1");
+    expect_served();
+    EXPECT_EQ(backend_.http2_probes(), 1U);
+  }
+}
+
+TEST_F(Detection, AProbeThatHangsCostsNothing) {
+  backend_.on_preface = SimBackend::OnPreface::hang;
+  start();
+  expect_served();  // while it hangs
+  EXPECT_EQ(backend_.http2_probes(), 1U);
+  run(1s);
+  EXPECT_EQ(found(), "http1");
+  run(5min);
+  EXPECT_EQ(backend_.open_connections(), 0U);  // the probe's is gone, those of requests were idle
+  expect_served();
+  EXPECT_EQ(backend_.http2_probes(), 1U);
+}
+
+TEST_F(Detection, ABackendThatComesBackIsAskedAgain) {
+  start("health_check: {type: tcp, interval: 1s}, ");
+  run(3s);
+  EXPECT_EQ(found(), "http1");
+  EXPECT_EQ(backend_.http2_probes(), 1U);
+  backend_.stop_listening();
+  run(20s);
+  backend_.http2.emplace();
+  backend_.listen();
+  run(5s);
+  EXPECT_EQ(found(), "http2");
+  expect_served();
+}
+
+TEST_F(Detection, OneThatIsDownAtFirstIsAskedOnceItIsThere) {
+  backend_.stop_listening();
+  backend_.http2.emplace();
+  start();
+  run(5s);
+  backend_.listen();
+  ask();
+  run(5s);
+  EXPECT_EQ(found(), "http2");
+  expect_served();
+}
+
+TEST_F(Detection, OneThatChangesWithoutAWordFailsNoRequest) {
+  start();
+  run(2s);
+  EXPECT_EQ(found(), "http1");
+  expect_served();
+  run(2min);  // idle connections are gone
+  backend_.http2.emplace();
+  // HTTP/1.1 requests meet HTTP/2 and are refused: that much can't be hidden. What follows is served.
+  ask();
+  run(5s);
+  EXPECT_EQ(found(), "http2");
+  expect_served();
+  run(2min);
+  backend_.http2.reset();
+  expect_served();  // the other way around nothing fails
+  run(5s);
+  EXPECT_EQ(found(), "http1");
+}
+
+}  // namespace
+}  // namespace weir::sim

@@ -1,0 +1,192 @@
+#include "sim/h2_backend.h"
+
+#include <algorithm>
+#include <array>
+
+namespace weir::sim {
+namespace {
+
+bool is_of_http1(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kNames = {"connection",        "keep-alive", "proxy-connection",
+                                                      "transfer-encoding", "upgrade",    "sec-websocket-accept"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+Message::Fields without_those_of_http1(const Message::Fields& fields) {
+  Message::Fields kept;
+  std::ranges::copy_if(fields, std::back_inserter(kept), [](const auto& field) { return !is_of_http1(field.first); });
+  return kept;
+}
+
+}  // namespace
+
+H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection, const H2ServerOptions& options,
+                             Duration output_after)
+    : backend_(backend), connection_(connection), server_(options), mute_(output_after > Duration{}) {
+  if (mute_ && output_after != kForever) {
+    connection_.outside().world().after(output_after, [this] {
+      mute_ = false;
+      flush();
+    });
+  }
+}
+
+void H2BackendSide::on_bytes(std::string_view bytes) {
+  server_.feed(bytes);
+  look();
+  flush();
+  if (!server_.error().empty()) connection_.close();
+}
+
+void H2BackendSide::flush() {
+  if (mute_ || !connection_.is_open()) return;
+  const std::string output = server_.take_output();
+  if (!output.empty()) connection_.send(output);
+}
+
+void H2BackendSide::look() {
+  for (const auto& [id, request] : server_.requests()) {
+    Stream& stream = streams_[id];
+    if (stream.end_seen || !request.head_seen) continue;
+    const Handler* handler = backend_.handler_for(request.message);
+    if (!stream.head_seen) {
+      stream.head_seen = true;
+      stream.answer.expect(request.message.method);
+      backend_.note_head(request.message);
+      if (handler != nullptr && handler->at_head) run(id, handler->at_head(request.message));
+    }
+    if (!request.message.complete && request.message.field("upgrade").empty()) continue;
+    stream.end_seen = true;
+    backend_.requests_.push_back(request.message);
+    connection_.count_request();
+    if (handler == nullptr) {
+      run(id, {send_bytes(response("hello\n"))});
+    } else if (handler->at_end) {
+      run(id, handler->at_end(request.message));
+    }
+  }
+}
+
+void H2BackendSide::run(std::int32_t id, Script script) {
+  Stream& stream = streams_[id];
+  stream.script.insert(stream.script.end(), std::make_move_iterator(script.begin()),
+                       std::make_move_iterator(script.end()));
+  if (!stream.waiting) go_on(id);
+}
+
+void H2BackendSide::go_on(std::int32_t id) {
+  Stream& stream = streams_[id];
+  while (stream.next < stream.script.size()) {
+    const Action action = stream.script[stream.next++];
+    if (!act(id, action)) return;
+  }
+  stream.script.clear();
+  stream.next = 0;
+}
+
+bool H2BackendSide::act(std::int32_t id, const Action& action) {
+  Stream& stream = streams_[id];
+  switch (action.kind) {
+    case Action::Kind::send:
+      stream.answer.feed(action.bytes);
+      translate(id);
+      break;
+    case Action::Kind::half_close:
+      if (stream.tunnel) {
+        server_.end(id);
+        break;
+      }
+      [[fallthrough]];
+    case Action::Kind::close:
+      close(id);
+      break;
+    case Action::Kind::reset:
+      connection_.reset();
+      break;
+    case Action::Kind::stop_reading:
+      server_.hold_window(id);
+      break;
+    case Action::Kind::go_on_reading:
+      server_.open_window(id);
+      break;
+    case Action::Kind::tunnel:
+      stream.tunnel = true;
+      break;
+    case Action::Kind::reset_stream:
+      server_.reset(id, action.code);
+      break;
+    case Action::Kind::go_away:
+      server_.go_away(action.code == 0 ? id : std::max(id - 2, 0));
+      break;
+    case Action::Kind::wait:
+      stream.waiting = true;
+      if (action.wait == kForever) return false;
+      connection_.outside().world().after(action.wait, [this, id] {
+        streams_[id].waiting = false;
+        go_on(id);
+        flush();
+      });
+      return false;
+  }
+  return true;
+}
+
+// A body whose end is the connection's end in HTTP/1 has one of its own here.
+void H2BackendSide::close(std::int32_t id) {
+  Stream& stream = streams_[id];
+  if (stream.answer.current.until_close && !stream.tunnel) {
+    stream.answer.end(false);
+    return translate(id);
+  }
+  flush();
+  connection_.close();
+}
+
+void H2BackendSide::translate(std::int32_t id) {
+  Stream& stream = streams_[id];
+  MessageReader& answer = stream.answer;
+  if (answer.broken()) return server_.reset(id, kH2InternalError);
+  for (; stream.interim_told < answer.interim.size(); ++stream.interim_told) {
+    const Message& interim = answer.interim[stream.interim_told];
+    server_.head(id, interim.status, without_those_of_http1(interim.fields), false);
+  }
+  const bool complete = !answer.messages.empty();
+  if (!complete && !answer.in_body()) return;
+  const Message& message = complete ? answer.messages.front() : answer.current;
+  const bool whole = complete && message.body.empty() && message.trailers.empty() && message.status != 101;
+  if (!stream.head_told) {
+    stream.head_told = true;
+    stream.tunnel = message.status == 101;
+    server_.head(id, stream.tunnel ? 200 : message.status, without_those_of_http1(message.fields), whole);
+    if (whole) stream.end_told = true;
+  }
+  if (stream.tunnel) {
+    server_.body(id, std::string_view(answer.tunnel).substr(stream.tunnel_told));
+    stream.tunnel_told = answer.tunnel.size();
+    return;
+  }
+  server_.body(id, std::string_view(message.body).substr(stream.body_told));
+  stream.body_told = message.body.size();
+  if (complete && !std::exchange(stream.end_told, true)) server_.end(id, message.trailers);
+}
+
+bool H2BackendSide::busy() const {
+  const auto runs = [](const auto& entry) { return !entry.second.script.empty(); };
+  return server_.unsent() > 0 || std::ranges::any_of(streams_, runs);
+}
+
+const Message* H2BackendSide::current() const {
+  for (const auto& [id, request] : server_.requests()) {
+    if (request.head_seen && !request.message.complete && !request.closed) return &request.message;
+  }
+  return nullptr;
+}
+
+const std::string* H2BackendSide::tunnel() const {
+  for (const auto& [id, request] : server_.requests()) {
+    if (!request.message.field("upgrade").empty()) return &request.message.body;
+  }
+  return nullptr;
+}
+
+}  // namespace weir::sim
