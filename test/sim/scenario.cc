@@ -276,6 +276,7 @@ void Scenario::event(std::string_view name) {
     }
     if (addresses.empty()) addresses.push_back(SocketAddress::parse(backend_address(some))->ip);
     weir_.resolver().answer("app.test", {addresses, 1s});
+    facts_.backends_left = true;
   } else if (name == "dns_failure") {
     weir_.resolver().answer("app.test", Error{"no answer", ETIMEDOUT});
   } else if (name == "backend_stops") {
@@ -309,6 +310,7 @@ void Scenario::administer(std::string_view name) {
   };
   const std::string one = fmt::format("/api/v1/clusters/app/backends/b{}", rng_.below(kBackends));
   static constexpr std::string_view kStates[] = {"active", "draining", "disabled"};
+  facts_.backends_left = facts_.backends_left || name == "admin_remove";
   if (name == "admin_patch") {
     ask("PATCH", one, fmt::format(R"({{"weight":{},"state":"{}"}})", rng_.below(4), kStates[rng_.below(3)]));
   } else if (name == "admin_add") {

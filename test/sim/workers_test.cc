@@ -277,7 +277,12 @@ TEST_F(Draining, ARemovedListenerDrainsAndOthersGoOn) {
   SimClient refused(outside_, second);
   run(10ms);
   EXPECT_TRUE(refused.got_reset());
-  lost_series_ = 1;  // of the removed listener
+  // Requests at the removed listener, also those that ended after it was removed: its series don't come again.
+  EXPECT_EQ(proxy_.metric(Family::kRequests, {"second"}), 0);
+  EXPECT_EQ(proxy_.metric(Family::kLocalReplies, {"second"}), 0);
+  lost_series_ = std::ranges::count_if(
+      proxy_.log(), [](const std::string& line) { return SimProxy::log_value(line, "listener") == "second"; });
+  EXPECT_EQ(lost_series_, 3);
 }
 
 class Reloads : public SimTest {};
@@ -336,8 +341,15 @@ TEST_F(Reloads, ABackendThatLeavesFinishesWhatItHas) {
   auto& members = proxy_.setup.clusters[0].members;
   const Member gone = members[1];
   members.pop_back();
+  EXPECT_EQ(proxy_.metric(Family::kBackendConnectionsActive, {"two"}), 2);
   proxy_.update_members("app");
+  backend_left_ = true;
   run(1s);
+  // What ended there afterwards doesn't make its series again.
+  for (const Family family : {Family::kBackendRequests, Family::kPoolConnections, Family::kBackendConnectionsActive}) {
+    EXPECT_EQ(proxy_.series(family, {"two"}), 0U) << observe::describe(family).name;
+  }
+  EXPECT_EQ(proxy_.metric(Family::kBackendRequests, {"one"}), 2);
   for (const auto& client : clients_) EXPECT_EQ(client->answers().at(0).status, 200);
   EXPECT_EQ(two.open_connections(), 0U);
   EXPECT_EQ(gone.backend->connections(), 0U);
@@ -345,6 +357,31 @@ TEST_F(Reloads, ABackendThatLeavesFinishesWhatItHas) {
   for (const auto& client : clients_) client->get("/");
   run(1s);
   EXPECT_EQ(two.requests().size(), 2U);
+}
+
+// The series of a route that a reload removed are gone, whatever still runs on it; those of a route that only changed
+// stay, and requests of before the change count there too.
+TEST_F(Reloads, RequestsOfARemovedRouteDontBringItsSeriesBack) {
+  backend().on("/", Script{wait_for(1s), send_bytes(response("late"))});
+  proxy_.setup.routes.clear();
+  proxy_.setup.add_route("going", "app", "/going");
+  proxy_.setup.add_route("all", "app");
+  start();
+  SimClient& going = connect();
+  going.get("/going");
+  SimClient& staying = connect();
+  staying.get("/");
+  run(100ms);
+  proxy_.setup.routes.clear();
+  proxy_.setup.add_route("all", "app");  // another object of the same name
+  proxy_.reload();
+  run(2s);
+  EXPECT_EQ(going.answers().at(0).status, 200);
+  EXPECT_EQ(staying.answers().at(0).status, 200);
+  EXPECT_EQ(proxy_.series(Family::kRequests, {"going"}), 0U);
+  EXPECT_EQ(proxy_.series(Family::kRequestDuration, {"going"}), 0U);
+  EXPECT_EQ(proxy_.metric(Family::kRequests, {"all"}), 1);
+  lost_series_ = 1;
 }
 
 TEST_F(Reloads, TwoBackendsLeaveWhileRetriesWait) {
@@ -359,6 +396,7 @@ TEST_F(Reloads, TwoBackendsLeaveWhileRetriesWait) {
   auto& members = proxy_.setup.clusters[0].members;
   members.erase(members.begin(), members.begin() + 2);
   proxy_.update_members("app");
+  backend_left_ = true;
   run(5s);
   for (const auto& client : clients_) {
     ASSERT_EQ(client->answer_count(), 1U);
