@@ -26,12 +26,13 @@ class Unfit(Exception):
     """The machine lacks something; the message says what and what to do."""
 
 
-def parse(arguments, name, about, epilog=""):
+def parse(arguments, name, about, epilog="", add_options=None):
     parser = argparse.ArgumentParser(
         prog=name, description=about, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="short slices and few of them; for a first look, and CI")
     parser.add_argument("--duration", type=positive, metavar="SECONDS", help="length of each measurement")
+    parser.add_argument("--slices", type=count, metavar="N", help="how often each is measured (head to head: 8)")
     parser.add_argument("--connections", metavar="N[,N...]", type=counts, help="client connections")
     parser.add_argument(
         "--peers",
@@ -46,6 +47,8 @@ def parse(arguments, name, about, epilog=""):
         help="where weir-backend, lab-load and lab-copy are " "(default: build/release)",
     )
     parser.add_argument("--loopback", action="store_true", help="no network namespace of its own")
+    if add_options:
+        add_options(parser)
     options = parser.parse_args(arguments)
     options.peers = options.peers.split(",") if options.peers else None
     return options
@@ -56,6 +59,25 @@ def positive(text):
     if value <= 0:
         raise argparse.ArgumentTypeError("must be more than 0")
     return value
+
+
+def count(text):
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return value
+
+
+def names(known):
+    """What reads a list of such names."""
+
+    def read(text):
+        for name in text.split(","):
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {', '.join(known)}")
+        return text.split(",")
+
+    return read
 
 
 def counts(text):
@@ -159,6 +181,15 @@ class Lab:
 
     def tool(self, name):
         return self.binaries / name
+
+    @property
+    def hash_folder(self):
+        """Where benchmarks/hash/build.sh leaves its servers."""
+        return ROOT / "build" / "hash"
+
+    @staticmethod
+    def listens(port):
+        return machine.listens(port)
 
     def scratch_folder(self, name):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))

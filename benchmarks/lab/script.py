@@ -9,7 +9,14 @@ from . import figures, lab as labs, load, machine
 from .targets import CannotRun, FLOORS
 
 SCHEMA = "weir-lab/1"
-TITLES = {"direct": "direct line", "copy": "byte copier", "splice": "splicing copier"}
+TITLES = {
+    "direct": "direct line",
+    "copy": "byte copier",
+    "splice": "splicing copier",
+    "cpp": "C++",
+    "go": "Go",
+    "rust": "Rust",
+}
 
 
 @dataclasses.dataclass
@@ -27,6 +34,9 @@ class Script:
     about = ""
     goals_text = ""
     shows_not: typing.ClassVar[list] = []
+    add_options = None  # may add to the command line
+    command = ""  # what starts it, if not benchmarks/NAME.sh
+    keeps_report = False  # alone, too, it leaves a folder with its report
 
     def __init__(self, lab):
         self.lab = lab
@@ -52,6 +62,10 @@ class Script:
 
     def duration(self, full, quick):
         return self.options.duration or self.pick(full, quick)
+
+    def slices(self, full, quick):
+        """How many of each."""
+        return self.options.slices or self.pick(full, quick)
 
     def connections(self, full, quick=None):
         """A list of connection counts."""

@@ -6,7 +6,7 @@ program=$root/usr/sbin/haproxy
 
 version() {
   need "$program"
-  loaded "$program" -v | head -n 1 | cut -d' ' -f1-3
+  loaded "$program" -v | sed -n 1p | cut -d' ' -f1-3
   openssl_version
 }
 
@@ -77,5 +77,8 @@ $(backends)
 END
   print_loaded "$program" -db -f "$LAB_DIR/haproxy.cfg"
 }
+
+# Its way: a new process binds the same port and tells the old one to finish.
+reload() { print_loaded "$program" -db -f "$LAB_DIR/haproxy.cfg" -sf "$LAB_PID"; }
 
 main "$@"

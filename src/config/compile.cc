@@ -163,11 +163,13 @@ std::shared_ptr<const ClusterSettings> compile_cluster(const ClusterSpec& spec) 
   settings->response_header_bytes = spec.limits.header_bytes;
   settings->response_headers = spec.limits.headers;
   settings->http2_limits = to_http2_limits(spec.limits.http2);
+  settings->proxy_protocol = spec.proxy_protocol;
   settings->health_checked = spec.health_check.has_value();
   return settings;
 }
 
-std::shared_ptr<const health::HealthCheckSettings> compile_health_check(const std::optional<HealthCheckSpec>& spec) {
+std::shared_ptr<const health::HealthCheckSettings> compile_health_check(const ClusterSpec& cluster) {
+  const std::optional<HealthCheckSpec>& spec = cluster.health_check;
   if (!spec) return nullptr;
   auto settings = std::make_shared<health::HealthCheckSettings>();
   settings->type = spec->type == HealthCheckType::kHttp ? health::CheckType::http : health::CheckType::tcp;
@@ -177,6 +179,7 @@ std::shared_ptr<const health::HealthCheckSettings> compile_health_check(const st
   settings->timeout = spec->timeout;
   settings->unhealthy_after = spec->unhealthy_after;
   settings->healthy_after = spec->healthy_after;
+  settings->proxy_protocol = cluster.proxy_protocol;
   settings->expect.clear();
   for (const StatusRange& range : spec->expect) settings->expect.push_back({range.first, range.last});
   return settings;
@@ -329,7 +332,7 @@ Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec
   ByName<ClusterSpec> old_clusters(previous ? &previous->spec->clusters : nullptr);
   for (std::size_t i = 0; i < result->spec->clusters.size(); ++i) {
     const ClusterSpec& cluster = result->spec->clusters[i];
-    CompiledCluster compiled{compile_cluster(cluster), compile_health_check(cluster.health_check)};
+    CompiledCluster compiled{compile_cluster(cluster), compile_health_check(cluster)};
     if (const auto at = old_clusters.find(cluster.name, i)) {
       compiled.settings = keep_if_equal(compiled.settings, previous->clusters[*at].settings);
       compiled.health_check = keep_if_equal(compiled.health_check, previous->clusters[*at].health_check);

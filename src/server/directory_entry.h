@@ -20,6 +20,14 @@ namespace weir::server {
 
 class BackendEntry;
 
+// How a cluster's backends are spoken to.
+struct Speech {
+  UpstreamProtocol protocol = UpstreamProtocol::auto_;
+  std::optional<ProxyVersion> proxy_protocol;
+
+  bool operator==(const Speech&) const = default;
+};
+
 // One address of a configured backend, with its health and what it was found to speak.
 class BackendAddress final : private health::HealthListener, private detection::DetectionListener {
  public:
@@ -41,8 +49,8 @@ class BackendAddress final : private health::HealthListener, private detection::
   // Null ends checking: it counts as healthy then.
   void check_with(std::shared_ptr<const health::HealthCheckSettings> settings, Duration spread);
   void refused();
-  // `protocol` as configured: what is to be found out is found out within `spread`, if it has not been yet.
-  void speak(UpstreamProtocol protocol, Duration spread);
+  // As configured: what is to be found out is found out within `spread`, if it has not been yet in this way.
+  void speak(const Speech& speech, Duration spread);
   void protocol_wanted();
   // As it is shown.
   std::string_view protocol() const;
@@ -60,7 +68,7 @@ class BackendAddress final : private health::HealthListener, private detection::
   std::unique_ptr<BackendSeries> series_;
   std::unique_ptr<health::HealthCheck> check_;
   std::unique_ptr<detection::ProtocolDetection> detection_;  // null if there is nothing to find out
-  UpstreamProtocol configured_ = UpstreamProtocol::auto_;
+  Speech speech_;
 };
 
 // Hears of changes. None of these may destroy the entry.
@@ -106,7 +114,7 @@ class BackendEntry final : private NameListener {
   void check_with(const std::shared_ptr<const health::HealthCheckSettings>& settings, Duration spread);
 
   // The same for what they speak.
-  void speak(UpstreamProtocol protocol, Duration spread);
+  void speak(const Speech& speech, Duration spread);
 
   // Of one address, or of the backend as a whole (null).
   admin::BackendView view(const BackendAddress* address) const;
@@ -130,7 +138,7 @@ class BackendEntry final : private NameListener {
   std::uint32_t weight_;
   admin::BackendState state_ = admin::BackendState::active;
   std::shared_ptr<const health::HealthCheckSettings> check_settings_;
-  UpstreamProtocol protocol_ = UpstreamProtocol::auto_;
+  Speech speech_;
   std::vector<std::unique_ptr<BackendAddress>> addresses_;
   std::unique_ptr<BackendSeries> unresolved_;  // stands for the backend while it has no address
   std::unique_ptr<NameLookup> lookup_;         // of host names only

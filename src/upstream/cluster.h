@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/time.h"
 #include "http/limits.h"
 #include "net/address.h"
+#include "net/proxy_protocol.h"
 #include "upstream/balancing/balancer.h"
 
 namespace weir {
@@ -70,6 +72,8 @@ struct ClusterSettings {
   std::uint64_t response_header_bytes = 256 * 1024;
   std::uint64_t response_headers = 500;
   http::Http2Limits http2_limits;
+  // What connections to the backends begin with: whose they are.
+  std::optional<ProxyVersion> proxy_protocol;
   bool health_checked = false;  // a refused connection then takes the backend out at once
 
   bool operator==(const ClusterSettings&) const = default;

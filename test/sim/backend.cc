@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "http/websocket.h"
 
 namespace weir::sim {
 
@@ -24,6 +25,14 @@ std::string in_chunks(std::string_view body, std::size_t chunk_bytes, std::strin
 
 std::string chunked_response(std::string_view body, std::size_t chunk_bytes, std::string_view trailers) {
   return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(body, chunk_bytes, trailers);
+}
+
+std::string switching(const Message& request) {
+  const auto accept = http::websocket_accept(request.field("sec-websocket-key"));
+  return fmt::format(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
+      "{}\r\n\r\n",
+      std::string_view(accept.data(), accept.size()));
 }
 
 std::string pattern(std::uint64_t stream, std::size_t size) {
@@ -46,12 +55,24 @@ BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, So
 void BackendConnection::on_bytes(std::string_view bytes) {
   if (!begun_) {
     first_bytes_ += bytes;
+    if (backend_.expects_proxy_header && !reads_proxy_header()) return;
     bytes = first_bytes_;
     if (asks_for_http2(bytes)) return;
     begun_ = true;
   }
   reader_.feed(bytes);
   look();
+}
+
+// True once it has been read.
+bool BackendConnection::reads_proxy_header() {
+  if (proxied_) return true;
+  const ProxyParsed parsed = parse_proxy_header(first_bytes_);
+  if (parsed.status == ProxyParsed::Status::broken) reset();
+  if (parsed.status != ProxyParsed::Status::done) return false;
+  proxied_ = parsed.ends;
+  first_bytes_.erase(0, parsed.consumed);
+  return true;
 }
 
 // True also as long as it can't be told.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -75,8 +76,16 @@ std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
 }
 
 std::optional<ProbeResult> HealthProbe::connected() {
-  if (settings_.type == CheckType::tcp) return ProbeResult{Outcome::success, "connected"};
-  unsent_ = fmt::format(
+  if (settings_.proxy_protocol) {
+    std::array<char, kProxyWrittenBytesMax> room;
+    unsent_ = write_proxy_header(*settings_.proxy_protocol, {}, room);
+  }
+  if (settings_.type == CheckType::tcp) {
+    // Whatever becomes of the header, it was let in.
+    if (!unsent_.empty()) send();
+    return ProbeResult{Outcome::success, "connected"};
+  }
+  unsent_ += fmt::format(
       "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n",
       settings_.path, host_);
   decoder_.expect(http::Method::get);

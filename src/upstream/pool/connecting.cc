@@ -20,25 +20,46 @@ void UpstreamConnecting::abandon() {
 }
 
 void UpstreamConnecting::on_ready(Readiness readiness) {
+  readiness_.bits |= readiness.bits;
   switch (state_) {
     case State::connecting:
-      return on_tcp_ready(readiness);
+      return on_tcp_ready();
+    case State::announcing:
+      return announce();
     case State::done:
       return;
   }
 }
 
-void UpstreamConnecting::on_tcp_ready(Readiness readiness) {
+void UpstreamConnecting::on_tcp_ready() {
   const int error = io_.loop().engine().connect_error(io_.socket());
   if (error == EINPROGRESS) return;
-  if (error == 0) return connected(readiness);
-  fail(error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
+  if (error != 0) {
+    return fail(error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
+  }
+  if (pool_.opening().empty()) return connected();
+  state_ = State::announcing;
+  io_.output().append(pool_.opening());
+  announce();
 }
 
-void UpstreamConnecting::connected(Readiness readiness) {
+// At once, not with the turn's other output: what comes next may not go through the same hands (TLS).
+void UpstreamConnecting::announce() {
+  std::size_t sent = 0;
+  switch (io_.flush(sent)) {
+    case Transport::Flush::done:
+      return connected();
+    case Transport::Flush::blocked:
+      return;
+    case Transport::Flush::failed:
+      return fail(UpstreamFailure::connect_failed);
+  }
+}
+
+void UpstreamConnecting::connected() {
   Pool& pool = pool_;
   ListNode<PoolTag>::unlink();
-  pool.on_connected(*this, wish_ == ConnectionWish::http2, readiness);
+  pool.on_connected(*this, wish_ == ConnectionWish::http2, readiness_);
   finish();
 }
 

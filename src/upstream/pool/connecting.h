@@ -23,7 +23,10 @@ enum class ConnectionWish : std::uint8_t {
 // ends by telling the pool, which takes its transport over into an Http1Connection, or that it failed. Owned by its
 // Pool's slab; destroyed at the end of the turn in which it ended. One thread.
 //
-//   connecting --> done          (any --> done)
+//   connecting --> announcing --> done          (any --> done)
+//        `-----------------------^
+//
+// Announcing: what goes before anything else (Pool::opening) is being written.
 class UpstreamConnecting final : private ReadinessHandler,
                                  private Retired,
                                  private TimerHandler,
@@ -40,14 +43,15 @@ class UpstreamConnecting final : private ReadinessHandler,
   Transport take_transport() { return std::move(io_); }
 
  private:
-  enum class State : std::uint8_t { connecting, done };
+  enum class State : std::uint8_t { connecting, announcing, done };
 
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
   void destroy() override;
 
-  void on_tcp_ready(Readiness readiness);
-  void connected(Readiness readiness);
+  void on_tcp_ready();
+  void announce();
+  void connected();
   void fail(UpstreamFailure failure);
   void finish();
 
@@ -56,6 +60,7 @@ class UpstreamConnecting final : private ReadinessHandler,
   Transport io_;
   Timer timer_;
   const ConnectionWish wish_;
+  Readiness readiness_;  // what the edges have brought
   State state_ = State::connecting;
 };
 
