@@ -49,13 +49,13 @@ std::uint8_t find_static_name(std::string_view name, FieldId id) {
   return index != 0 && kStaticTable[index].name == name ? index : 0;
 }
 
-// Values that seldom come twice, or not for long: a place in the table would be wasted.
+// Values that seldom come twice, or not for long: a place in the table would be wasted. A date is the same in all
+// answers of a second: where there are several, it pays at once.
 consteval std::uint64_t make_unique_names() {
   std::uint64_t mask = 0;
-  for (const std::string_view name :
-       {":path", "age", "content-length", "content-range", "date", "etag", "expires", "if-match", "if-modified-since",
-        "if-none-match", "if-range", "if-unmodified-since", "last-modified", "location", "range", "retry-after",
-        "set-cookie"}) {
+  for (const std::string_view name : {":path", "age", "content-length", "content-range", "etag", "expires", "if-match",
+                                      "if-modified-since", "if-none-match", "if-range", "if-unmodified-since",
+                                      "last-modified", "location", "range", "retry-after", "set-cookie"}) {
     mask |= std::uint64_t{1} << static_name_index(name);
   }
   return mask;
@@ -187,10 +187,9 @@ char* HpackEncoder::begin_block(char* out) {
   if (lowest_ < table_.bytes_max()) say(lowest_);
   if (wanted_ != table_.bytes_max()) say(wanted_);
   lowest_ = wanted_;
-  if (table_.count() == 0) {
-    table_.release_if_empty();
-    index_.reset();
-  }
+  // An empty table may be about to get its first entry: what was seen before is not forgotten.
+  table_.release_if_empty();
+  if (table_.bytes_max() == 0) index_.reset();
   return out;
 }
 
