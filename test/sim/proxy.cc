@@ -177,6 +177,12 @@ std::size_t SimProxy::buffers_out() const {
   return sum;
 }
 
+std::size_t SimProxy::buffer_bytes_out() const {
+  std::size_t sum = 0;
+  for (const auto& part : workers_) sum += part->loop.buffers().outstanding_bytes();
+  return sum;
+}
+
 bool SimProxy::done() const {
   return std::ranges::all_of(workers_, [](const auto& part) { return part->worker->done(); });
 }

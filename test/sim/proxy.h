@@ -71,6 +71,7 @@ class SimProxy {
   std::size_t connections() const;
   // Pieces of buffers that are in use.
   std::size_t buffers_out() const;
+  std::size_t buffer_bytes_out() const;
   bool done() const;
 
   // All series of a family whose label values contain these texts, over all workers: the sum.
