@@ -201,6 +201,8 @@ void Scenario::go_on(ScenarioClient& client) {
     world_.after(some_time(500ms), [&peer] { peer.half_close(); });
   }
   if (client.in_tunnel || client.body_pending || client.sent == client.requests.size()) return;
+  // Whatever it sent now would be the rest of a body that it owes.
+  if (client.fault == ClientFault::stalls_inside_body) return;
   if (peer.answer_count() < client.sent || peer.reader().broken() || client.sent == 0) return;
   client.body_pending = true;  // until it has thought about the next one
   world_.after(some_time(rng_.chance(0.8) ? 10ms : 800ms), [this, &client] {
