@@ -106,6 +106,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void reply_with(http::ResponseHead& head, std::string_view body);
   void break_off(ReplyReason reason);
   void finish();
+  void count(const RouteRuntime& route, RouteCells& cells, Duration took);
   void record();
 
   void on_timer(Timer& timer) override;

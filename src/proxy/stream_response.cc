@@ -227,13 +227,8 @@ void Stream::finish() {
   context_.loop.retire(*this);
 }
 
-void Stream::record() {
-  const Duration took = context_.loop.now() - started_;
-  const LocalRef<RouteRuntime>& route = route_ ? route_ : context_.routes.no_route();
-  RouteCells& cells = route->cells(context_.metrics, listener_);
-  const std::string_view listener_name = listener_->settings->name;
-  const std::string_view route_name =
-      route->route == nullptr ? std::string_view() : std::string_view(route->route->name);
+void Stream::count(const RouteRuntime& route, RouteCells& cells, Duration took) {
+  const std::string_view route_name = route.route == nullptr ? std::string_view() : std::string_view(route.route->name);
   // Of what could not be read as far as that, nobody knows the method.
   const http::Method method = request_.method_text.empty() ? http::Method::other : request_.method;
   const std::uint32_t key = static_cast<std::uint32_t>(method) << 16 | status_;
@@ -242,12 +237,19 @@ void Stream::record() {
            [&] {
              return context_.metrics.counter(
                  observe::Family::kRequests,
-                 {listener_name, route_name, http::to_string(method), observe::status_label(status_)});
+                 {listener_->settings->name, route_name, http::to_string(method), observe::status_label(status_)});
            })
       .add(1);
   cells.duration->observe(static_cast<std::uint64_t>(took.count()));
   cells.request_size->observe(request_bytes_);
   cells.response_size->observe(response_bytes_);
+}
+
+void Stream::record() {
+  const Duration took = context_.loop.now() - started_;
+  const LocalRef<RouteRuntime>& route = route_ ? route_ : context_.routes.no_route();
+  // A removed listener's series are gone, and so are its cells; a route must not keep cells of it again.
+  if (!listener_->draining) count(*route, route->cells(context_.metrics, listener_), took);
   context_.requests_total->add(1);
   if (grpc_) record_grpc(*route);
   if (listener_->access_log == nullptr) return;
@@ -257,8 +259,8 @@ void Stream::record() {
   };
   observe::AccessRecord line;
   line.time = started_wall_;
-  line.listener = listener_name;
-  line.route = route_name;
+  line.listener = listener_->settings->name;
+  if (route->route != nullptr) line.route = route->route->name;
   if (cluster_) line.cluster = cluster_->settings().name;
   if (backend_) line.backend = backend_->pool.backend().name();
   line.client = client_text_;

@@ -39,7 +39,7 @@ TEST_F(Http2Flow, AThousandStalledStreamsStayWithinTheirMemory) {
   run(5s);
   EXPECT_EQ(proxy_.live_streams(), 1000U);
   // Of each: the heads' arenas, and what is between the watermark and one read more.
-  EXPECT_LE(proxy_.buffers_out() * kSliceBytes, 1000U * 160 * 1024);
+  EXPECT_LE(proxy_.buffer_bytes_out(), 1000U * 160 * 1024);
 }
 
 // 50 ms there and 50 ms back, 2.5 MB/s: the first window would let 0.65 MB/s pass.

@@ -106,7 +106,7 @@ TEST_P(Hostile, PeersHarmNobodyElse) {
   SimH2Client& good = connect_h2();
   SimClient& old = connect();
   run(10ms);
-  const std::size_t before = proxy_.buffers_out();
+  const std::size_t before = proxy_.buffer_bytes_out();
   std::size_t most = before;
   std::vector<SimClient*> bad;
   for (int i = 0; i < connections; ++i) {
@@ -120,14 +120,14 @@ TEST_P(Hostile, PeersHarmNobodyElse) {
       old.get("/");
     }
     run(1ms);
-    most = std::max(most, proxy_.buffers_out());
+    most = std::max(most, proxy_.buffer_bytes_out());
   }
   for (SimClient* client : bad) {
     if (!attack().second.empty() && !client->ended()) client->send(attack().second);
   }
   run(5s);
-  most = std::max(most, proxy_.buffers_out());
-  EXPECT_LE((most - before) * kSliceBytes, kGrowthMax);
+  most = std::max(most, proxy_.buffer_bytes_out());
+  EXPECT_LE(most - before, kGrowthMax);
   for (const auto stream : streams) EXPECT_EQ(good.answer(stream).message.body, "hello\n");
   EXPECT_EQ(old.answer_count(), streams.size());
   for (const Message& answer : old.answers()) EXPECT_EQ(answer.status, 200);
@@ -171,7 +171,7 @@ TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
   start();
   SimH2Client& good = connect_h2();
   run(10ms);
-  const std::size_t before = proxy_.buffers_out();
+  const std::size_t before = proxy_.buffer_bytes_out();
   H2Options options;
   options.stream_window = GetParam();
   SimH2Client& bad = connect_h2(options);
@@ -186,12 +186,12 @@ TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
     run(5ms);
   }
   EXPECT_EQ(proxy_.live_streams(), 100U);
-  EXPECT_LE((proxy_.buffers_out() - before) * kSliceBytes, kGrowthMax);
+  EXPECT_LE(proxy_.buffer_bytes_out() - before, kGrowthMax);
   for (const auto stream : streams) EXPECT_EQ(good.answer(stream).message.body, "hello\n");
   run(12s);
   EXPECT_EQ(proxy_.live_streams(), 0U);
   for (const auto stream : held) EXPECT_EQ(bad.answer(stream).reset, kH2InternalError);
-  EXPECT_LE((proxy_.buffers_out() - before) * kSliceBytes, 64U * 1024);
+  EXPECT_LE(proxy_.buffer_bytes_out() - before, 64U * 1024);
 }
 
 INSTANTIATE_TEST_SUITE_P(, HeldWindows, testing::Values(0U, 1U, 100U),
@@ -204,7 +204,7 @@ TEST_F(HostileReaders, AreHeldBack) {
   listener().idle_timeout = 5s;
   fates_.client.send_buffer_bytes = 8000;
   start();
-  const std::size_t before = proxy_.buffers_out();
+  const std::size_t before = proxy_.buffer_bytes_out();
   for (int i = 0; i < 5; ++i) {
     SimClient& client = connect();
     client.stop_reading();
@@ -213,7 +213,7 @@ TEST_F(HostileReaders, AreHeldBack) {
         "");
   }
   run(3s);
-  EXPECT_LE((proxy_.buffers_out() - before) * kSliceBytes, 5U * 3 * 1024 * 1024);
+  EXPECT_LE(proxy_.buffer_bytes_out() - before, 5U * 3 * 1024 * 1024);
   EXPECT_EQ(get("/none").answer_count(), 1U);
   run(20s);
   EXPECT_EQ(proxy_.connections(), 0U);

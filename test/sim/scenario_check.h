@@ -36,6 +36,7 @@ struct ScenarioFacts {
   std::set<std::string> cut_by_backend;
   bool cut_by_network = false;
   std::size_t reloads = 0;
+  bool backends_left = false;  // by DNS or the admin port: their series went
   bool listener_removed = false;
   Duration strictest_total{};  // the longest `total` that was in force
   Duration longest_header_timeout{};
