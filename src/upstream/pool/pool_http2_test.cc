@@ -113,6 +113,28 @@ TEST_F(PoolHttp2, AtTheLimitOfStreamsAnotherConnectionIsOpened) {
   one.lent->cancel();
 }
 
+TEST_F(PoolHttp2, TheLeastLoadedConnectionCarriesTheNextStream) {
+  make_http2();
+  Try& one = get();
+  const SocketId first = accept();
+  say(first, streams_max(2));
+  Try& two = get();
+  Try& three = get();
+  check(2, 0);
+  const SocketId second = accept();
+  say(second, streams_max(8));
+  Try& four = get();  // the first is full
+  say(first, headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  Try& five = get();
+  say(first, headers(5, kOk) + headers(3, kOk));
+  EXPECT_TRUE(five.ended);
+  EXPECT_TRUE(two.ended);
+  say(second, headers(1, kOk) + headers(3, kOk));
+  EXPECT_TRUE(three.ended);
+  EXPECT_TRUE(four.ended);
+}
+
 TEST_F(PoolHttp2, NobodyWaitsBehindAGoAway) {
   make_http2();
   Try& one = get();
