@@ -215,6 +215,24 @@ TEST_F(Bugs, Case029AWindowOpenedAfterAPauseIsToldAtOnce) {
   one.lent->cancel();
 }
 
+// A connection whose SETTINGS had not come was lent as often as the last ones said, and the session took fewer.
+TEST_F(Bugs, Case034MoreStreamsThanASessionTakesWithoutSettings) {
+  make_http2();
+  backend->learn_http2(1000, false);
+  for (int i = 0; i < 150; ++i) {
+    Try& one = ask();
+    run();
+    if (one.lent == nullptr) continue;
+    one.lent->send_head(one.head);
+    one.lent->send_end(nullptr);
+  }
+  for (Try& one : tries) EXPECT_NE(one.lent, nullptr);
+  check(2, 0);
+  for (Try& one : tries) {
+    if (one.lent != nullptr) one.lent->cancel();
+  }
+}
+
 TEST_F(PoolHttp2, AnAnswerBeforeTheRequestsEndIsComplete) {
   make_http2();
   Try& one = get(true);
