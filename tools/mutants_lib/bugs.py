@@ -184,7 +184,7 @@ BUGS = (
          "src/upstream/pool/http2_stream.cc",
          "if (passed > 0 && !detached()) {",
          "if (passed > 0 && detached()) {",
-         "pool_test", "sim_test"),
+         "pool_test"),
     _bug("one_goaway_is_enough", "a drain cuts off the streams that are on their way",
          "src/proxy/http2_downstream.cc",
          "session_.go_away(ErrorCode::no_error, false); session_.ping();",

@@ -405,6 +405,15 @@ TEST(Session, PaddingIsDroppedAndGivenBack) {
               ElementsAre("1 head POST / host=a", "1 body body", "1 end", "3 head GET / host=a", "3 end"));
 }
 
+TEST(Session, PaddingTakesNothingFromTheWindowForGood) {
+  Pair pair;
+  pair.server.feed(test::headers(1, test::kPost, false));
+  const std::string padded = std::string(1, '\xfa') + "body" + std::string(250, '\0');
+  for (int i = 0; i < 1000; ++i) pair.server.feed(test::frame(FrameType::data, kFlagPadded, 1, padded));
+  EXPECT_FALSE(pair.server.stream(1).detached());
+  EXPECT_EQ(pair.server.stream(1).body.size(), 4000U);
+}
+
 TEST(Session, AMalformedRequestIsAnsweredAndThenReset) {
   Pair pair;
   pair.server.feed(test::headers(1, "\x82\x86" + test::field(":authority", "a"), false) + test::data(1, "x", true));

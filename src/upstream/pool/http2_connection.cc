@@ -55,7 +55,9 @@ Result<void> Http2Connection::start(Readiness readiness) {
 
 std::size_t Http2Connection::room() const {
   if (state_ != State::live || !session_.can_open()) return 0;
-  const std::size_t allowed = settled() ? session_.concurrent_streams() : pool_.backend().http2_streams_max();
+  // Until its SETTINGS are here: what they said last, but no more than the session takes without them.
+  const std::uint32_t said = session_.concurrent_streams();
+  const std::size_t allowed = settled() ? said : std::min(said, pool_.backend().http2_streams_max());
   return allowed > load_ ? allowed - load_ : 0;
 }
 

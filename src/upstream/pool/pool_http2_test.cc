@@ -113,6 +113,28 @@ TEST_F(PoolHttp2, AtTheLimitOfStreamsAnotherConnectionIsOpened) {
   one.lent->cancel();
 }
 
+TEST_F(PoolHttp2, TheLeastLoadedConnectionCarriesTheNextStream) {
+  make_http2();
+  Try& one = get();
+  const SocketId first = accept();
+  say(first, streams_max(2));
+  Try& two = get();
+  Try& three = get();
+  check(2, 0);
+  const SocketId second = accept();
+  say(second, streams_max(8));
+  Try& four = get();  // the first is full
+  say(first, headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  Try& five = get();
+  say(first, headers(5, kOk) + headers(3, kOk));
+  EXPECT_TRUE(five.ended);
+  EXPECT_TRUE(two.ended);
+  say(second, headers(1, kOk) + headers(3, kOk));
+  EXPECT_TRUE(three.ended);
+  EXPECT_TRUE(four.ended);
+}
+
 TEST_F(PoolHttp2, NobodyWaitsBehindAGoAway) {
   make_http2();
   Try& one = get();
@@ -191,6 +213,24 @@ TEST_F(Bugs, Case034AWindowOpenedAfterAPauseIsToldAtOnce) {
   EXPECT_EQ(one.body.size(), 64'000U);
   EXPECT_EQ(kinds(heard(socket)).find("8@1"), 0U);
   one.lent->cancel();
+}
+
+// A connection whose SETTINGS had not come was lent as often as the last ones said, and the session took fewer.
+TEST_F(Bugs, Case034MoreStreamsThanASessionTakesWithoutSettings) {
+  make_http2();
+  backend->learn_http2(1000, false);
+  for (int i = 0; i < 150; ++i) {
+    Try& one = ask();
+    run();
+    if (one.lent == nullptr) continue;
+    one.lent->send_head(one.head);
+    one.lent->send_end(nullptr);
+  }
+  for (Try& one : tries) EXPECT_NE(one.lent, nullptr);
+  check(2, 0);
+  for (Try& one : tries) {
+    if (one.lent != nullptr) one.lent->cancel();
+  }
 }
 
 TEST_F(PoolHttp2, AnAnswerBeforeTheRequestsEndIsComplete) {
