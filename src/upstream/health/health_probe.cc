@@ -7,6 +7,8 @@
 #include <cstring>
 #include <span>
 
+#include "upstream/health/grpc_exchange.h"
+
 namespace weir::health {
 namespace {
 
@@ -85,6 +87,12 @@ std::optional<ProbeResult> HealthProbe::connected() {
     if (!unsent_.empty()) send();
     return ProbeResult{Outcome::success, "connected"};
   }
+  if (settings_.type == CheckType::grpc) {
+    grpc_ = std::make_unique<GrpcExchange>(loop_.buffers(), settings_, host_, false, loop_.now());
+    unsent_ += grpc_->take_output();
+    phase_ = Phase::sending;
+    return std::nullopt;
+  }
   unsent_ += fmt::format(
       "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n",
       settings_.path, host_);
@@ -99,7 +107,7 @@ std::optional<ProbeResult> HealthProbe::send() {
   if (written.status == IoStatus::failed)
     return ProbeResult{Outcome::failure, fmt::format("write: {}", std::strerror(written.error))};
   unsent_.erase(0, written.bytes);
-  if (unsent_.empty()) phase_ = Phase::receiving;
+  phase_ = unsent_.empty() ? Phase::receiving : Phase::sending;
   return std::nullopt;
 }
 
@@ -130,7 +138,17 @@ std::optional<ProbeResult> HealthProbe::receive() {
   }
 }
 
+std::optional<ProbeResult> HealthProbe::receive_grpc() {
+  const std::string_view input(input_->data() + input_->begin, input_->readable());
+  auto result = grpc_->receive(input, loop_.now());
+  input_->begin = input_->end = 0;
+  if (result) return result;
+  unsent_ += grpc_->take_output();
+  return unsent_.empty() ? std::nullopt : send();
+}
+
 std::optional<ProbeResult> HealthProbe::decode() {
+  if (grpc_ != nullptr) return receive_grpc();
   for (;;) {
     const std::string_view input(input_->data() + input_->begin, input_->readable());
     const http1::Step step = decoder_.next(input, head_, trailers_, kHeadLimits);
@@ -164,6 +182,7 @@ std::optional<ProbeResult> HealthProbe::decode() {
 }
 
 std::optional<ProbeResult> HealthProbe::ended() {
+  if (grpc_ != nullptr) return grpc_->ended();
   if (!head_read_) return ProbeResult{Outcome::failure, "closed before it answered"};
   if (decoder_.finish().event == http1::Event::end) return verdict();
   return ProbeResult{Outcome::failure, "closed inside its answer"};

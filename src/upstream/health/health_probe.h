@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -7,18 +8,15 @@
 #include "http/http1/decoder.h"
 #include "net/event_loop.h"
 #include "upstream/health/health_settings.h"
-#include "upstream/health/health_state.h"
+#include "upstream/health/probe_result.h"
 
 namespace weir::health {
 
-struct ProbeResult {
-  Outcome outcome = Outcome::failure;
-  std::string reason;  // "status 503", "connection refused"; for the log
-};
+class GrpcExchange;
 
-// One try at one backend: connect and, for HTTP, ask and read the answer. The owner hands in readiness and keeps the
-// deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory for the
-// answer is taken when it comes, not while waiting. One thread.
+// One try at one backend: connect and, for HTTP and gRPC, ask and read the answer. The owner hands in readiness and
+// keeps the deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory
+// for the answer is taken when it comes, not while waiting. One thread.
 class HealthProbe {
  public:
   // `settings`, `address` and `host` must outlive the probe.
@@ -41,6 +39,7 @@ class HealthProbe {
   std::optional<ProbeResult> send();
   std::optional<ProbeResult> receive();
   std::optional<ProbeResult> decode();
+  std::optional<ProbeResult> receive_grpc();
   std::optional<ProbeResult> ended();
   ProbeResult verdict() const;
 
@@ -54,6 +53,7 @@ class HealthProbe {
   std::uint16_t status_ = 0;
   std::size_t body_bytes_ = 0;
   std::string unsent_;
+  std::unique_ptr<GrpcExchange> grpc_;  // once connected, for such a check
   Slice* input_ = nullptr;
   Arena arena_;
   http::ResponseHead head_;
