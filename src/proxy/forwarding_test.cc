@@ -205,7 +205,7 @@ std::string framing(std::uint16_t status, http::BodyKind body, http::Method meth
 }
 
 // An answer that HTTP/2 ends with its head left an HTTP/1.1 client waiting for the close.
-TEST(Bugs, Case033AnEndWithoutALengthForHttp1) {
+TEST(Bugs, Case029AnEndWithoutALengthForHttp1) {
   using http::BodyKind;
   EXPECT_EQ(framing(200, BodyKind::stream_end), "transfer-encoding: chunked");
   EXPECT_EQ(framing(200, BodyKind::until_close), "transfer-encoding: chunked");

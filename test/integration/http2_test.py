@@ -350,7 +350,7 @@ class Http2Backend(Backend):
 
 
 class Http1Clients(Case):
-    def test_bug_033_an_answer_that_ends_with_its_head_ends_for_http1_too(self):
+    def test_bug_029_an_answer_that_ends_with_its_head_ends_for_http1_too(self):
         """A backend of HTTP/2 needs no Content-Length to say that there is no body; a client of HTTP/1.1 does."""
 
         def raw(wire: Wire):

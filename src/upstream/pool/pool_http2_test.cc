@@ -216,7 +216,7 @@ TEST_F(Bugs, Case034AWindowOpenedAfterAPauseIsToldAtOnce) {
 }
 
 // A connection whose SETTINGS had not come was lent as often as the last ones said, and the session took fewer.
-TEST_F(Bugs, Case034MoreStreamsThanASessionTakesWithoutSettings) {
+TEST_F(Bugs, Case036MoreStreamsThanASessionTakesWithoutSettings) {
   make_http2();
   backend->learn_http2(1000, false);
   for (int i = 0; i < 150; ++i) {
