@@ -41,6 +41,8 @@ class BackendAddress final : private health::HealthListener, private detection::
   // Null ends checking: it counts as healthy then.
   void check_with(std::shared_ptr<const health::HealthCheckSettings> settings, Duration spread);
   void refused();
+  // Said in the log, but not again and again.
+  void tls_failed(const std::string& reason);
   // `protocol` as configured: what is to be found out is found out within `spread`, if it has not been yet.
   void speak(UpstreamProtocol protocol, Duration spread);
   void protocol_wanted();
@@ -61,6 +63,8 @@ class BackendAddress final : private health::HealthListener, private detection::
   std::unique_ptr<health::HealthCheck> check_;
   std::unique_ptr<detection::ProtocolDetection> detection_;  // null if there is nothing to find out
   UpstreamProtocol configured_ = UpstreamProtocol::auto_;
+  std::string tls_problem_;  // told last
+  TimePoint tls_told_{};
 };
 
 // Hears of changes. None of these may destroy the entry.

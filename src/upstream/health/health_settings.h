@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/time.h"
+
+namespace weir::tls {
+class ClientContext;
+}
 
 namespace weir::health {
 
@@ -28,6 +33,7 @@ struct HealthCheckSettings {
   std::uint32_t unhealthy_after = 3;  // failures in a row; at least 1
   std::uint32_t healthy_after = 2;    // successes in a row; at least 1
   std::vector<StatusRange> expect = {StatusRange{}};
+  std::shared_ptr<const tls::ClientContext> tls = {};  // for backends over TLS
 
   bool operator==(const HealthCheckSettings&) const = default;
 

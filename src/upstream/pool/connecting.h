@@ -20,11 +20,14 @@ enum class ConnectionWish : std::uint8_t {
 };
 
 // A connection to a backend that is being made: TCP (or a unix socket) first, then what lies between that and HTTP. It
-// ends by telling the pool, which takes its transport over into an Http1Connection, or that it failed. Owned by its
-// Pool's slab; destroyed at the end of the turn in which it ended. One thread.
+// ends by telling the pool, which takes its transport over into a connection of the protocol that is spoken, or that it
+// failed. Owned by its Pool's slab; destroyed at the end of the turn in which it ended. One thread.
 //
-//   connecting --> done          (any --> done)
+//   connecting --> done                        in the clear
+//        `-------> handshake --> done          over TLS         (any --> done)
 class UpstreamConnecting final : private ReadinessHandler,
+                                 private Flushable,
+                                 private Resumable,
                                  private Retired,
                                  private TimerHandler,
                                  public ListNode<PoolTag> {
@@ -40,14 +43,18 @@ class UpstreamConnecting final : private ReadinessHandler,
   Transport take_transport() { return std::move(io_); }
 
  private:
-  enum class State : std::uint8_t { connecting, done };
+  enum class State : std::uint8_t { connecting, handshake, done };
 
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
+  void flush() override;
+  void resume() override;
   void destroy() override;
 
   void on_tcp_ready(Readiness readiness);
-  void connected(Readiness readiness);
+  void begin_handshake();
+  void go_on_with_handshake();
+  void connected(bool http2, Readiness readiness);
   void fail(UpstreamFailure failure);
   void finish();
 
