@@ -22,7 +22,7 @@ from lab import load, machine, network, processes, schema  # noqa: E402  (the pa
 from lab.scripts import ALL  # noqa: E402
 
 BINARIES = pathlib.Path(os.environ["WEIR_BINARIES"])
-SHORT = ["--quick", "--duration", "1", "--peers", "none"]
+SHORT = ["--quick", "--duration", "0.3", "--peers", "none"]
 
 
 def run_lab(*arguments, **options):
@@ -70,16 +70,16 @@ class Agreement(unittest.TestCase):
 
     def test_closed_loop_latency_and_rate_agree_with_wrk(self):
         port, _ = self.bench.backend(BASE_DELAY_MS="40")
-        wrk = load.wrk(self.bench, port, "/bytes?size=64", 2, 8, body=64)
-        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 2, 8, body=64)
+        wrk = load.wrk(self.bench, port, "/bytes?size=64", 1, 8, body=64)
+        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 1, 8, body=64)
         self.assertEqual((wrk.faults, own.faults), ([], []))
         self.assert_near(own.latency_us["p50"], wrk.latency_us["p50"], 0.25, "p50")
         self.assert_near(own.rate, wrk.rate, 0.25, "rate")
 
     def test_a_rate_that_the_server_keeps_up_with_gives_wrks_latency(self):
         port, _ = self.bench.backend(BASE_DELAY_MS="40")
-        wrk = load.wrk(self.bench, port, "/bytes?size=64", 2, 8, body=64)
-        own = load.open_loop(self.bench, port, "/bytes?size=64", 200, 2, 64, body=64)
+        wrk = load.wrk(self.bench, port, "/bytes?size=64", 1, 8, body=64)
+        own = load.open_loop(self.bench, port, "/bytes?size=64", 200, 1, 64, body=64)
         self.assertEqual(own.faults, [])
         self.assert_near(own.latency_us["p50"], wrk.latency_us["p50"], 0.25, "p50")
         self.assert_near(own.rate, 200, 0.25, "rate")
@@ -93,8 +93,8 @@ class Agreement(unittest.TestCase):
         while not machine.listens(port):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
-        theirs = load.h2load(self.bench, port, "/bytes?size=64", 2, 4, streams=8, body=64)
-        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 2, 4, http2=True, streams=8, body=64)
+        theirs = load.h2load(self.bench, port, "/bytes?size=64", 1, 4, streams=8, body=64)
+        own = load.open_loop(self.bench, port, "/bytes?size=64", 0, 1, 4, http2=True, streams=8, body=64)
         self.assertEqual((theirs.faults, own.faults), ([], []))
         self.assert_near(own.rate, theirs.rate, 0.6, "rate at saturation")
         self.assert_near(own.latency_us["mean"], 32e6 / own.rate, 0.2, "mean by Little's law")
@@ -102,8 +102,8 @@ class Agreement(unittest.TestCase):
     def test_new_connections_agree_with_wrk_that_closes_each(self):
         port, _ = self.bench.backend(BASE_DELAY_MS="40")
         close = BENCHMARKS / "tools" / "close.lua"
-        wrk = load.wrk(self.bench, port, "/bytes?size=64", 2, 8, lua=close)
-        own = load.connect_rate(self.bench, port, "/bytes?size=64", 2, 8, body=64)
+        wrk = load.wrk(self.bench, port, "/bytes?size=64", 1, 8, lua=close)
+        own = load.connect_rate(self.bench, port, "/bytes?size=64", 1, 8, body=64)
         self.assertEqual((wrk.faults, own.faults), ([], []))
         self.assert_near(own.rate, wrk.rate, 0.3, "connections a second")
 
@@ -216,6 +216,27 @@ class Runs(unittest.TestCase):
             self.assertIn(document["title"], page)
             self.assertIn(document["title"], (folder / "report.md").read_text())
 
+    def test_the_hash_servers_that_are_there_are_measured_and_who_is_not_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            short = ["--quick", "--duration", "1", "--users", "20", "--ramp", "1s,1s,1s", "--proxy"]
+            done = run_lab("hash", *short, "--json", "-", "--report", folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            document = json.loads(done.stdout)
+            page = (pathlib.Path(folder) / "report.html").read_text()
+        self.assertEqual(schema.problems(document), [])
+        self.assertTrue(document["complete"], document["notes"])
+        self.assertIn("<svg", page)
+        closed = {one["target"] for one in document["figures"] if one["part"] == "closed loop"}
+        self.assertIn("cpp", closed)
+        notes = "\n".join(document["notes"])
+        for name, title in (("go", "Go"), ("rust", "Rust")):
+            self.assertNotEqual(name in closed, f"{title} is left out" in notes, notes)
+        ramps = {one["target"] for one in document["figures"] if one["part"] == "k6 ramp" and one["name"] == "requests"}
+        self.assertTrue(ramps == closed or "the k6 ramp is left out" in notes, notes)
+        shares = [one["median"] for one in document["figures"] if one["name"] == "share"]
+        self.assertEqual(len(shares), len(closed))
+        self.assertAlmostEqual(sum(shares), 100, delta=0.1)
+
     def test_failing_backends_make_every_figure_void(self):
         done = run_lab("lat_conn", *SHORT, "--connections", "20", "--json", "-", env={**os.environ, "FAIL_PCT": "20"})
         document = json.loads(done.stdout)
@@ -234,7 +255,7 @@ class Runs(unittest.TestCase):
                 "lat_conn",
                 *SHORT,
                 "--duration",
-                "3",
+                "1",
                 "--connections",
                 "20,30,40",
                 "--json",
@@ -273,7 +294,7 @@ class Runs(unittest.TestCase):
             for word in ("--quick", "--duration", "--connections", "--peers", "--json"):
                 self.assertIn(word, done.stdout)
             self.assertIn(script.goals_text.split(",")[0], re.sub(r"\s+", " ", done.stdout))
-            self.assertTrue(os.access(BENCHMARKS / f"{name}.sh", os.X_OK), name)
+            self.assertTrue(os.access(BENCHMARKS.parent / (script.command or f"benchmarks/{name}.sh"), os.X_OK), name)
 
     def test_wrong_options_are_refused(self):
         for arguments in (["--connections", "x"], ["--duration", "0"], ["--nonsense"]):

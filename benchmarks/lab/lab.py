@@ -26,7 +26,7 @@ class Unfit(Exception):
     """The machine lacks something; the message says what and what to do."""
 
 
-def parse(arguments, name, about, epilog=""):
+def parse(arguments, name, about, epilog="", add_options=None):
     parser = argparse.ArgumentParser(
         prog=name, description=about, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,6 +46,8 @@ def parse(arguments, name, about, epilog=""):
         help="where weir-backend, lab-load and lab-copy are " "(default: build/release)",
     )
     parser.add_argument("--loopback", action="store_true", help="no network namespace of its own")
+    if add_options:
+        add_options(parser)
     options = parser.parse_args(arguments)
     options.peers = options.peers.split(",") if options.peers else None
     return options
@@ -159,6 +161,15 @@ class Lab:
 
     def tool(self, name):
         return self.binaries / name
+
+    @property
+    def hash_folder(self):
+        """Where benchmarks/hash/build.sh leaves its servers."""
+        return ROOT / "build" / "hash"
+
+    @staticmethod
+    def listens(port):
+        return machine.listens(port)
 
     def scratch_folder(self, name):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))

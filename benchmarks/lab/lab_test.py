@@ -3,6 +3,7 @@
 
 import copy
 import io
+import json
 import os
 import pathlib
 import signal
@@ -15,7 +16,8 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import figures, load, machine, metrics, processes, report, schema  # noqa: E402  (the path comes first)
+from lab import figures, k6, load, machine, metrics, processes, report, schema  # noqa: E402  (the path comes first)
+from lab.scripts import hash as hash_script  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 from lab.script import Script, Step  # noqa: E402
 
@@ -188,6 +190,70 @@ time for request:      120us      9.08ms      1.24ms      90us    80.00%
     def test_a_generator_at_its_limit_is_saturated(self):
         self.assertFalse(load.Load(busy=0.5).saturated)
         self.assertTrue(load.Load(busy=0.97).saturated)
+
+
+class Users(unittest.TestCase):
+    def metrics(self, failures=0, requests=100):
+        timing = {"avg": 1.5, "min": 0.1, "med": 1.0, "max": 9.0, "p(90)": 2.0, "p(95)": 3.0, "p(99)": 4.0}
+        return {
+            "http_req_duration": {"values": timing},
+            "http_reqs": {"values": {"count": requests, "rate": 10}},
+            "http_req_failed": {"values": {"rate": failures / 100, "passes": failures, "fails": 100 - failures}},
+            "data_received": {"values": {"count": 4096, "rate": 409}},
+        }
+
+    def test_a_summary_of_k6_becomes_a_load(self):
+        found = k6.read_summary(self.metrics(), 10)
+        self.assertEqual((found.requests, found.rate, found.failures, found.faults), (100, 10.0, 0, []))
+        self.assertEqual(
+            found.latency_us, {"p50": 1000, "p90": 2000, "p95": 3000, "p99": 4000, "mean": 1500, "max": 9000}
+        )
+
+    def test_failed_requests_are_counted_and_a_fault(self):
+        found = k6.read_summary(self.metrics(failures=3), 10)
+        self.assertEqual((found.failures, found.faults), (3, ["failed requests at the client"]))
+        self.assertEqual(k6.read_summary(self.metrics(requests=0), 10).faults, ["nothing was answered"])
+        self.assertEqual(k6.read_summary({}, 10).faults, ["nothing was answered"])
+
+    def test_times_of_the_ramp_are_read(self):
+        self.assertEqual(k6.stages("2m,15m,30s"), [120, 900, 30])
+        self.assertEqual(k6.stages("1m30s,500ms,1h"), [90, 0.5, 3600])
+        for wrong in ("2m,15m", "1,2,3", "0s,1s,1s", "1s,,1s", "1s,x1s,1s"):
+            with self.assertRaises(ValueError, msg=wrong):
+                k6.stages(wrong)
+
+    def test_users_fit_into_memory(self):
+        self.assertEqual(k6.fitting_users(15_000, 64_000), 15_000)
+        self.assertLess(k6.fitting_users(15_000, 2_000), 5_100)
+        self.assertEqual(k6.fitting_users(5, 0), 1)
+
+    def test_what_limited_a_run_is_said(self):
+        self.assertIn("k6 was the limit", k6.what_limited("Go", 0.4, 0.99))
+        self.assertIn("the server was the limit", k6.what_limited("Go", 0.97, 0.6))
+        self.assertIn("neither used up", k6.what_limited("Go", 0.4, 0.5))
+        self.assertIn("other processes", k6.what_limited("Go", 0.4, 0.5, idle=0.02))
+        self.assertIn("wrk was the limit", k6.what_limited("Go", 0.95, 0.99, "wrk"))
+
+    def test_the_chain_is_that_of_the_interface(self):
+        self.assertEqual(
+            hash_script.chain("weir"), "9a12fee783308770697b53fc263680ded7e93ec497ed1dfb4e73d669afb37012"
+        )
+
+    def test_rounds_are_read_from_google_benchmark(self):
+        run = {"name": "rounds", "run_type": "iteration", "cpu_time": 4100.0, "time_unit": "ns"}
+        text = json.dumps({"benchmarks": [run, {**run, "run_type": "aggregate"}]})
+        self.assertEqual(hash_script.read_rounds(text), [4.1])
+        self.assertEqual(hash_script.read_rounds("Failed to match"), [])
+
+    def test_goals_compare_each_setting_with_both_others(self):
+        script = hash_script.Hash(StandIn())
+        for setting, samples in (("100 requests/s", (1, 2, 3)), ("200 requests/s", (2, 1, 3))):
+            for target, value in zip(("cpp", "go", "rust"), samples):
+                script.add(hash_script.OPEN, target, setting, "p99", "ms", "lower", [value])
+        met, told = script.ahead(hash_script.OPEN, "p99")
+        self.assertFalse(met)
+        self.assertEqual(told, "1 ms to Go 2, Rust 3; 2 ms to Go 1, Rust 3")
+        self.assertEqual(script.ahead(hash_script.OPEN, "p50"), (None, "nothing to compare"))
 
 
 class Counting(unittest.TestCase):

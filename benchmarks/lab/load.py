@@ -40,6 +40,8 @@ class Load:
     busy: float = 0.0  # share of its threads' time that the generator computed
     late_us_p99: float = 0.0
     resumed: int = 0
+    failures: int = 0  # where the generator counts them
+    processor_s: float = 0.0  # of the generator
     names: dict = dataclasses.field(default_factory=dict)  # answers by the backend they name
 
     @property

@@ -43,10 +43,31 @@ def describe():
     }
 
 
+def available_mib():
+    """Memory that can be had without pushing anything out."""
+    return int(first(r"^MemAvailable:\s+(\d+)", read("/proc/meminfo"), "0")) // 1024
+
+
 def stolen_seconds():
     """Time that the hypervisor gave to others, over all cores."""
     fields = read("/proc/stat").split("\n", 1)[0].split()
     return int(fields[8]) / TICKS_PER_S if len(fields) > 8 else 0.0
+
+
+class Idle:
+    """How much of all cores' time nobody used since this was made."""
+
+    def __init__(self):
+        self.before = self.now()
+
+    def now(self):
+        """(idle, total) in ticks."""
+        fields = [int(one) for one in read("/proc/stat").split("\n", 1)[0].split()[1:9]]
+        return (fields[3] + fields[4], sum(fields)) if len(fields) == 8 else (0, 0)
+
+    def share(self):
+        idle, total = (after - before for after, before in zip(self.now(), self.before))
+        return idle / total if total else 0.0
 
 
 def stat_fields(pid):
@@ -104,6 +125,27 @@ def established_on(port):
         for line in read(table).split("\n")[1:]:
             fields = line.split()
             count += len(fields) > 3 and fields[3] == "01" and fields[1].endswith(wanted)
+    return count
+
+
+def connections_to(group, ports):
+    """Connections that a process group has open to any of these ports on this machine."""
+    sockets = set()
+    for pid in group_members(group):
+        try:
+            for descriptor in os.scandir(f"/proc/{pid}/fd"):
+                try:
+                    sockets.add(os.readlink(descriptor.path))
+                except OSError:
+                    pass  # closed meanwhile
+        except OSError:
+            pass
+    wanted = tuple(f":{port:04X}" for port in ports)
+    count = 0
+    for line in read("/proc/self/net/tcp").split("\n")[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == "01" and fields[2].endswith(wanted):
+            count += f"socket:[{fields[9]}]" in sockets
     return count
 
 

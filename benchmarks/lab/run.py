@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import pathlib
 import sys
 
@@ -10,6 +11,7 @@ from .lab import Lab, Unfit
 from .scripts import ALL
 
 INTERRUPTED = 130
+QUICK_S = 255.0  # what --quick plans with, of the 5 minutes that it may take
 EPILOG = """Set FAIL_PCT, BASE_DELAY_MS or JITTER_MS in the environment and the backends get them: a run with errors is
 void, and says so. docs/benchmarks.md explains the method."""
 
@@ -34,9 +36,27 @@ def checked(document):
     return document
 
 
-def execute(lab, scripts, keep):
+def plan(lab, names):
+    return [(script, script.steps()) for script in (ALL[name](lab) for name in names)]
+
+
+def planned_seconds(plans):
+    return sum(step.seconds for _, steps in plans for step in steps)
+
+
+def plan_within(lab, names, seconds):
+    """The plan of these scripts with as many of the peers as the time allows, in the order of the peers."""
+    plans = plan(lab, names)
+    while planned_seconds(plans) > seconds and lab.peers:
+        name, _ = lab.peers.pop()
+        lab.versions.pop(name, None)
+        lab.missing[name] = "set up, and left out for want of time: without --quick, or with --peers, it takes part"
+        plans = plan(lab, names)
+    return plans
+
+
+def execute(lab, plans, keep):
     """Runs scripts one after the other; `keep(document)` gets what each measured. True if it was interrupted."""
-    plans = [(script, script.steps()) for script in scripts]
     lab.progress.plan([step.seconds for _, steps in plans for step in steps])
     done = 0
     for script, steps in plans:
@@ -55,17 +75,28 @@ def execute(lab, scripts, keep):
 
 def one(name, arguments):
     script_class = ALL[name]
-    options = labs.parse(arguments, f"benchmarks/{name}.sh", about(script_class), EPILOG)
+    command = script_class.command or f"benchmarks/{name}.sh"
+    options = labs.parse(arguments, command, about(script_class), EPILOG, script_class.add_options)
     documents = []
     with Lab(options) as lab:
-        interrupted = execute(lab, [script_class(lab)], documents.append)
+        interrupted = execute(lab, plan(lab, [name]), documents.append)
         lab.progress.done(name)
     for document in documents:
         if options.json:
             write_json(options.json, document)
         if options.json != "-":
             print(report.text(document))
+        if script_class.keeps_report:
+            keep_report(document, options)
     return INTERRUPTED if interrupted else (0 if documents[0]["complete"] else 1)
+
+
+def keep_report(document, options):
+    folder = pathlib.Path(options.report) if options.report else results_folder(options, document["script"])
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write(folder, [document])
+    write_json(folder / f"{document['script']}.json", document)
+    print(folder / "report.html", file=sys.stderr if options.json == "-" else sys.stdout)
 
 
 def everything(arguments):
@@ -86,7 +117,8 @@ def everything(arguments):
             lab.progress.say(line)
 
     with Lab(options) as lab:
-        interrupted = execute(lab, [script(lab) for script in ALL.values()], keep)
+        in_time = QUICK_S if options.quick and options.peers is None else math.inf
+        interrupted = execute(lab, plan_within(lab, list(ALL), in_time), keep)
         lab.progress.done("all scripts")
     report.write(folder, documents)
     if options.json:
@@ -97,9 +129,9 @@ def everything(arguments):
     return 0 if all(document["complete"] for document in documents) else 1
 
 
-def results_folder(options):
+def results_folder(options, name=""):
     stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
-    folder = labs.RESULTS / (stamp + ("-quick" if options.quick else ""))
+    folder = labs.RESULTS / (stamp + (f"-{name}" if name else "") + ("-quick" if options.quick else ""))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -9,7 +9,14 @@ from . import figures, lab as labs, load, machine
 from .targets import CannotRun, FLOORS
 
 SCHEMA = "weir-lab/1"
-TITLES = {"direct": "direct line", "copy": "byte copier", "splice": "splicing copier"}
+TITLES = {
+    "direct": "direct line",
+    "copy": "byte copier",
+    "splice": "splicing copier",
+    "cpp": "C++",
+    "go": "Go",
+    "rust": "Rust",
+}
 
 
 @dataclasses.dataclass
@@ -27,6 +34,9 @@ class Script:
     about = ""
     goals_text = ""
     shows_not: typing.ClassVar[list] = []
+    add_options = None  # may add to the command line
+    command = ""  # what starts it, if not benchmarks/NAME.sh
+    keeps_report = False  # alone, too, it leaves a folder with its report
 
     def __init__(self, lab):
         self.lab = lab

@@ -6,6 +6,8 @@ proxy joins with `--peers NAME=SCRIPT`. benchmarks/peers/README.md says what a s
 import dataclasses
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import time
 
@@ -44,12 +46,14 @@ class Scenario:
 class Running:
     """A target that serves."""
 
-    def __init__(self, name, port, process=None, admin_port=0, start_seconds=0.0):
+    def __init__(self, name, port, process=None, admin_port=0, began=0.0, folder=None):
         self.name = name
         self.port = port
         self.process = process
+        self.earlier = []  # processes that one reload after the other has replaced
         self.admin_port = admin_port
-        self.start_seconds = start_seconds
+        self.began = began
+        self.folder = folder
 
     def pause(self):
         if self.process:
@@ -60,8 +64,9 @@ class Running:
             self.process.resume()
 
     def stop(self):
-        if self.process:
-            self.process.stop()
+        for process in (self.process, *self.earlier):
+            if process:
+                process.stop()
 
     def resident_kib(self):
         return self.process.resident_kib() if self.process else 0
@@ -137,8 +142,13 @@ class Targets:
             "LAB_DIR": str(folder),
         }
 
-    def start(self, name, scenario, cores=None, patience_s=15.0, folder=None):
-        """Starts a target and waits until it takes connections. CannotRun says why it does not."""
+    def prepare(self, name, scenario, port, admin_port, folder):
+        """What a peer's script is told, and the command that it gives: (environment, words). CannotRun if it can't."""
+        environment = self.environment(scenario, port, admin_port, folder)
+        return environment, ask(script_of(name, self.custom), "command", environment)
+
+    def launch(self, name, scenario, cores=None, folder=None):
+        """Starts a target and does not wait for it."""
         lab = self.lab
         if name == "direct":
             return Running(name, scenario.backends[0])
@@ -158,16 +168,37 @@ class Targets:
         else:
             admin_port = lab.ports.take()
             folder = folder or lab.scratch_folder(name)
-            environment = self.environment(scenario, port, admin_port, folder)
-            command = ask(script_of(name, self.custom), "command", environment)
+            environment, command = self.prepare(name, scenario, port, admin_port, folder)
         lab.note_command(command, f"{name}, {scenario.name}")
         began = time.monotonic()
         process = lab.keeper.start(name, command, cores, environment)
-        deadline = began + patience_s
-        while not machine.listens(port) or not machine.answers(port):
-            if not process.alive() or time.monotonic() > deadline:
-                words = process.last_words()
-                process.stop()
-                raise CannotRun(words or "it does not take connections")
-            time.sleep(0.005)
-        return Running(name, port, process, admin_port, time.monotonic() - began)
+        return Running(name, port, process, admin_port, began, folder)
+
+    def start(self, name, scenario, cores=None, patience_s=15.0, folder=None):
+        """Starts a target and waits until it takes connections. CannotRun says why it does not."""
+        target = self.launch(name, scenario, cores, folder)
+        if target.process:
+            deadline = target.began + patience_s
+            while not machine.listens(target.port) or not machine.answers(target.port):
+                self.expect_life(target, deadline)
+                time.sleep(0.005)
+        return target
+
+    def expect_life(self, target, deadline):
+        """CannotRun, with the target's last words, if it ended or had its time."""
+        if not target.process.alive() or time.monotonic() > deadline:
+            words = target.process.last_words()
+            target.stop()
+            raise CannotRun(words or "it does not take connections")
+
+    def reload(self, target, scenario, cores=None):
+        """Has a running target load the configuration of `scenario` on the port that it has. It may be another process
+        that serves then: HAProxy's way."""
+        environment, _ = self.prepare(target.name, scenario, target.port, target.admin_port, target.folder)
+        environment["LAB_PID"] = str(target.process.popen.pid)
+        words = ask(script_of(target.name, self.custom), "reload", environment)
+        if re.fullmatch("[A-Z][A-Z0-9]+", words[0]):
+            os.kill(target.process.popen.pid, signal.Signals["SIG" + words[0]])
+        else:
+            target.earlier.append(target.process)
+            target.process = self.lab.keeper.start(target.name, words, cores, environment)

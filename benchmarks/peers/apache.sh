@@ -33,9 +33,26 @@ tls() {
   printf 'SSLEngine on\nSSLCertificateFile %s\nSSLCertificateKeyFile %s\n' "$LAB_TLS_CERT" "$LAB_TLS_KEY"
 }
 
+balancer() { # NAME
+  printf '<Proxy balancer://%s>\n%s\n</Proxy>\n' "$1" "$(members)"
+}
+
+sites() {
+  if [[ -z $LAB_ROUTES ]]; then
+    balancer app
+    echo "ProxyPass / balancer://app/"
+    return
+  fi
+  local number
+  for number in $(awk '{print $3}' "$LAB_ROUTES" | sort -u); do balancer "c$number"; done
+  awk -v port="$LAB_PORT" '
+    $1 != host { if (host) print "</VirtualHost>"; host = $1; print "<VirtualHost *:" port ">\n  ServerName " $1 }
+    { print "  ProxyPass " $2 " balancer://c" $3 $2 }
+    END { print "</VirtualHost>" }' "$LAB_ROUTES"
+}
+
 make_command() {
   need "$program"
-  [[ -z $LAB_ROUTES ]] || cannot "10,000 routes are not configured for it"
   cat >"$LAB_DIR/apache.conf" <<END
 ServerRoot $LAB_DIR
 ServerName localhost
@@ -60,13 +77,12 @@ ProxyPreserveHost On
 RequestHeader set X-Request-Id %{UNIQUE_ID}e
 RequestHeader set X-Forwarded-Proto $([[ -n $LAB_TLS_CERT ]] && echo https || echo http)
 Header set X-Request-Id %{UNIQUE_ID}e
-<Proxy balancer://app>
-$(members)
-</Proxy>
-ProxyPass / balancer://app/
+$(sites)
 END
   [[ $(id -u) != 0 ]] || printf 'User nobody\nGroup nogroup\n' >>"$LAB_DIR/apache.conf"
   print_loaded "$program" -f "$LAB_DIR/apache.conf" -D FOREGROUND
 }
+
+reload() { echo USR1; }
 
 main "$@"

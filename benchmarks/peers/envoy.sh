@@ -44,9 +44,42 @@ http2_upstream() {
 END
 }
 
+hosts() {
+  if [[ -z $LAB_ROUTES ]]; then
+    echo '            - {name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: app}}]}'
+    return
+  fi
+  awk '
+    $1 != host { host = $1; print "            - name: " $1 "\n              domains: [" $1 "]\n              routes:" }
+    { print "              - {match: {prefix: " $2 "}, route: {cluster: c" $3 "}}" }' "$LAB_ROUTES"
+}
+
+cluster() { # NAME
+  cat <<END
+  - name: $1
+    type: STATIC
+    connect_timeout: 5s
+    circuit_breakers: {thresholds: [{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000}]}
+$(http2_upstream)
+    load_assignment:
+      cluster_name: $1
+      endpoints:
+      - lb_endpoints:
+$(endpoints)
+END
+}
+
+clusters() {
+  local name
+  if [[ -z $LAB_ROUTES ]]; then
+    cluster app
+  else
+    for name in $(awk '{print "c" $3}' "$LAB_ROUTES" | sort -u); do cluster "$name"; done
+  fi
+}
+
 make_command() {
   need "$program"
-  [[ -z $LAB_ROUTES ]] || cannot "10,000 routes are not configured for it"
   cat >"$LAB_DIR/envoy.yaml" <<END
 static_resources:
   listeners:
@@ -64,7 +97,7 @@ static_resources:
           http2_protocol_options: {max_concurrent_streams: 1000}
           route_config:
             virtual_hosts:
-            - {name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: app}}]}
+$(hosts)
           http_filters:
           - name: router
             typed_config:
@@ -72,16 +105,7 @@ static_resources:
               suppress_envoy_headers: true
 $(tls)
   clusters:
-  - name: app
-    type: STATIC
-    connect_timeout: 5s
-    circuit_breakers: {thresholds: [{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000}]}
-$(http2_upstream)
-    load_assignment:
-      cluster_name: app
-      endpoints:
-      - lb_endpoints:
-$(endpoints)
+$(clusters)
 END
   print_words "$program" -c "$LAB_DIR/envoy.yaml" --concurrency "$LAB_WORKERS" --base-id "$LAB_PORT" -l error
 }

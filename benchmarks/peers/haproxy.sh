@@ -78,4 +78,7 @@ END
   print_loaded "$program" -db -f "$LAB_DIR/haproxy.cfg"
 }
 
+# Its way: a new process binds the same port and tells the old one to finish.
+reload() { print_loaded "$program" -db -f "$LAB_DIR/haproxy.cfg" -sf "$LAB_PID"; }
+
 main "$@"

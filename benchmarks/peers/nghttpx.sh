@@ -22,9 +22,9 @@ make_command() {
       fi
       echo "backend=${address%:*},${address##*:};/$proto"
     done
-    cat <<END
+    cat <<END  # a single process can't load its configuration anew
 workers=$LAB_WORKERS
-single-process=yes
+single-process=$([[ -n $LAB_ROUTES ]] && echo no || echo yes)
 no-via=yes
 add-x-forwarded-for=yes
 backend-keep-alive-timeout=100s
@@ -42,5 +42,7 @@ END
   } >"$LAB_DIR/nghttpx.conf"
   print_loaded "$program" --conf="$LAB_DIR/nghttpx.conf"
 }
+
+reload() { echo HUP; }
 
 main "$@"

@@ -95,4 +95,6 @@ END
   print_loaded "$program" -p "$LAB_DIR" -c "$LAB_DIR/nginx.conf" -e "$LAB_DIR/error.log"
 }
 
+reload() { echo HUP; }
+
 main "$@"

@@ -70,7 +70,7 @@ class Http2ClientStream final : public ClientStream,
   void stop_awaiting_100();
   void begin_tail();
   void over();
-  bool made_progress() const;
+  void note_progress() const;
 
   Http2Downstream& connection_;
   Stream* stream_;
@@ -81,6 +81,7 @@ class Http2ClientStream final : public ClientStream,
   http::FieldList trailers_;
   std::size_t held_ = 0;  // body bytes that the Stream has and the session was not told of
   mutable std::size_t pending_seen_ = 0;
+  mutable std::uint64_t written_seen_ = 0;
   mutable TimePoint last_progress_;
   bool paused_ = false;
   bool awaits_100_ = false;  // the client does, and can't be late

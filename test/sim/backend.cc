@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "http/websocket.h"
 
 namespace weir::sim {
 
@@ -24,6 +25,14 @@ std::string in_chunks(std::string_view body, std::size_t chunk_bytes, std::strin
 
 std::string chunked_response(std::string_view body, std::size_t chunk_bytes, std::string_view trailers) {
   return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(body, chunk_bytes, trailers);
+}
+
+std::string switching(const Message& request) {
+  const auto accept = http::websocket_accept(request.field("sec-websocket-key"));
+  return fmt::format(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
+      "{}\r\n\r\n",
+      std::string_view(accept.data(), accept.size()));
 }
 
 std::string pattern(std::uint64_t stream, std::size_t size) {

@@ -39,6 +39,8 @@ std::string response(std::string_view body, std::string_view more = {}, std::str
 // `body` in chunks of `chunk_bytes`, with trailers as whole field lines.
 std::string chunked_response(std::string_view body, std::size_t chunk_bytes, std::string_view trailers = {});
 std::string in_chunks(std::string_view body, std::size_t chunk_bytes, std::string_view trailers = {});
+// "HTTP/1.1 101 Switching Protocols" to WebSocket, as this request wants it.
+std::string switching(const Message& request);
 // Bytes that tell from which stream they are and from which place in it.
 std::string pattern(std::uint64_t stream, std::size_t size);
 

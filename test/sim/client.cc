@@ -45,13 +45,36 @@ void SimClient::on_bytes(std::string_view bytes) {
     http2_->feed(bytes);
     Peer::send(http2_->take_output());
   }
+  note_break();
   if (on_progress) on_progress();
+}
+
+void SimClient::note_break() {
+  if (reader_.broken() && broken_at_ == TimePoint{}) broken_at_ = outside().world().now();
+}
+
+bool SimClient::tunnel_ended() const {
+  return http2_ == nullptr ? got_fin() : http2_->tunnel_ended();
+}
+
+bool SimClient::anything_said() const {
+  return http2_ == nullptr
+             ? !received_.empty()
+             : reader_.broken() || !reader_.messages.empty() || !reader_.interim.empty() || reader_.current.status != 0;
+}
+
+std::size_t SimClient::unsent() const {
+  return Peer::unsent() + (http2_ == nullptr ? 0 : http2_->unsent());
 }
 
 void SimClient::on_ended() {
   ended_at_ = outside().world().now();
-  if (http2_ == nullptr) return reader_.end(got_reset());
-  if (reader_.unanswered() > 0) reader_.give_up("the connection ended inside a message");
+  if (http2_ == nullptr) {
+    reader_.end(got_reset());
+  } else if (reader_.unanswered() > 0) {
+    reader_.give_up("the connection ended inside a message");
+  }
+  note_break();
 }
 
 }  // namespace weir::sim

@@ -28,8 +28,14 @@ class SimClient final : public Peer {
   // The same, of a request (or tunnel) that has begun.
   void send(std::string_view bytes);
 
-  // The end of what is sent: FIN, or that of a tunnel over HTTP/2.
+  // The client's half of a tunnel: FIN, or the end of its stream.
   void end_tunnel();
+  // The proxy's half is over, and was not broken off.
+  bool tunnel_ended() const;
+  // Something of an answer has come.
+  bool anything_said() const;
+  // What the network, or HTTP/2's windows, have not let go.
+  std::size_t unsent() const;
 
   const std::deque<Message>& answers() const { return reader_.messages; }
   std::size_t answer_count() const { return reader_.messages.size(); }
@@ -40,18 +46,22 @@ class SimClient final : public Peer {
   std::uint64_t received_bytes() const { return received_.size(); }
   TimePoint last_byte_at() const { return last_byte_at_; }
   TimePoint ended_at() const { return ended_at_; }
+  // When an answer could not be read any more, or ended in its midst.
+  TimePoint broken_at() const { return broken_at_; }
   // Called when bytes have come. May send, must not destroy.
   std::function<void()> on_progress;
 
  private:
   void on_bytes(std::string_view bytes) override;
   void on_ended() override;
+  void note_break();
 
   MessageReader reader_;
   std::unique_ptr<H2Translator> http2_;
   std::string received_;
   TimePoint last_byte_at_{};
   TimePoint ended_at_{};
+  TimePoint broken_at_{};
 };
 
 }  // namespace weir::sim

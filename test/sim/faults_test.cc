@@ -9,9 +9,10 @@ namespace {
 
 using observe::Family;
 
-class Faults : public SimTest {};
+class Faults : public OverWires {};
+WEIR_OVER_ALL_WIRES(Faults);
 
-TEST_F(Faults, NobodyListens) {
+TEST_P(Faults, NobodyListens) {
   backend().stop_listening();
   start();
   SimClient& client = get("/");
@@ -21,7 +22,7 @@ TEST_F(Faults, NobodyListens) {
   EXPECT_TRUE(proxy_.connect_failures[0].refused);
 }
 
-TEST_F(Faults, WithHealthChecksARefusalCountsAtOnce) {
+TEST_P(Faults, WithHealthChecksARefusalCountsAtOnce) {
   cluster().health_checked = true;
   SimBackend& two = add_backend("two");
   backend().stop_listening();
@@ -42,7 +43,7 @@ TEST_F(Faults, WithHealthChecksARefusalCountsAtOnce) {
   EXPECT_EQ(get("/").answers().at(0).status, 200);
 }
 
-TEST_F(Faults, NoBackendAtAll) {
+TEST_P(Faults, NoBackendAtAll) {
   proxy_.setup.clusters[0].members.clear();
   start();
   SimClient& client = get("/");
@@ -52,7 +53,7 @@ TEST_F(Faults, NoBackendAtAll) {
   EXPECT_EQ(client.answer_count(), 2U);
 }
 
-TEST_F(Faults, GarbageIsA502AndTheConnectionIsNotUsedAgain) {
+TEST_P(Faults, GarbageIsA502AndTheConnectionIsNotUsedAgain) {
   const std::vector<std::string> garbage = {
       "garbage\r\n\r\n",
       "HTTP/1.1 99 Low\r\n\r\n",
@@ -77,7 +78,7 @@ TEST_F(Faults, GarbageIsA502AndTheConnectionIsNotUsedAgain) {
   }
 }
 
-TEST_F(Faults, BrokenChunksBreakTheMessageOff) {
+TEST_P(Faults, BrokenChunksBreakTheMessageOff) {
   start();
   for (const char* bytes : {"5\r\nhelloXX", "5;\nhello", "ffffffffffffffffff\r\n", "5\r\nhello\r\nzz\r\n",
                             "0\r\nContent-Length : 1\r\n\r\n"}) {
@@ -86,16 +87,20 @@ TEST_F(Faults, BrokenChunksBreakTheMessageOff) {
         Script{send_bytes(std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n") + bytes)});
     SimClient& client = get("/");
     EXPECT_EQ(client.answer_count(), 0U) << bytes;
-    EXPECT_TRUE(client.ended()) << bytes;
+    EXPECT_TRUE(broken_off(client)) << bytes;
     EXPECT_EQ(backend().open_connections(), 0U);
   }
 }
 
 // Whatever byte of the answer is the last, the client sees all of it, or a 502, or a message without its end.
-class CutAnswers : public SimTest, public testing::WithParamInterface<bool> {};
+enum class Cut : std::uint8_t { close, reset };
+std::string name_of(Cut cut) {
+  return cut == Cut::reset ? "Reset" : "Close";
+}
+class CutAnswers : public OverWiresWith<Cut> {};
 
 TEST_P(CutAnswers, AtEveryByte) {
-  const bool reset = GetParam();
+  const bool reset = param() == Cut::reset;
   const std::vector<std::string> answers = {response("0123456789", "X-A: b\r\n"),
                                             chunked_response("0123456789", 4, "X-T: 1\r\n"),
                                             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + response("0123456789")};
@@ -114,8 +119,7 @@ TEST_P(CutAnswers, AtEveryByte) {
         EXPECT_EQ(client.answers()[0].body, "0123456789");
       } else if (n >= head_end) {
         EXPECT_EQ(client.answer_count(), 0U);
-        EXPECT_TRUE(client.reader().broken());
-        EXPECT_TRUE(client.ended());
+        EXPECT_TRUE(broken_off(client));
       } else {
         expect_local_reply(client, 502, "upstream_reset");
       }
@@ -124,9 +128,9 @@ TEST_P(CutAnswers, AtEveryByte) {
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(Ways, CutAnswers, testing::Bool());
+WEIR_OVER_ALL_WIRES_WITH(CutAnswers, testing::Values(Cut::close, Cut::reset));
 
-TEST_F(Faults, AResetInsideTheHeadIsRetriedElsewhere) {
+TEST_P(Faults, AResetInsideTheHeadIsRetriedElsewhere) {
   SimBackend& two = add_backend("two");
   backend().on("/", Script{send_bytes("HTTP/1.1 200 O"), then(Action::Kind::reset)});
   start();
@@ -141,7 +145,7 @@ TEST_F(Faults, AResetInsideTheHeadIsRetriedElsewhere) {
   EXPECT_EQ(posted.answers().at(0).status + other.answers().at(0).status, 702);
 }
 
-TEST_F(Faults, MethodsCanBeNamedAsFitForRetries) {
+TEST_P(Faults, MethodsCanBeNamedAsFitForRetries) {
   SimBackend& two = add_backend("two");
   cluster().retry.methods = {"POST"};
   backend().on("/", Script{then(Action::Kind::reset)});
@@ -155,7 +159,7 @@ TEST_F(Faults, MethodsCanBeNamedAsFitForRetries) {
   EXPECT_EQ(two.requests().size(), 2U);
 }
 
-TEST_F(Faults, AttemptsAreCountedAndBackOff) {
+TEST_P(Faults, AttemptsAreCountedAndBackOff) {
   cluster().retry.attempts = 4;
   cluster().retry.backoff_base = 100ms;
   cluster().retry.backoff_max = 200ms;
@@ -172,7 +176,7 @@ TEST_F(Faults, AttemptsAreCountedAndBackOff) {
   EXPECT_LE(client.last_byte_at() - begin, 550ms);
 }
 
-TEST_F(Faults, RetriesCanBeSwitchedOff) {
+TEST_P(Faults, RetriesCanBeSwitchedOff) {
   cluster().retry.attempts = 1;
   backend().on("/", Script{then(Action::Kind::reset)});
   start();
@@ -185,7 +189,7 @@ TEST_F(Faults, RetriesCanBeSwitchedOff) {
   EXPECT_EQ(last_log("attempts"), "1");
 }
 
-TEST_F(Faults, TheBudgetBoundsRetries) {
+TEST_P(Faults, TheBudgetBoundsRetries) {
   cluster().retry.budget = 0.2;
   add_backend("two");
   for (auto& one : backends_) one->on("/", Script{then(Action::Kind::reset)});
@@ -200,7 +204,7 @@ TEST_F(Faults, TheBudgetBoundsRetries) {
   EXPECT_EQ(proxy_.metric(Family::kRetries, {"reset"}), 100);
 }
 
-TEST_F(Faults, OurOwnTroubleIsNotTheBackends) {
+TEST_P(Faults, OurOwnTroubleIsNotTheBackends) {
   cluster().health_checked = true;
   start();
   for (const int error : {EADDRNOTAVAIL, ENOBUFS}) {
@@ -213,7 +217,7 @@ TEST_F(Faults, OurOwnTroubleIsNotTheBackends) {
   EXPECT_EQ(get("/").answers().at(0).status, 200);
 }
 
-TEST_F(Faults, DescriptorsRunOut) {
+TEST_P(Faults, DescriptorsRunOut) {
   backend().on("/", Script{wait_for(100ms), send_bytes(response("x"))});
   start();
   SimClient& before = get("/");
@@ -241,7 +245,7 @@ TEST_F(Faults, DescriptorsRunOut) {
   EXPECT_EQ(after.answers().at(0).status, 200);
 }
 
-TEST_F(Faults, AFullLogIsCountedAndStopsNothing) {
+TEST_P(Faults, AFullLogIsCountedAndStopsNothing) {
   start();
   proxy_.logs().set_full(true);
   EXPECT_EQ(get("/").answers().at(0).status, 200);
@@ -254,7 +258,7 @@ TEST_F(Faults, AFullLogIsCountedAndStopsNothing) {
 }
 
 // Backends that close whatever is idle, all the time.
-TEST_F(Faults, H1ClosesIdleConnections) {
+TEST_P(Faults, H1ClosesIdleConnections) {
   SimBackend& two = add_backend("two");
   start();
   SimClient& client = connect();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "sim/backend.h"
@@ -27,6 +28,15 @@ class Fates final : public FaultPlan {
   LinkPlan client, backend;
   std::map<SocketAddress, LinkPlan> to_address;
 };
+
+// What is spoken on the sides of the proxy.
+struct Wires {
+  Protocol down = Protocol::http1;
+};
+inline constexpr Wires kAllWires[] = {{Protocol::http1}, {Protocol::http2}};
+inline std::string name_of(const Wires& wires) {
+  return wires.down == Protocol::http1 ? "FromHttp1" : "FromHttp2";
+}
 
 // A proxy with one listener, one cluster "app" and one backend, in virtual time. At the end of each test everything is
 // taken down, and nothing of it may be left: no lease, stream, buffer or gauge, and as many log lines as requests were
@@ -111,6 +121,18 @@ class SimTest : public testing::Test {
     return client;
   }
 
+  void speak(const Wires& wires) { clients_speak_ = wires.down; }
+  bool from_http1() const { return clients_speak_ == Protocol::http1; }
+  // The last answer was broken off, so that its client can tell: HTTP/1 has nothing but the connection's end for that.
+  bool broken_off(const SimClient& client) const {
+    return client.reader().broken() && (!from_http1() || client.ended());
+  }
+  // The last answer says, where the protocol can, that no other follows on its connection.
+  void expect_last(const SimClient& client) const {
+    ASSERT_FALSE(client.answers().empty());
+    EXPECT_EQ(client.answers().back().field("connection"), from_http1() ? "close" : "");
+  }
+
   SimBackend& backend(std::size_t index = 0) { return *backends_[index]; }
   proxy::ListenerSettings& listener() { return *proxy_.setup.listeners.front(); }
   ClusterSettings& cluster() { return proxy_.setup.clusters.front().settings; }
@@ -132,19 +154,31 @@ class SimTest : public testing::Test {
   std::int64_t lost_lines_ = 0;   // of the access log, as a test wanted it
 };
 
-// Behaviour that is the same whatever clients speak: TEST_P of a class made from this, run by WEIR_OVER_BOTH.
-class OverBoth : public SimTest, public testing::WithParamInterface<Protocol> {
+// Behaviour that is the same whatever is spoken: TEST_P of a class made from this, run by WEIR_OVER_ALL_WIRES. What
+// only one protocol has is a TEST_F of a class that names it.
+class OverWires : public SimTest, public testing::WithParamInterface<Wires> {
  protected:
-  explicit OverBoth(SimProxy::Options options = {}, std::uint64_t seed = 1) : SimTest(options, seed) {
-    clients_speak_ = GetParam();
+  explicit OverWires(SimProxy::Options options = {}, std::uint64_t seed = 1) : SimTest(options, seed) {
+    speak(GetParam());
   }
-  bool over_http2() const { return GetParam() == Protocol::http2; }
 };
-#define WEIR_OVER_BOTH(suite)                                                                  \
-  INSTANTIATE_TEST_SUITE_P(, suite, testing::Values(Protocol::http1, Protocol::http2),         \
-                           [](const testing::TestParamInfo<Protocol>& info) -> std::string {   \
-                             return info.param == Protocol::http1 ? "OverHttp1" : "OverHttp2"; \
-                           })
+#define WEIR_OVER_ALL_WIRES(suite)                                \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(kAllWires), \
+                           [](const testing::TestParamInfo<Wires>& info) { return name_of(info.param); })
+
+// The same for what has another parameter too, which is param(). Values are named by `name_of`.
+template <typename Param>
+class OverWiresWith : public SimTest, public testing::WithParamInterface<std::tuple<Wires, Param>> {
+ protected:
+  explicit OverWiresWith(SimProxy::Options options = {}, std::uint64_t seed = 1) : SimTest(options, seed) {
+    speak(std::get<0>(this->GetParam()));
+  }
+  const Param& param() const { return std::get<1>(this->GetParam()); }
+};
+#define WEIR_OVER_ALL_WIRES_WITH(suite, ...)                                \
+  INSTANTIATE_TEST_SUITE_P(                                                 \
+      , suite, testing::Combine(testing::ValuesIn(kAllWires), __VA_ARGS__), \
+      [](const auto& info) { return name_of(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param)); })
 
 // The last answer is this local reply, word for word as it is promised.
 inline void expect_local_reply(const SimClient& client, int status, std::string_view reason) {

@@ -163,9 +163,10 @@ std::int32_t H2Engine::submit(std::string_view method, std::string_view target, 
     if (name == "host") authority = value;
   }
   if (!given(":method")) all.push_back(pair(":method", method));
-  if (!given(":scheme")) all.push_back(pair(":scheme", "http"));
+  const bool plain_connect = method == "CONNECT" && !given(":protocol");  // names nothing but its authority
+  if (!given(":scheme") && !plain_connect) all.push_back(pair(":scheme", "http"));
   if (!given(":authority")) all.push_back(pair(":authority", authority));
-  if (!given(":path")) all.push_back(pair(":path", target));
+  if (!given(":path") && !plain_connect) all.push_back(pair(":path", target));
   for (const auto& [name, value] : fields) {
     if (name != "host") all.push_back(pair(name, value));
   }
@@ -240,6 +241,12 @@ std::uint32_t H2Engine::streams_allowed() const {
 std::size_t H2Engine::unsent(std::int32_t stream) const {
   const auto found = outgoing_.find(stream);
   return found == outgoing_.end() ? 0 : found->second.bytes.size() - found->second.sent;
+}
+
+std::size_t H2Engine::unsent() const {
+  std::size_t sum = 0;
+  for (const auto& entry : outgoing_) sum += entry.second.bytes.size() - entry.second.sent;
+  return sum;
 }
 
 }  // namespace weir::sim

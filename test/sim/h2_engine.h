@@ -77,6 +77,7 @@ class H2Engine {
   const std::string& error() const { return error_; }
   // Bytes of a request's body that wait for windows.
   std::size_t unsent(std::int32_t stream) const;
+  std::size_t unsent() const;
 
  private:
   struct Outgoing {

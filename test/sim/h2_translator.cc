@@ -78,7 +78,9 @@ bool H2Translator::look_at(std::int32_t stream) {
     }
     answers_.tunnel.append(answer.message.body, tunnel_read_);
     tunnel_read_ = answer.message.body.size();
-    return false;
+    tunnel_ended_ = answer.message.complete;
+    if (answer.reset) answers_.give_up("the tunnel was reset");
+    return answer.closed;
   }
   if (answer.message.complete) {
     answers_.deliver(answer.message);

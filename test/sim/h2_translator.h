@@ -23,6 +23,9 @@ class H2Translator {
   void feed(std::string_view bytes);
   std::string take_output() { return engine_.take_output(); }
   const H2Engine& engine() const { return engine_; }
+  bool tunnel_ended() const { return tunnel_ended_; }
+  // Bytes of bodies that wait for windows.
+  std::size_t unsent() const { return engine_.unsent(); }
 
  private:
   void pass_on(const Message& request, bool complete);
@@ -38,6 +41,7 @@ class H2Translator {
   std::int32_t upgrade_ = 0;  // the stream that is to become a tunnel
   std::size_t tunnel_read_ = 0;
   std::size_t interim_told_ = 0;
+  bool tunnel_ended_ = false;
 };
 
 }  // namespace weir::sim

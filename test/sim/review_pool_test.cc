@@ -7,9 +7,12 @@
 namespace weir::sim {
 namespace {
 
+WEIR_OVER_ALL_WIRES(Bugs);
+WEIR_OVER_ALL_WIRES(Review);
+
 // A backend that accepts and closes at once: the closed connection was replaced by a new one, again and again, until
 // the request's time was up.
-TEST_F(Bugs, Case013ABackendThatClosesEachNewConnectionIsNotConnectedToForEver) {
+TEST_P(Bugs, Case013ABackendThatClosesEachNewConnectionIsNotConnectedToForEver) {
   for (const auto kind : {Action::Kind::close, Action::Kind::reset, Action::Kind::half_close}) {
     backend().greeting = {then(kind)};
     if (kind == Action::Kind::close) start();
@@ -26,7 +29,7 @@ TEST_F(Bugs, Case013ABackendThatClosesEachNewConnectionIsNotConnectedToForEver) 
 
 // The backend left its cluster while a request waited for a connection to it: nothing is kept, so what had been
 // connected was closed, and connected anew.
-TEST_F(Bugs, Case014ARequestThatWaitsForABackendThatLeftGetsItsConnection) {
+TEST_P(Bugs, Case014ARequestThatWaitsForABackendThatLeftGetsItsConnection) {
   fates_.backend.delay = 20ms;
   start();
   SimClient& client = connect();
@@ -42,7 +45,7 @@ TEST_F(Bugs, Case014ARequestThatWaitsForABackendThatLeftGetsItsConnection) {
   EXPECT_EQ(backend().open_connections(), 0U);
 }
 
-TEST_F(Review, IdleTimeOfNothingStillConnects) {
+TEST_P(Review, IdleTimeOfNothingStillConnects) {
   cluster().timeouts.idle = Duration::zero();
   start();
   SimClient& client = connect();
@@ -56,7 +59,7 @@ TEST_F(Review, IdleTimeOfNothingStillConnects) {
 
 // An answer that ended just where a read did: what the backend sent behind it was found by nobody, and taken for the
 // answer to the next request.
-TEST_F(Bugs, Case016BytesBehindAnAnswerThatEndsWithTheReadAreFound) {
+TEST_F(BugsOfHttp1, Case016BytesBehindAnAnswerThatEndsWithTheReadAreFound) {
   // A spliced answer makes the connection read the next head in pieces of 1024 bytes.
   backend().on("/big", response(pattern(1, 200'000)));
   std::string exact = response(std::string(900, 'x'));

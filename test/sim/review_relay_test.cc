@@ -12,18 +12,17 @@ std::string upload(std::size_t size, std::string_view path = "/up") {
 }
 
 // A relay whose source had ended was made anew in each turn, for as long as 64 KiB of the body were missing.
-TEST_F(Bugs, Case006ASplicedDownloadThatIsCutShortIsNotSplicedAgain) {
+TEST_P(Bugs, Case006ASplicedDownloadThatIsCutShortIsNotSplicedAgain) {
   Script script{send_bytes(response(pattern(1, 900'000))), wait_for(50ms), then(Action::Kind::half_close)};
   script[0].bytes.resize(400'000);
   backend().on("/", script);
   start();
   SimClient& client = get("/");
-  EXPECT_TRUE(client.reader().broken());
-  EXPECT_TRUE(client.ended());
+  EXPECT_TRUE(broken_off(client));
   EXPECT_EQ(last_log("reason"), "upstream_reset");
 }
 
-TEST_F(Bugs, Case007ASplicedUploadThatIsCutShortIsNotSplicedAgain) {
+TEST_P(Bugs, Case007ASplicedUploadThatIsCutShortIsNotSplicedAgain) {
   start();
   SimClient& client = connect();
   client.raw(upload(900'000) + pattern(1, 400'000), "POST");
@@ -35,7 +34,7 @@ TEST_F(Bugs, Case007ASplicedUploadThatIsCutShortIsNotSplicedAgain) {
 }
 
 // An upload's relay that had used up its share of a turn was never asked again: no edge comes for what waits already.
-TEST_F(Bugs, Case008ASplicedUploadGoesOnAfterItsShareOfATurn) {
+TEST_P(Bugs, Case008ASplicedUploadGoesOnAfterItsShareOfATurn) {
   fates_.client.send_buffer_bytes = fates_.backend.send_buffer_bytes = 16 * 1024 * 1024;
   start();
   SimClient& client = connect();
@@ -48,7 +47,7 @@ TEST_F(Bugs, Case008ASplicedUploadGoesOnAfterItsShareOfATurn) {
 
 // The answer ended while the request's body was being spliced: the decoder was not told how much had been taken, and
 // took the following request for the rest of the body.
-TEST_F(Bugs, Case009AnEarlyAnswerToASplicedUploadKeepsTheRequestsApart) {
+TEST_P(Bugs, Case009AnEarlyAnswerToASplicedUploadKeepsTheRequestsApart) {
   Handler handler;
   handler.at_head = [](const Message&) {
     return Script{wait_for(20ms), send_bytes(response("early", "", "403 Forbidden"))};
@@ -67,7 +66,7 @@ TEST_F(Bugs, Case009AnEarlyAnswerToASplicedUploadKeepsTheRequestsApart) {
 }
 
 // A backend that stops reading in the middle of an upload held the request for ever: no timer ran.
-TEST_F(Bugs, Case010ABackendThatStopsReadingDoesNotHoldAnUploadForEver) {
+TEST_P(Bugs, Case010ABackendThatStopsReadingDoesNotHoldAnUploadForEver) {
   cluster().timeouts.stream_idle = 20s;
   start();
   backend().accepts_without_reading = true;
@@ -86,7 +85,7 @@ TEST_F(Bugs, Case010ABackendThatStopsReadingDoesNotHoldAnUploadForEver) {
 }
 
 // The same for one that reads, but so slowly that no watermark is reached within stream_idle: that is no silence.
-TEST_F(Review, SlowIsNotSilent) {
+TEST_P(Review, SlowIsNotSilent) {
   cluster().timeouts.stream_idle = 2s;
   fates_.backend.send_buffer_bytes = 3000;
   fates_.backend.delay = 5ms;
@@ -110,7 +109,7 @@ TEST_F(Review, SlowIsNotSilent) {
   EXPECT_EQ(up.answers()[0].status, 200);
 }
 
-TEST_F(Bugs, Case012ASlowReaderIsNotSilent) {
+TEST_P(Bugs, Case012ASlowReaderIsNotSilent) {
   cluster().timeouts.stream_idle = 2s;
   fates_.client.send_buffer_bytes = 3000;
   fates_.client.delay = 5ms;

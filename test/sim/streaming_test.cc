@@ -9,16 +9,17 @@ namespace {
 
 constexpr std::size_t kBig = 5'000'000;
 constexpr std::size_t kMemoryMax = 256 * 1024;
+constexpr std::size_t kWindow = 64 * 1024;  // of HTTP/2: what was let come and has nowhere to go
 
 enum class Framing { length, chunked, until_close };
-std::string name_of(const testing::TestParamInfo<Framing>& info) {
-  return info.param == Framing::length ? "length" : info.param == Framing::chunked ? "chunked" : "until_close";
+std::string name_of(Framing framing) {
+  return framing == Framing::length ? "length" : framing == Framing::chunked ? "chunked" : "until_close";
 }
 
-class Downloads : public SimTest, public testing::WithParamInterface<Framing> {
+class Downloads : public OverWiresWith<Framing> {
  protected:
   Script answer(const std::string& body) {
-    switch (GetParam()) {
+    switch (param()) {
       case Framing::length:
         return {send_bytes(response(body))};
       case Framing::chunked:
@@ -75,7 +76,7 @@ TEST_P(Downloads, ABrokenBackendMeansABrokenMessage) {
   const std::string body = pattern(1, 300'000);
   Script script = answer(body);
   script[0].bytes.resize(script[0].bytes.size() - 1000);
-  if (GetParam() == Framing::until_close) script.pop_back();
+  if (param() == Framing::until_close) script.pop_back();
   script.push_back(wait_for(50ms));
   script.push_back(then(Action::Kind::reset));
   backend().on("/", script);
@@ -84,15 +85,15 @@ TEST_P(Downloads, ABrokenBackendMeansABrokenMessage) {
   client.get("/");
   run(1s);
   EXPECT_EQ(client.answer_count(), 0U);
-  EXPECT_TRUE(client.reader().broken());
-  EXPECT_TRUE(client.ended());
+  EXPECT_TRUE(broken_off(client));
   EXPECT_EQ(last_log("reason"), "upstream_reset");
   EXPECT_EQ(last_log("status"), "200");
+  if (!from_http1()) return;
   SimClient& old = connect();  // to HTTP/1.0 all bodies end with the connection: only a reset tells
   old.raw("GET / HTTP/1.0\r\n\r\n");
   run(1s);
   EXPECT_EQ(old.answer_count(), 0U);
-  if (GetParam() != Framing::length) EXPECT_TRUE(old.got_reset());
+  if (param() != Framing::length) EXPECT_TRUE(old.got_reset());
 }
 
 TEST_P(Downloads, AClientThatLeavesStopsTheBackend) {
@@ -108,13 +109,12 @@ TEST_P(Downloads, AClientThatLeavesStopsTheBackend) {
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Framings, Downloads, testing::Values(Framing::length, Framing::chunked, Framing::until_close),
-                         name_of);
+WEIR_OVER_ALL_WIRES_WITH(Downloads, testing::Values(Framing::length, Framing::chunked, Framing::until_close));
 
-class Uploads : public SimTest, public testing::WithParamInterface<Framing> {
+class Uploads : public OverWiresWith<Framing> {
  protected:
   std::string request(const std::string& method, const std::string& body) {
-    if (GetParam() == Framing::length) {
+    if (param() == Framing::length) {
       return method + " /up HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     }
     return method + " /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(body, 9'999);
@@ -124,13 +124,14 @@ class Uploads : public SimTest, public testing::WithParamInterface<Framing> {
 // Bug 4: a body held back while connecting was never asked for again if it lay between the watermarks then.
 TEST_P(Uploads, ASlowBackendCostsLittle) {
   const std::string body = pattern(1, kBig);
+  const std::size_t memory_max = kMemoryMax + (from_http1() ? 0 : kWindow);
   start();
   backend().accepts_without_reading = true;
   for (const char* method : {"POST", "PUT"}) {
     SimClient& client = connect();
     client.raw(request(method, body), method);
     run(2s);
-    EXPECT_LE(proxy_.buffers_out() * kSliceBytes, kMemoryMax);
+    EXPECT_LE(proxy_.buffers_out() * kSliceBytes, memory_max);
     EXPECT_GT(client.unsent(), kBig - 64 * 1024 * 2 - kMemoryMax - 256 * 1024);
     BackendConnection& connection = *backend().connections().back();
     for (int i = 0; i < 10; ++i) {
@@ -138,7 +139,7 @@ TEST_P(Uploads, ASlowBackendCostsLittle) {
       run(2ms);
       connection.stop_reading();
       run(20ms);
-      EXPECT_LE(proxy_.buffers_out() * kSliceBytes, kMemoryMax);
+      EXPECT_LE(proxy_.buffers_out() * kSliceBytes, memory_max);
     }
     connection.go_on_reading();
     run(5s);
@@ -200,11 +201,13 @@ TEST_P(Uploads, ABodyTooLongToBeKeptIsNotTriedAgain) {
   EXPECT_EQ(client.answers()[0].body, "502 upstream_reset\n");
 }
 
-INSTANTIATE_TEST_SUITE_P(Framings, Uploads, testing::Values(Framing::length, Framing::chunked), name_of);
+WEIR_OVER_ALL_WIRES_WITH(Uploads, testing::Values(Framing::length, Framing::chunked));
 
-class Streaming : public SimTest {};
+class Streaming : public OverWires {};
+WEIR_OVER_ALL_WIRES(Streaming);
+class StreamingOfHttp1 : public SimTest {};
 
-TEST_F(Streaming, ManyAtOnceNeverMix) {
+TEST_P(Streaming, ManyAtOnceNeverMix) {
   for (int i = 0; i < 20; ++i) {
     Handler handler;
     const std::string down =
@@ -239,7 +242,7 @@ TEST_F(Streaming, ManyAtOnceNeverMix) {
 }
 
 // Bug 2: a message whose last byte came just as it was held back was never ended.
-TEST_F(Streaming, ALongPipelineOfSmallRequestsIsHeldBackToo) {
+TEST_F(StreamingOfHttp1, ALongPipelineOfSmallRequestsIsHeldBackToo) {
   backend().on("/", response(pattern(1, 10'000)));
   start();
   SimClient& client = connect();
@@ -252,7 +255,7 @@ TEST_F(Streaming, ALongPipelineOfSmallRequestsIsHeldBackToo) {
   EXPECT_EQ(client.answer_count(), 400U);
 }
 
-TEST_F(Streaming, WithoutPipesBodiesAreCopied) {
+TEST_P(Streaming, WithoutPipesBodiesAreCopied) {
   const std::string body = pattern(1, 600'000);
   backend().on("/", response(body));
   start();
@@ -267,7 +270,7 @@ TEST_F(Streaming, WithoutPipesBodiesAreCopied) {
 
 // A FIN inside a body ends the request at once, also where the backend doesn't take what came before it: what Weir has
 // not read yet can't make it whole any more.
-TEST_F(Streaming, AnUploadCutShortEndsAlsoWhileItIsHeldBack) {
+TEST_P(Streaming, AnUploadCutShortEndsAlsoWhileItIsHeldBack) {
   fates_.client.send_buffer_bytes = 600'000;
   backend().greeting = {then(Action::Kind::stop_reading)};
   start();
@@ -284,14 +287,16 @@ TEST_F(Streaming, AnUploadCutShortEndsAlsoWhileItIsHeldBack) {
   for (auto& client : clients_) client->half_close();
   run(1s);
   // The network has taken all of it, the FIN too.
-  for (auto& client : clients_) EXPECT_EQ(client->unsent(), 0U);
+  if (from_http1()) {
+    for (auto& client : clients_) EXPECT_EQ(client->unsent(), 0U);
+  }
   EXPECT_EQ(proxy_.live_streams(), 0U);
   for (const auto& connection : backend().connections()) connection->go_on_reading();
   for (const auto& connection : backend().connections()) EXPECT_TRUE(connection->got_reset());
   EXPECT_EQ(last_log("status"), "0");
 }
 
-TEST_F(Streaming, AWholeUploadWithAFinBehindItIsFinishedHoweverLate) {
+TEST_F(StreamingOfHttp1, AWholeUploadWithAFinBehindItIsFinishedHoweverLate) {
   fates_.client.send_buffer_bytes = 600'000;
   backend().greeting = {then(Action::Kind::stop_reading)};
   start();

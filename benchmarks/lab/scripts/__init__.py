@@ -1,8 +1,10 @@
 """The scripts, in the order in which ./run_benchmarks.sh runs them."""
 
+from .compare import Compare
 from .connection_pooling import ConnectionPooling
 from .distribution import Distribution
 from .failover import Failover
+from .hash import Hash
 from .lat_conn import LatConn
 from .latency_percentiles import LatencyPercentiles
 from .memory_profile import MemoryProfile
@@ -20,5 +22,7 @@ ALL = {
         MemoryProfile,
         ConnectionPooling,
         Stability,
+        Hash,
+        Compare,
     )
 }

@@ -29,10 +29,10 @@ class LatConn(Script):
         self.counts = self.connections([100, 500, 1000, 2000])
         self.targets = ["direct", "copy", "weir", *self.peers]
         self.rounds = self.pick(3, 1)
-        self.slice_s = self.duration(5, 1)
+        self.slice_s = self.duration(5, 0.5)
         self.rate = 0
         per_slice = self.slice_s + 0.7
-        steps = [Step("the rate to use", 3 * len(self.targets) + 2, self.choose_rate)]
+        steps = [Step("the rate to use", 1.6 * len(self.targets) + 2, self.choose_rate)]
         for count in self.counts:
             seconds = per_slice * self.rounds * len(self.targets) + count / 2000
             steps.append(Step(f"{count} connections, fixed rate", seconds, lambda n=count: self.at_rate(n)))

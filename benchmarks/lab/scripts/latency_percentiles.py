@@ -28,9 +28,9 @@ class LatencyPercentiles(Script):
         self.rounds = self.pick(5, 2)
         self.slice_s = self.duration(5, 0.5)
         self.targets = ["direct", "copy", "weir", *self.peers]
-        self.shares = self.pick(SHARES, (0.25, 0.5, 0.85))
+        self.shares = self.pick(SHARES, (0.5, 0.85))
         self.capacity = 0.0
-        steps = [Step("capacity", 2.5 * len(self.targets), self.find_capacity)]
+        steps = [Step("capacity", 1.6 * len(self.targets), self.find_capacity)]
         seconds = (self.slice_s + 0.6) * self.rounds * len(self.targets) + 1
         for share in self.shares:
             steps.append(Step(f"{share:.0%} of Weir's capacity", seconds, lambda s=share: self.at(s)))

@@ -12,6 +12,36 @@ PART = "resident memory"
 GROWTH = "memory over a run"
 
 
+def idle_memory(script, part, name, front, counts):
+    """What a target holds with so many idle connections, each of which has had an answer."""
+    lab = script.lab
+    port, _ = lab.backend(cores=lab.backend_cores)
+    scenario = Scenario([port], front=front, connections=max(counts) + 1000)
+    target = script.start(part, name, scenario, lab.proxy_core, front)
+    if not target:
+        lab.keeper.stop_all()
+        return
+    held = load.Held(lab, target.port, PATH, 200, front == "h2", lab.load_cores)  # what is made once is made
+    held.close()
+    time.sleep(0.2)
+    start = target.resident_kib()
+    script.add(part, name, front, "started", "MiB", "lower", [start / 1024])
+    for count in counts:
+        held = load.Held(lab, target.port, PATH, count, front == "h2", lab.load_cores)
+        time.sleep(0.5)
+        each = (target.resident_kib() - start) * 1024 / count
+        total = target.resident_kib() / 1024
+        faults = [f"{held.failed} connections were not served"] if held.failed else []
+        still_open = held.close()
+        if not faults and still_open < count:
+            faults = [f"{count - still_open} connections were closed by the proxy"]
+        script.add(part, name, front, f"each of {count:,}", "B", "lower", [] if faults else [max(0.0, each)], faults)
+        script.add(part, name, front, f"with {count:,}", "MiB", "lower", [] if faults else [total], faults)
+    time.sleep(1)
+    script.add(part, name, front, "after they are gone", "MiB", "lower", [target.resident_kib() / 1024])
+    lab.keeper.stop_all()
+
+
 class MemoryProfile(Script):
     name = "memory_profile"
     title = "Memory"
@@ -48,33 +78,7 @@ class MemoryProfile(Script):
         return steps
 
     def idle(self, name, front):
-        lab = self.lab
-        port, _ = lab.backend(cores=lab.backend_cores)
-        scenario = Scenario([port], front=front, connections=max(self.counts) + 1000)
-        target = self.start(PART, name, scenario, lab.proxy_core, front)
-        if not target:
-            lab.keeper.stop_all()
-            return
-        held = load.Held(lab, target.port, PATH, 200, front == "h2", lab.load_cores)  # what is made once is made
-        held.close()
-        time.sleep(0.2)
-        start = target.resident_kib()
-        self.add(PART, name, front, "started", "MiB", "lower", [start / 1024])
-        for count in self.counts:
-            held = load.Held(lab, target.port, PATH, count, front == "h2", lab.load_cores)
-            time.sleep(0.5)
-            each = (target.resident_kib() - start) * 1024 / count
-            total = target.resident_kib() / 1024
-            faults = [f"{held.failed} connections were not served"] if held.failed else []
-            still_open = held.close()
-            if not faults and still_open < count:
-                faults = [f"{count - still_open} connections were closed by the proxy"]
-            each_samples = [] if faults else [max(0.0, each)]
-            self.add(PART, name, front, f"each of {count:,}", "B", "lower", each_samples, faults)
-            self.add(PART, name, front, f"with {count:,}", "MiB", "lower", [] if faults else [total], faults)
-        time.sleep(1)
-        self.add(PART, name, front, "after they are gone", "MiB", "lower", [target.resident_kib() / 1024])
-        lab.keeper.stop_all()
+        idle_memory(self, PART, name, front, self.counts)
 
     def growth(self):
         lab = self.lab

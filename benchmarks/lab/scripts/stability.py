@@ -27,7 +27,7 @@ class Stability(Script):
     def steps(self):
         self.count = self.connections([1000], [300])[0]
         self.spike = min(5 * self.count, self.lab.descriptors - self.count - 1000)
-        self.run_s = max(5.0, self.duration(300, 12))
+        self.run_s = max(4.0, self.duration(300, 10))
         return [Step(f"{self.count} connections, spikes to {self.spike}", self.run_s + 4, self.measure)]
 
     def measure(self):

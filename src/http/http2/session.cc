@@ -13,7 +13,7 @@ void SessionStream::begin(std::uint32_t id) {
   trailers_ = nullptr;
   trailers_to_send_ = nullptr;
   body_expected_ = UINT64_MAX;
-  body_received_ = 0;
+  body_received_ = data_end_ = 0;
   consumed_ = measured_ = 0;
   id_ = id;
   state_ = StreamState::open;

@@ -63,6 +63,8 @@ class SessionStream : public ListNode<SendTag>, public ListNode<StreamTag>, publ
   std::uint32_t id() const { return id_; }
   // Body bytes given to send_body() that wait for windows or for their turn.
   std::size_t pending() const { return pending_.size(); }
+  // Where in Session::written() its last DATA ends: beyond that, the peer has not been given all of it yet.
+  std::uint64_t data_end() const { return data_end_; }
   // Both sides are finished or reset, or the session is gone: the owner may forget it.
   bool detached() const { return !attached_; }
   // The peer's message is complete or will never be.
@@ -88,6 +90,7 @@ class SessionStream : public ListNode<SendTag>, public ListNode<StreamTag>, publ
   TimePoint window_began_{};
   std::uint64_t body_expected_ = UINT64_MAX;  // content-length, counted against DATA
   std::uint64_t body_received_ = 0;
+  std::uint64_t data_end_ = 0;
   std::int64_t send_window_ = 0;
   std::int64_t receive_window_ = 0;        // what the peer may still send
   std::uint32_t receive_window_size_ = 0;  // what it is restored to
@@ -184,6 +187,8 @@ class Session {
   void go_away(ErrorCode code, bool final);
   void ping();
 
+  // Bytes of the output that its owner has written, since the beginning.
+  std::uint64_t written() const { return appended_ - output_.size(); }
   std::size_t streams() const { return table_.size(); }                  // attached ones
   std::size_t pending() const { return pending_bytes_; }                 // body bytes that wait, of all streams
   std::uint32_t concurrent_streams() const { return peer_concurrent_; }  // what the peer allows (client)

@@ -66,7 +66,7 @@ bool Session::check_header(const FrameHeader& header, Step& step) {
   if (gathering_ != 0 && (header.type != FrameType::continuation || header.stream != gathering_)) {
     return fail(step, ErrorCode::protocol_error, "a frame within a field block");
   }
-  if (control_unread_ > limits_.control_bytes_max && appended_ - output_.size() < control_mark_) {
+  if (control_unread_ > limits_.control_bytes_max && written() < control_mark_) {
     return fail(step, ErrorCode::enhance_your_calm, "answers that are not read", Abuse::unread_output);
   }
   std::uint32_t length = header.length;

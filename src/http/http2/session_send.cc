@@ -48,7 +48,7 @@ void Session::put_goaway(std::uint32_t last_id, ErrorCode code, std::string_view
 
 // Bytes of answers that the peer makes us give. Those that had been written when the count began anew count no more.
 void Session::note_control(std::size_t bytes) {
-  if (appended_ - output_.size() >= control_mark_) {
+  if (written() >= control_mark_) {
     control_unread_ = 0;
     control_mark_ = appended_;
   }
@@ -146,6 +146,7 @@ void Session::put_data_header(SessionStream& stream, std::size_t bytes, bool end
       {static_cast<std::uint32_t>(bytes), stream.id_, FrameType::data, end ? kFlagEndStream : std::uint8_t{0}});
   last_header_ = header;
   appended_ += bytes;
+  stream.data_end_ = appended_;
   stream.send_window_ -= static_cast<std::int64_t>(bytes);
   send_window_ -= static_cast<std::int64_t>(bytes);
   floods_.sent();
