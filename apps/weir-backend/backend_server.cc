@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend_connection.h"
+#include "http2_connection.h"
+
 namespace weir::backend {
 namespace {
 
-constexpr std::size_t kScratchBytes = 64 * 1024;
 constexpr std::size_t kPatternBytes = 256 * 1024;
 static_assert(kPatternBytes % kPatternPeriod == 0);
 // How long accepting pauses when no descriptor is to be had.
@@ -16,7 +18,7 @@ constexpr Duration kAcceptPause = 100ms;
 
 BackendServer::BackendServer(EventLoop& loop, const Options& options)
     : loop_(loop),
-      shared_{loop, options, options.name, make_pattern(kPatternBytes), std::vector<char>(kScratchBytes), {}, {}, {}},
+      shared_{loop, options, options.name, make_pattern(kPatternBytes), {}, {}, http2_streams_, {}, {}},
       accept_again_(*this) {
   shared_.all_counts = {&shared_.counts};
 }
@@ -81,14 +83,25 @@ void BackendServer::deal(SocketId socket) {
 }
 
 void BackendServer::serve(SocketId socket) {
-  ConnectionOwner& owner = *this;
-  auto connection = std::make_unique<BackendConnection>(shared_, owner, socket);
-  BackendConnection& started = *connection;
-  connections_.emplace(&started, std::move(connection));
-  started.start();
+  if (shared_.options.protocol == Protocol::http2) return serve_as<Http2Connection>(socket, std::string_view());
+  serve_as<BackendConnection>(socket);
 }
 
-void BackendServer::destroyed(BackendConnection& connection) {
+void BackendServer::speaks_http2(SocketId socket, std::string_view input) {
+  assigned_.fetch_add(1, std::memory_order_relaxed);  // until the one before it is destroyed
+  serve_as<Http2Connection>(socket, input);
+}
+
+template <typename Connection, typename... Input>
+void BackendServer::serve_as(SocketId socket, Input... input) {
+  ConnectionOwner& owner = *this;
+  auto connection = std::make_unique<Connection>(shared_, owner, socket);
+  Connection& started = *connection;
+  connections_.emplace(&started, std::move(connection));
+  started.start(input...);
+}
+
+void BackendServer::destroyed(ServerConnection& connection) {
   connections_.erase(&connection);
   assigned_.fetch_sub(1, std::memory_order_relaxed);
 }

@@ -7,10 +7,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "backend_connection.h"
 #include "base/result.h"
+#include "http2_stream.h"
 #include "net/event_loop.h"
 #include "options.h"
+#include "shared.h"
 
 namespace weir::backend {
 
@@ -38,19 +39,23 @@ class BackendServer final : private ReadinessHandler, private TimerHandler, priv
  private:
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
-  void destroyed(BackendConnection& connection) override;
+  void destroyed(ServerConnection& connection) override;
+  void speaks_http2(SocketId socket, std::string_view input) override;
   void accept_all();
   void deal(SocketId socket);
   void serve(SocketId socket);
+  template <typename Connection, typename... Input>
+  void serve_as(SocketId socket, Input... input);
 
   EventLoop& loop_;
+  Slab<Http2Stream> http2_streams_;
   Shared shared_;
   SocketAddress address_;
   SocketId listener_ = kNoSocket;
   Timer accept_again_;
   std::vector<BackendServer*> workers_;    // empty: this one alone
   std::atomic<std::size_t> assigned_ = 0;  // connections that were dealt to it and are not closed
-  std::unordered_map<BackendConnection*, std::unique_ptr<BackendConnection>> connections_;
+  std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections_;
 };
 
 }  // namespace weir::backend

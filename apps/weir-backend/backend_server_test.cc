@@ -1,79 +1,22 @@
-#include "backend_server.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "net/raw_peer_fixture.h"
-#include "net/sim_engine.h"
-#include "net/sim_world.h"
+#include "backend_connection.h"
+#include "backend_server_fixture.h"
 
 namespace weir::backend {
 namespace {
 
 using testing::HasSubstr;
 
-struct Fate final : FaultPlan {
-  LinkPlan draw(const IpAddress&, const SocketAddress&, TimePoint, Rng&) override { return plan; }
-  LinkPlan plan;
-};
-
 std::string body_of(const std::string& answer) {
   const std::size_t end = answer.find("\r\n\r\n");
   return end == std::string::npos ? "" : answer.substr(end + 4);
 }
-
-class BackendServerTest : public testing::Test {
- protected:
-  BackendServerTest() {
-    world.set_faults(&fate);
-    world.add_loop(loop);
-    world.add_loop(clients);
-    options.listen = *SocketAddress::parse("10.0.0.2:8001");
-  }
-  ~BackendServerTest() override {
-    peers.clear();
-    server.reset();
-    world.remove_loop(loop);
-    world.remove_loop(clients);
-    EXPECT_EQ(loop.buffers().outstanding(), 0u);
-    EXPECT_EQ(budget.open(), 0u);
-  }
-  RawPeer& connect() {
-    if (!server) {
-      server.emplace(loop, options);
-      EXPECT_TRUE(server->start());
-    }
-    peers.push_back(RawPeer::connect(client_engine, options.listen));
-    return *peers.back();
-  }
-  void run(Duration duration) { ASSERT_TRUE(world.run_until(world.now() + duration)); }
-  std::string exchange(std::string_view bytes) {
-    RawPeer& peer = connect();
-    peer.send(bytes);
-    run(1s);
-    const std::string answer = peer.received();
-    peer.close();
-    return answer;
-  }
-
-  SimWorld world{SimWorld::Options{}};
-  Fate fate;
-  DescriptorBudget budget{1000, 10};
-  DescriptorBudget client_budget{1000, 10};
-  SimEngine engine{world, budget, "backend", *IpAddress::parse("10.0.0.2")};
-  SimEngine client_engine{world, client_budget, "clients", *IpAddress::parse("10.0.0.1")};
-  EventLoop loop{engine, 1};
-  EventLoop clients{client_engine, 2};
-  Options options;
-  std::optional<BackendServer> server;
-  std::vector<std::unique_ptr<RawPeer>> peers;
-};
 
 TEST_F(BackendServerTest, EchoesItsNameWithoutABody) {
   EXPECT_EQ(exchange("GET /echo HTTP/1.1\r\nhost: a\r\n\r\n"),

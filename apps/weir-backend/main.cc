@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -119,20 +120,23 @@ int run(int argc, char** argv) {
       "Environment: BACKEND_NAME (--name wins), BASE_DELAY_MS and JITTER_MS (before the head of an answer),\n"
       "FAIL_PCT (that share of the requests is answered 500). Answers carry x-backend-name.");
   std::string listen;
-  std::string protocol = "auto";
   std::string workers = "1";
   Options options;
   app.add_option("--listen", listen, "Where to listen: 127.0.0.1:8001, [::1]:8001 or unix:/path; port 0 picks one")
       ->required();
   app.add_option("--name", options.name, "Its name; default: $BACKEND_NAME, or backend-PORT");
-  app.add_option("--protocol", protocol, "auto, http1 or http2")->check(CLI::IsMember({"auto", "http1", "http2"}));
+  const std::map<std::string, Protocol> protocols = {
+      {"auto", Protocol::any}, {"http1", Protocol::http1}, {"http2", Protocol::http2}};
+  app.add_option("--protocol", options.protocol,
+                 "auto (tells by the first bytes), http1 or http2 (in the clear, by preface)")
+      ->transform(CLI::CheckedTransformer(protocols))
+      ->option_text("auto|http1|http2");
   app.add_option("--workers", workers, "Threads that serve, or auto: one for each core it may use; default: 1");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
-  if (protocol == "http2") return complain(kWrongUsage, "--protocol http2 is not supported yet");
   const auto address = SocketAddress::parse(listen);
   if (!address)
     return complain(kWrongUsage, fmt::format("--listen {}: not host:port, [v6]:port or unix:/path", listen));

@@ -11,9 +11,13 @@
 
 namespace weir::backend {
 
+// What is spoken in the clear: `any` tells by a connection's first bytes.
+enum class Protocol : std::uint8_t { any, http1, http2 };
+
 struct Options {
   SocketAddress listen;
   std::string name;  // empty: backend-PORT
+  Protocol protocol = Protocol::any;
   std::uint32_t base_delay_ms = 0;
   std::uint32_t jitter_ms = 0;  // up to this much on top, uniformly
   std::uint32_t fail_percent = 0;

@@ -32,6 +32,7 @@ def parse(arguments, name, about, epilog="", add_options=None):
     )
     parser.add_argument("--quick", action="store_true", help="short slices and few of them; for a first look, and CI")
     parser.add_argument("--duration", type=positive, metavar="SECONDS", help="length of each measurement")
+    parser.add_argument("--slices", type=count, metavar="N", help="how often each is measured (head to head: 8)")
     parser.add_argument("--connections", metavar="N[,N...]", type=counts, help="client connections")
     parser.add_argument(
         "--peers",
@@ -58,6 +59,25 @@ def positive(text):
     if value <= 0:
         raise argparse.ArgumentTypeError("must be more than 0")
     return value
+
+
+def count(text):
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return value
+
+
+def names(known):
+    """What reads a list of such names."""
+
+    def read(text):
+        for name in text.split(","):
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {', '.join(known)}")
+        return text.split(",")
+
+    return read
 
 
 def counts(text):

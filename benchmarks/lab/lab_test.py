@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Tests of the lab's own arithmetic, schema, reports and parsing; nothing is measured."""
 
+import contextlib
 import copy
 import io
 import json
@@ -16,7 +17,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import figures, k6, load, machine, metrics, processes, report, schema  # noqa: E402  (the path comes first)
+from lab import figures, k6, load, machine, metrics, processes, report, schema, trend  # noqa: E402
 from lab.scripts import hash as hash_script  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 from lab.script import Script, Step  # noqa: E402
@@ -320,6 +321,47 @@ class Keeping(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+
+class Trend(unittest.TestCase):
+    def run_of(self, commit, weir, copy, started):
+        made = document(figure("weir", weir), figure("copy", copy), started=started, quick=False)
+        made["versions"] = {"weir": f"weir 1; commit: {commit}; compiler: Clang"}
+        return made
+
+    def costs(self, *documents):
+        history = trend.History(documents)
+        return [cost for _, cost in trend.rows_of(history, history.commits) if cost]
+
+    def test_what_costs_more_than_three_percent_is_named(self):
+        costs = self.costs(
+            self.run_of("aaaaaaaaaa", [10.0, 10.1], [5.0, 5.01], "1"),
+            self.run_of("bbbbbbbbbb", [11.0, 11.1], [5.0, 5.01], "2"),
+        )
+        self.assertEqual(len(costs), 1)
+        self.assertIn("10.0% worse at bbbbbbbbbb than at aaaaaaaaaa", costs[0])
+
+    def test_a_slower_machine_is_no_cost(self):
+        before = self.run_of("aaaaaaaaaa", [10.0, 10.1], [5.0, 5.01], "1")
+        self.assertEqual(self.costs(before, self.run_of("bbbbbbbbbb", [15.0, 15.1], [7.5, 7.51], "2")), [])
+
+    def test_a_change_within_the_spread_or_of_one_slice_is_no_cost(self):
+        before = self.run_of("aaaaaaaaaa", [10.0, 12.0], [5.0, 5.0], "1")
+        self.assertEqual(self.costs(before, self.run_of("bbbbbbbbbb", [11.5, 12.0], [5.0, 5.0], "2")), [])
+        before = self.run_of("aaaaaaaaaa", [10.0], [5.0], "1")
+        self.assertEqual(self.costs(before, self.run_of("bbbbbbbbbb", [12.0], [5.0], "2")), [])
+
+    def test_results_are_read_from_folders_and_what_is_none_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder)
+            (path / "a.json").write_text(json.dumps(self.run_of("aaaaaaaaaa", [1.0], [1.0], "2")))
+            (path / "b.json").write_text(json.dumps(self.run_of("bbbbbbbbbb", [1.0], [1.0], "1")))
+            (path / "c.json").write_text("{}")
+            told = io.StringIO()
+            with contextlib.redirect_stderr(told):
+                found = trend.read([path], False)
+            self.assertEqual([trend.commit_of(one) for one in found], ["bbbbbbbbbb", "aaaaaaaaaa"])
+            self.assertIn("c.json is no result", told.getvalue())
 
 
 if __name__ == "__main__":

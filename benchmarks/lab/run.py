@@ -11,6 +11,7 @@ from .lab import Lab, Unfit
 from .scripts import ALL
 
 INTERRUPTED = 130
+QUICK = [name for name, script in ALL.items() if not script.command]  # what has a command of its own has --quick there
 QUICK_S = 255.0  # what --quick plans with, of the 5 minutes that it may take
 EPILOG = """Set FAIL_PCT, BASE_DELAY_MS or JITTER_MS in the environment and the backends get them: a run with errors is
 void, and says so. docs/benchmarks.md explains the method."""
@@ -106,8 +107,12 @@ def everything(arguments):
         "Runs every script of benchmarks/ and leaves benchmarks/results/RUN/ with their JSON, report.md "
         "and report.html.\nAll of it takes an hour and more; --quick less than 5 minutes.",
         EPILOG,
+        lambda parser: parser.add_argument(
+            "--scripts", type=labs.names(list(ALL)), metavar="NAME[,NAME...]", help=f"only these of {', '.join(ALL)}"
+        ),
     )
     folder = results_folder(options)
+    chosen = options.scripts or (QUICK if options.quick else list(ALL))
     documents = []
 
     def keep(document):
@@ -118,7 +123,7 @@ def everything(arguments):
 
     with Lab(options) as lab:
         in_time = QUICK_S if options.quick and options.peers is None else math.inf
-        interrupted = execute(lab, plan_within(lab, list(ALL), in_time), keep)
+        interrupted = execute(lab, plan_within(lab, chosen, in_time), keep)
         lab.progress.done("all scripts")
     report.write(folder, documents)
     if options.json:

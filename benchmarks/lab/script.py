@@ -63,6 +63,10 @@ class Script:
     def duration(self, full, quick):
         return self.options.duration or self.pick(full, quick)
 
+    def slices(self, full, quick):
+        """How many of each."""
+        return self.options.slices or self.pick(full, quick)
+
     def connections(self, full, quick=None):
         """A list of connection counts."""
         return self.options.connections or self.pick(full, quick or full)

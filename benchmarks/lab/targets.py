@@ -193,12 +193,14 @@ class Targets:
 
     def reload(self, target, scenario, cores=None):
         """Has a running target load the configuration of `scenario` on the port that it has. It may be another process
-        that serves then: HAProxy's way."""
+        that serves then: HAProxy's way. Returns when it was told to, by time.monotonic()."""
         environment, _ = self.prepare(target.name, scenario, target.port, target.admin_port, target.folder)
         environment["LAB_PID"] = str(target.process.popen.pid)
         words = ask(script_of(target.name, self.custom), "reload", environment)
+        told = time.monotonic()
         if re.fullmatch("[A-Z][A-Z0-9]+", words[0]):
             os.kill(target.process.popen.pid, signal.Signals["SIG" + words[0]])
         else:
             target.earlier.append(target.process)
             target.process = self.lab.keeper.start(target.name, words, cores, environment)
+        return told

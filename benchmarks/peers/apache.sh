@@ -7,7 +7,7 @@ modules=$root/usr/lib/apache2/modules
 
 version() {
   need "$program"
-  loaded "$program" -v | head -n 1 | cut -d' ' -f3
+  loaded "$program" -v | sed -n 1p | cut -d' ' -f3
   openssl_version
 }
 

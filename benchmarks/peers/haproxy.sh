@@ -6,7 +6,7 @@ program=$root/usr/sbin/haproxy
 
 version() {
   need "$program"
-  loaded "$program" -v | head -n 1 | cut -d' ' -f1-3
+  loaded "$program" -v | sed -n 1p | cut -d' ' -f1-3
   openssl_version
 }
 

@@ -3,7 +3,7 @@
 source "$(dirname "$(readlink -f "$0")")/common.sh"
 
 version() {
-  "$LAB_WEIR" version | head -n 1
+  "$LAB_WEIR" version
   if [[ -x $loader ]]; then echo "over TLS with the peers' OpenSSL, $(openssl_version)"; fi
 }
 
@@ -63,7 +63,7 @@ routes:
 $(routes)
 END
   local error
-  if ! error=$("$LAB_WEIR" check -f "$LAB_DIR/weir.yaml" 2>&1); then cannot "$(head -n 1 <<<"$error")"; fi
+  if ! error=$("$LAB_WEIR" check -f "$LAB_DIR/weir.yaml" 2>&1); then cannot "$(sed -n 1p <<<"$error")"; fi
   if [[ -n $LAB_TLS_CERT && -x $loader ]]; then
     print_loaded "$LAB_WEIR" run -f "$LAB_DIR/weir.yaml"
   else

@@ -2,6 +2,8 @@
 connection, and every connection closed after one answer. It stands in the lab to show what that measures."""
 
 import http.server
+import os
+import random
 import sys
 
 
@@ -9,7 +11,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
 
     def do_GET(self):
-        self.send_response(200)
+        self.send_response(500 if random.random() * 100 < FAIL_PCT else 200)
         self.send_header("content-type", "text/plain")
         self.send_header("content-length", str(len(BODY)))
         self.end_headers()
@@ -24,5 +26,6 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
 
+FAIL_PCT = float(os.environ.get("FAIL_PCT") or 0)
 BODY = b"x" * int(sys.argv[2])
 Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

@@ -28,7 +28,7 @@ class Failover(Script):
 
     def steps(self):
         self.count = self.connections([50])[0]
-        self.rounds = self.pick(5, 1)
+        self.rounds = self.slices(5, 1)
         self.load_s = max(5.0, self.duration(12, 6))
         return [Step(f"kill {i + 1} of {self.rounds}", self.load_s + 2, self.measure) for i in range(self.rounds)]
 

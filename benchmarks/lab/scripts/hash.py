@@ -123,7 +123,7 @@ class Hash(Script):
                 raise labs.Unfit(f"--servers {name}: not one of {', '.join(SERVERS)}")
         self.servers = [name for name in SERVERS if name in chosen and self.is_built(name)]
         self.wrong = set()
-        self.rounds = self.pick(8, 3 if own_command else 2)
+        self.rounds = self.slices(8, 3 if own_command else 2)
         self.slice_s = self.duration(3, 1)
         self.count = self.connections([64])[0]
         self.ramp = self.make_ramp(own_command)

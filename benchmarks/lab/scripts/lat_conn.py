@@ -28,7 +28,7 @@ class LatConn(Script):
     def steps(self):
         self.counts = self.connections([100, 500, 1000, 2000])
         self.targets = ["direct", "copy", "weir", *self.peers]
-        self.rounds = self.pick(3, 1)
+        self.rounds = self.slices(3, 1)
         self.slice_s = self.duration(5, 0.5)
         self.rate = 0
         per_slice = self.slice_s + 0.7

@@ -25,7 +25,7 @@ class LatencyPercentiles(Script):
 
     def steps(self):
         self.count = self.connections([64])[0]
-        self.rounds = self.pick(5, 2)
+        self.rounds = self.slices(5, 2)
         self.slice_s = self.duration(5, 0.5)
         self.targets = ["direct", "copy", "weir", *self.peers]
         self.shares = self.pick(SHARES, (0.5, 0.85))

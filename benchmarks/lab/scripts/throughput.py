@@ -25,7 +25,7 @@ class Throughput(Script):
     ]
 
     def steps(self):
-        self.rounds = self.pick(8, 1)
+        self.rounds = self.slices(8, 1)
         self.slice_s = self.duration(2, 1)
         self.count = self.connections([64])[0]
         self.targets = ["direct", "copy", "splice", "weir", *self.peers]

@@ -131,7 +131,10 @@ void Http2UpstreamStream::deliver_held() {
     held_.consume(piece.size());
   }
   if (handler_ == nullptr) return;
-  if (passed > 0 && !detached()) connection_.session_.consumed(*this, passed, connection_.now());
+  if (passed > 0 && !detached()) {
+    connection_.session_.consumed(*this, passed, connection_.now());
+    connection_.io_.loop().mark_dirty(connection_);  // the window's update
+  }
   if (ended_ && held_.empty()) finish();
 }
 

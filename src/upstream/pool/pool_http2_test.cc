@@ -177,6 +177,22 @@ TEST_F(PoolHttp2, AHeldBackStreamSlowsNoOther) {
   EXPECT_TRUE(one.ended);
 }
 
+using Bugs = PoolHttp2;
+TEST_F(Bugs, Case029AWindowOpenedAfterAPauseIsToldAtOnce) {
+  make_http2();
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings() + headers(1, kOk, false));
+  one.lent->pause_response();
+  for (int i = 0; i < 4; ++i) say(socket, data(1, std::string(16'000, 'a')));
+  heard(socket);
+  one.lent->resume_response();
+  run();
+  EXPECT_EQ(one.body.size(), 64'000U);
+  EXPECT_EQ(kinds(heard(socket)).find("8@1"), 0U);
+  one.lent->cancel();
+}
+
 TEST_F(PoolHttp2, AnAnswerBeforeTheRequestsEndIsComplete) {
   make_http2();
   Try& one = get(true);

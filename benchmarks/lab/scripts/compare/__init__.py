@@ -1,7 +1,6 @@
 """Head to head with the peers, in six parts of which each can be had alone."""
 
-import argparse
-
+from ... import lab as labs
 from ...script import Script
 from .classic import Classic
 from .hash_workload import HashWorkload
@@ -11,14 +10,6 @@ from .processor import ProcessorTime
 from .upstream import Upstream
 
 PARTS = {part.key: part for part in (Classic, ProcessorTime, OpenLoop, Upstream, Lifetime, HashWorkload)}
-
-
-def part_names(text):
-    names = text.split(",")
-    for name in names:
-        if name not in PARTS:
-            raise argparse.ArgumentTypeError(f"there is no part {name!r}; there are {', '.join(PARTS)}")
-    return names
 
 
 class Compare(Script):
@@ -37,13 +28,18 @@ class Compare(Script):
     @staticmethod
     def add_options(parser):
         parser.add_argument(
-            "--parts", type=part_names, metavar="NAME[,NAME...]", help=f"of {', '.join(PARTS)} (default: all)"
+            "--parts",
+            type=labs.names(list(PARTS)),
+            metavar="NAME[,NAME...]",
+            help=f"of {', '.join(PARTS)} (default: all)",
         )
+        parser.add_argument("--only", metavar="TEXT", help="steps that have this in what the progress calls them")
 
     def steps(self):
         chosen = getattr(self.options, "parts", None) or list(PARTS)
         self.parts = [PARTS[name](self) for name in PARTS if name in chosen]
-        return [step for part in self.parts for step in part.steps()]
+        only = getattr(self.options, "only", None) or ""
+        return [step for part in self.parts for step in part.steps() if only in step.label]
 
     def judge(self):
         for part in self.parts:

@@ -27,7 +27,7 @@ class Classic(Part):
 
     def steps(self):
         self.counts = self.script.connections(list(LEVELS), [50])
-        self.rounds = self.script.pick(3, 1)
+        self.rounds = self.script.slices(3, 1)
         self.slice_s = self.script.duration(10, 1)
         names = self.targets("direct", "copy")
         seconds = self.slice_seconds(10, 1, names, self.rounds)

@@ -18,7 +18,7 @@ class HashWorkload(Part):
 
     def steps(self):
         self.count = self.script.connections([50])[0]
-        self.rounds = self.script.pick(5, 1)
+        self.rounds = self.script.slices(5, 1)
         self.slice_s = self.script.duration(2, 1)
         self.kinds = ["cpp", *(kind for kind in SERVERS if self.program(kind).exists())]
         seconds = self.slice_seconds(2, 1, self.targets("direct", "copy"), self.rounds)

@@ -26,7 +26,7 @@ class Lifetime(Part):
 
     def steps(self):
         pick = self.script.pick
-        self.rounds = pick(8, 1)
+        self.rounds = self.script.slices(8, 1)
         self.starts = pick(5, 1)
         self.idle_count = min(self.script.connections([10_000], [1000])[0], self.lab.descriptors - 500)
         self.slice_s = self.script.duration(1, 0.3)
@@ -144,8 +144,7 @@ class Lifetime(Part):
         for turn in range(self.starts):
             port = ports[(turn + 1) % 2]
             before = self.processor_s(target)
-            began = time.monotonic()
-            lab.targets.reload(target, self.scenario(port, True), lab.proxy_core)
+            began = lab.targets.reload(target, self.scenario(port, True), lab.proxy_core)
             effective, lost = self.wait_for_change(target, port)
             failures += lost
             took.append((effective - began) * 1e3)

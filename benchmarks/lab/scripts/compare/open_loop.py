@@ -16,7 +16,7 @@ class OpenLoop(Part):
 
     def steps(self):
         self.count = self.script.connections([COUNT])[0]
-        self.rounds = self.script.pick(8, 1)
+        self.rounds = self.script.slices(8, 1)
         self.slice_s = self.script.duration(3, 0.5)
         self.names = self.targets("direct", "copy")
         self.rate = 0

@@ -16,7 +16,7 @@ class ProcessorTime(Part):
     about = "processor time per request: {h1, h2} to {h1, h2}, clear and TLS, small and 128 KiB bodies"
 
     def steps(self):
-        self.rounds = self.script.pick(8, 1)
+        self.rounds = self.script.slices(8, 1)
         self.slice_s = self.script.duration(1, 1)
         everything = list(itertools.product((False, True), ("h1", "h2"), ("h1", "h2"), SIZES))
         quick = [(False, "h1", "h1", 64), (False, "h2", "h2", 64), (True, "h2", "h1", 64)]
@@ -80,10 +80,11 @@ class ProcessorTime(Part):
             told += bool(said)
             if said == "worse":
                 worse.append(f"{setting} ({figures.ratio(ours, best)[0]:.2f} of {best['target']})")
+        value = f"{told} cells" if told else "no two slices of a peer to compare with"
         self.script.goal(
             "no more processor time per request than the best peer",
             None if not told else not worse,
-            "more: " + "; ".join(worse) if worse else f"{told} cells" if told else "no peer to compare with",
+            "more: " + "; ".join(worse) if worse else value,
         )
 
     def pair(self, found, setting):

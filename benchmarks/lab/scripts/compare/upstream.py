@@ -19,7 +19,7 @@ class Upstream(Part):
 
     def steps(self):
         self.count = self.script.connections([COUNT], [100])[0]
-        self.rounds = self.script.pick(5, 1)
+        self.rounds = self.script.slices(5, 1)
         self.slice_s = self.script.duration(2, 1)
         self.all = len(self.lab.cores)
         seconds = self.slice_seconds(2, 1, self.targets(), self.rounds)
