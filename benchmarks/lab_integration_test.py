@@ -22,7 +22,7 @@ from lab import load, machine, network, processes, run, schema  # noqa: E402  (t
 from lab.scripts import ALL  # noqa: E402
 
 BINARIES = pathlib.Path(os.environ["WEIR_BINARIES"])
-SHORT = ["--quick", "--duration", "0.3", "--peers", "none"]
+SHORT = ["--quick", "--duration", "0.3", "--slices", "1", "--peers", "none"]
 
 
 def run_lab(*arguments, **options):

@@ -201,11 +201,13 @@ std::shared_ptr<ClusterSettings> compile_cluster(const ClusterSpec& spec) {
   settings->response_header_bytes = spec.limits.header_bytes;
   settings->response_headers = spec.limits.headers;
   settings->http2_limits = to_http2_limits(spec.limits.http2);
+  settings->proxy_protocol = spec.proxy_protocol;
   settings->health_checked = spec.health_check.has_value();
   return settings;
 }
 
-std::shared_ptr<health::HealthCheckSettings> compile_health_check(const std::optional<HealthCheckSpec>& spec) {
+std::shared_ptr<health::HealthCheckSettings> compile_health_check(const ClusterSpec& cluster) {
+  const std::optional<HealthCheckSpec>& spec = cluster.health_check;
   if (!spec) return nullptr;
   auto settings = std::make_shared<health::HealthCheckSettings>();
   settings->type = spec->type == HealthCheckType::kHttp ? health::CheckType::http : health::CheckType::tcp;
@@ -215,6 +217,7 @@ std::shared_ptr<health::HealthCheckSettings> compile_health_check(const std::opt
   settings->timeout = spec->timeout;
   settings->unhealthy_after = spec->unhealthy_after;
   settings->healthy_after = spec->healthy_after;
+  settings->proxy_protocol = cluster.proxy_protocol;
   settings->expect.clear();
   for (const StatusRange& range : spec->expect) settings->expect.push_back({range.first, range.last});
   return settings;
@@ -383,7 +386,7 @@ Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec
     if (!client) return std::unexpected(std::move(client.error()));
     const auto settings = compile_cluster(cluster);
     settings->tls = *client;
-    const auto health_check = compile_health_check(cluster.health_check);
+    const auto health_check = compile_health_check(cluster);
     if (health_check) health_check->tls = *client;
     CompiledCluster compiled{settings, health_check};
     if (at) {

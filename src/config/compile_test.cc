@@ -37,6 +37,7 @@ clusters:
   - name: app
     balance: power_of_two
     protocol: http1
+    proxy_protocol: v1
     limits: {http2: {control_frames: 7/s}}
     backends: [{url: "http://127.0.0.1:1"}]
     retry: {attempts: 3, on: [reset, "502"], budget: 50%, methods: [POST]}
@@ -81,6 +82,8 @@ TEST(Compile, ClustersHaveWhatTheFileSays) {
   const ClusterSettings& app = *result->clusters[0].settings;
   EXPECT_EQ(app.policy, balancing::Policy::power_of_two);
   EXPECT_EQ(app.protocol, UpstreamProtocol::http1);
+  EXPECT_EQ(app.proxy_protocol, ProxyVersion::v1);
+  EXPECT_FALSE(result->clusters[1].settings->proxy_protocol);
   EXPECT_EQ(app.http2_limits, (http::Http2Limits{200, 70, 32U << 20U}));
   EXPECT_EQ(app.retry.attempts, 3);
   EXPECT_FALSE(app.retry.on_connect_failure);
@@ -96,6 +99,7 @@ TEST(Compile, ClustersHaveWhatTheFileSays) {
   EXPECT_EQ(result->clusters[0].health_check->type, health::CheckType::tcp);
   EXPECT_EQ(result->clusters[0].health_check->interval, 9s);
   EXPECT_EQ(result->clusters[0].health_check->unhealthy_after, 4);
+  EXPECT_EQ(result->clusters[0].health_check->proxy_protocol, ProxyVersion::v1);
   EXPECT_FALSE(result->clusters[1].settings->health_checked);
   EXPECT_FALSE(result->clusters[1].health_check);
 }

@@ -146,10 +146,10 @@ TEST(Errors, Clusters) {
   expect_errors(
       {
           {"clusters: [{name: a}]\n", {"1:13: error: missing key 'backends'"}},
-          {"clusters: [{backends: [], balance: ip_hash, hash_on: x, sticky: x, tls: x, proxy_protocol: v2}]\n",
+          {"clusters: [{backends: [], balance: ip_hash, hash_on: x, sticky: x, tls: x, proxy_protocol: v3}]\n",
            {"1:36: error: 'ip_hash' is not supported yet", "1:45: error: 'hash_on' is not supported yet",
             "1:57: error: 'sticky' is not supported yet", "1:73: error: expected a mapping, not text",
-            "1:76: error: 'proxy_protocol' is not supported yet"}},
+            "1:92: error: expected one of v1, v2, not 'v3', did you mean 'v1'?"}},
           {"clusters: [{backends: [], outlier_detection: x, circuit_breaker: x, slow_start: 1s, queue: x}]\n",
            {"1:27: error: 'outlier_detection' is not supported yet",
             "1:49: error: 'circuit_breaker' is not supported yet", "1:69: error: 'slow_start' is not supported yet",

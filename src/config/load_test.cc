@@ -46,6 +46,7 @@ clusters:
   - name: app
     balance: least_connections
     protocol: auto
+    proxy_protocol: v2
     backends:
       - {name: one, url: "http://Example.COM:8001", weight: 0, max_connections: 9}
       - {url: "http://[0:0::1]"}
@@ -129,6 +130,8 @@ TEST(Load, ReadsClusters) {
   EXPECT_EQ(app.timeouts, (ClusterTimeouts{1s, kForever, 1min, 1h, 10us}));
   const ClusterSpec& canary = parsed.spec->clusters[1];
   EXPECT_TRUE(canary.backends.empty());
+  EXPECT_EQ(app.proxy_protocol, ProxyVersion::v2);
+  EXPECT_FALSE(canary.proxy_protocol);
   EXPECT_EQ(canary.health_check->type, HealthCheckType::kTcp);
   EXPECT_EQ(canary.retry, RetrySpec{});
   EXPECT_EQ(canary.timeouts, ClusterTimeouts{});

@@ -22,6 +22,7 @@ constexpr Choice<Protocol> kProtocols[] = {
     {"auto", Protocol::kAuto}, {"http1", Protocol::kHttp1}, {"http2", Protocol::kHttp2}};
 constexpr Choice<DnsFamily> kFamilies[] = {
     {"auto", DnsFamily::kAuto}, {"ipv4", DnsFamily::kIpv4}, {"ipv6", DnsFamily::kIpv6}, {"all", DnsFamily::kAll}};
+constexpr Choice<ProxyVersion> kProxyVersions[] = {{"v1", ProxyVersion::v1}, {"v2", ProxyVersion::v2}};
 constexpr Choice<HealthCheckType> kHealthCheckTypes[] = {
     {"http", HealthCheckType::kHttp}, {"tcp", HealthCheckType::kTcp}, choice_not_yet<HealthCheckType>("grpc")};
 
@@ -217,7 +218,7 @@ constexpr Field<ClusterSpec> kClusterFields[] = {
     field<&ClusterSpec::backends, ListOf<Section<BackendSpec, kBackendSchema>>>("backends", Presence::kRequired),
     field<&ClusterSpec::dns, Section<DnsSpec, kDnsSchema>>("dns"),
     field<&ClusterSpec::tls, Maybe<Section<ClusterTlsSpec, kTlsSchema>>>("tls"),
-    not_yet<ClusterSpec>("proxy_protocol"),
+    field<&ClusterSpec::proxy_protocol, Maybe<OneOf<ProxyVersion, kProxyVersions>>>("proxy_protocol"),
     field<&ClusterSpec::limits, Section<ResponseLimits, kLimitsSchema>>("limits"),
     field<&ClusterSpec::health_check, Maybe<Section<HealthCheckSpec, kHealthCheckSchema>>>("health_check"),
     not_yet<ClusterSpec>("outlier_detection"),

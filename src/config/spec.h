@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/spec_values.h"
+#include "net/proxy_protocol.h"
 
 // The configuration as written: validated, with its defaults filled in, not yet compiled. Plain data without live
 // state. A default-constructed part has the defaults of docs/configuration.md. Timeouts that are `none` are kForever,
@@ -212,6 +213,7 @@ struct ClusterSpec {
   DnsSpec dns;
   std::optional<ClusterTlsSpec> tls;  // absent: the defaults hold for backends with https://
   ResponseLimits limits;
+  std::optional<ProxyVersion> proxy_protocol;   // absent: backends are not told of clients
   std::optional<HealthCheckSpec> health_check;  // absent: nothing is probed
   RetrySpec retry;
   ClusterTimeouts timeouts;

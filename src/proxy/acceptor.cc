@@ -153,7 +153,7 @@ void Acceptor::place(const Accepted& accepted) {
   const std::size_t target = board.least_loaded(self);
   board.add(target);
   if (target == self) {
-    return take_connection(context_, refused_, listener_, accepted.socket, accepted.peer);
+    return take_connection(context_, refused_, listener_, accepted.socket, accepted.peer, accepted.peer_port);
   }
   const SocketId socket = context_.loop.engine().release(accepted.socket);
   context_.environment.hand_over(target, listener_->settings->name, socket, accepted.peer, accepted.peer_port);
@@ -170,7 +170,7 @@ void Acceptor::pause() {
 }
 
 void take_connection(WorkerContext& context, RefusedConnections& refused, LocalRef<ListenerRuntime> listener,
-                     SocketId socket, const IpAddress& peer) {
+                     SocketId socket, const IpAddress& peer, std::uint16_t peer_port) {
   const ListenerSettings& settings = *listener->settings;
   if (settings.proxy_protocol && !may_send_proxy_header(settings, peer)) {
     context.environment.board->remove(context.environment.index);
@@ -187,7 +187,7 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     return refused.add(socket, overloaded_reply(context, reply));
   }
   const bool draining = context.draining || listener->draining;
-  const ConnectionFacts facts{.peer = peer};
+  const ConnectionFacts facts{.peer = peer, .peer_port = peer_port};
   const auto begin = [&](auto& connection) {
     if (!connection.start(socket)) return connection.cut();
     if (draining) connection.drain();

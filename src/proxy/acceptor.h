@@ -83,6 +83,6 @@ class Acceptor final : private ReadinessHandler, private Resumable, private Time
 
 // A connection that this worker takes: accepted here or handed over. Counts it, or turns it away.
 void take_connection(WorkerContext& context, RefusedConnections& refused, LocalRef<ListenerRuntime> listener,
-                     SocketId socket, const IpAddress& peer);
+                     SocketId socket, const IpAddress& peer, std::uint16_t peer_port);
 
 }  // namespace weir::proxy

@@ -8,6 +8,8 @@
 
 namespace weir::proxy {
 
+class Downstream;
+
 // The client's side of one stream, as the Stream sees it: implemented by each codec's connection. Calls only gather
 // output and change state; none of them calls back.
 class ClientStream {
@@ -31,6 +33,8 @@ class ClientStream {
   // Say "connection: close" in this response and mean it.
   virtual void close_after() = 0;
 
+  // The connection that it goes over.
+  virtual Downstream& connection() = 0;
   virtual std::size_t unsent() const = 0;
   // When the client's socket last took something.
   virtual TimePoint last_written() const = 0;

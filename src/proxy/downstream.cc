@@ -27,11 +27,23 @@ Downstream::Downstream(Downstream& predecessor)
 }
 
 void Downstream::leave() {
+  pools_.finish();
   ListNode<DownstreamTag>::unlink();
   listener_->active_connections->add(-1);
   listener_->settings->shared.connections().fetch_sub(1, std::memory_order_relaxed);
   context_.connections_gauge->add(-1);
   context_.environment.board->remove(context_.environment.index);
+}
+
+ProxiedEnds Downstream::ends() const {
+  ProxiedEnds ends{true, facts_.peer, facts_.local, facts_.peer_port, facts_.local_port};
+  if (ends.destination.family != IpAddress::Family::none) return ends;
+  if (socket() == kNoSocket) return {};
+  const Result<SocketAddress> local = context_.loop.engine().local_address(socket());
+  if (!local) return {};
+  ends.destination = local->ip;
+  ends.destination_port = local->port;
+  return ends;
 }
 
 bool Downstream::to_be_drained() const {

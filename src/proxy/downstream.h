@@ -3,8 +3,11 @@
 #include "base/intrusive_list.h"
 #include "base/local_ref.h"
 #include "base/time.h"
+#include "net/engine.h"
+#include "net/proxy_protocol.h"
 #include "proxy/connection_facts.h"
 #include "proxy/route_runtime.h"
+#include "upstream/pool/client_pools.h"
 
 namespace weir::proxy {
 
@@ -40,6 +43,9 @@ class Downstream : public ListNode<DownstreamTag> {
 
   ListenerRuntime& listener() { return *listener_; }
   const ConnectionFacts& facts() const { return facts_; }
+  // Its own pools, where backends are told of it, and what they are told.
+  ClientPools& pools() { return pools_; }
+  ProxiedEnds ends() const;
 
  protected:
   // How much and how long a client may go on sending after the last answer, so that it gets to read it.
@@ -58,12 +64,15 @@ class Downstream : public ListNode<DownstreamTag> {
 
   // The connection no longer counts. Once, from its close().
   void leave();
+  // Once there is a stream.
+  virtual SocketId socket() const { return kNoSocket; }
   // The whole worker drains, or what this connection's listener still has.
   bool to_be_drained() const;
 
   WorkerContext& context_;
   LocalRef<ListenerRuntime> listener_;
   ConnectionFacts facts_;
+  ClientPools pools_;
 };
 
 }  // namespace weir::proxy

@@ -275,6 +275,25 @@ void prepare_response(http::ResponseHead& head, const ResponseFacts& facts) {
   if (upgraded) fields.add("upgrade", "websocket", FieldId::upgrade);
 }
 
+void frame_response(http::ResponseHead& head, http::Method method) {
+  using http::BodyKind;
+  switch (head.body) {
+    case BodyKind::chunked:
+    case BodyKind::until_close:
+    case BodyKind::stream_end:
+      head.fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
+      return;
+    case BodyKind::length:
+      return;
+    case BodyKind::none:
+      break;
+  }
+  const bool never_has_one =
+      head.status < 200 || head.status == 204 || head.status == 304 || method == http::Method::head;
+  if (never_has_one || head.fields.has(FieldId::content_length)) return;
+  head.fields.add("content-length", "0", FieldId::content_length);
+}
+
 void clean_trailers(FieldList& trailers) {
   for (Field& field : trailers) {
     if (is_hop_by_hop(field.id) || is_essential(field.id) || field.name_size == 0 || names_client(field.name()) ||

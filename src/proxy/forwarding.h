@@ -40,6 +40,10 @@ struct ResponseFacts {
 // Removes hop-by-hop fields and sets date and x-request-id. Framing and connection fields are the client codec's part.
 void prepare_response(http::ResponseHead& head, const ResponseFacts& facts);
 
+// Says in HTTP/1.1's words where the body of an answer to `method` ends, when that was said in another way: in chunks,
+// or, where HTTP/2 had said by END_STREAM that there is none, by a length of 0 (RFC 9112 6.3: the client would wait).
+void frame_response(http::ResponseHead& head, http::Method method);
+
 // Names that Weir sets or that frame messages are taken out of trailers.
 void clean_trailers(http::FieldList& trailers);
 

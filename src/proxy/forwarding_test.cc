@@ -191,5 +191,32 @@ TEST(Forwarding, ResponsesLoseTheirHopAndGetADateAndAnId) {
       out, testing::ElementsAre(std::pair("server", "s"), std::pair("date", "now"), std::pair("x-request-id", "id-1")));
 }
 
+// The field that is added to a head without any.
+std::string framing(std::uint16_t status, http::BodyKind body, http::Method method = http::Method::get) {
+  BufferPool pool;
+  Arena arena(pool);
+  http::ResponseHead head(arena);
+  head.status = status;
+  head.body = body;
+  frame_response(head, method);
+  std::string text;
+  for (const http::Field& field : head.fields) text += std::string(field.name()) + ": " + std::string(field.value());
+  return text;
+}
+
+// An answer that HTTP/2 ends with its head left an HTTP/1.1 client waiting for the close.
+TEST(Bugs, Case029AnEndWithoutALengthForHttp1) {
+  using http::BodyKind;
+  EXPECT_EQ(framing(200, BodyKind::stream_end), "transfer-encoding: chunked");
+  EXPECT_EQ(framing(200, BodyKind::until_close), "transfer-encoding: chunked");
+  EXPECT_EQ(framing(200, BodyKind::length), "");
+  EXPECT_EQ(framing(200, BodyKind::none), "content-length: 0");  // END_STREAM has said it
+  EXPECT_EQ(framing(302, BodyKind::none, http::Method::post), "content-length: 0");
+  EXPECT_EQ(framing(200, BodyKind::none, http::Method::head), "");
+  for (const unsigned status : {101u, 103u, 204u, 304u}) {
+    EXPECT_EQ(framing(static_cast<std::uint16_t>(status), BodyKind::none), "") << status;
+  }
+}
+
 }  // namespace
 }  // namespace weir::proxy

@@ -319,14 +319,12 @@ void Http1Downstream::send_head(http::ResponseHead& head) {
   const bool chunks =
       head.body == BodyKind::chunked || head.body == BodyKind::until_close || head.body == BodyKind::stream_end;
   response_body_ = head.body;
-  if (chunks) {
-    // HTTP/1.0 knows no chunks: the close is the end.
-    response_body_ = client_is_1_0_ ? BodyKind::until_close : BodyKind::chunked;
-    if (client_is_1_0_) {
-      close_after_ = true;
-    } else {
-      head.fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
-    }
+  if (chunks && client_is_1_0_) {  // which knows no chunks: the close is the end
+    response_body_ = BodyKind::until_close;
+    close_after_ = true;
+  } else {
+    if (chunks) response_body_ = BodyKind::chunked;
+    frame_response(head, stream_->request().method);
   }
   if (draining_ || to_be_drained() || !keep_alive_) close_after_ = true;
   if (head.status == 101) {

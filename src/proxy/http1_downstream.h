@@ -44,6 +44,7 @@ class Http1Downstream final : public Downstream,
   void abort() override;
   void finished() override;
   void close_after() override { close_after_ = true; }
+  Downstream& connection() override { return *this; }
   std::size_t unsent() const override { return io_.unsent(); }
   TimePoint last_written() const override { return io_.last_written(); }
   void pause_request() override { paused_ = true; }
@@ -59,6 +60,7 @@ class Http1Downstream final : public Downstream,
  private:
   using Phase = DownstreamPhase;
 
+  SocketId socket() const override { return io_.socket(); }
   void advance(DownstreamEvent event) { kDownstreamTable.advance(phase_, event); }
 
   void on_ready(Readiness readiness) override;

@@ -203,6 +203,10 @@ void Http2ClientStream::start_tunnel() {
   connection_.mark_dirty();
 }
 
+Downstream& Http2ClientStream::connection() {
+  return connection_;
+}
+
 Flushable& Http2ClientStream::flusher() {
   return connection_.flusher();
 }

@@ -47,6 +47,7 @@ class Http2ClientStream final : public ClientStream,
   void finished() override;
   // Streams end one by one: an answer before the request's end resets this one alone.
   void close_after() override {}
+  Downstream& connection() override;
   std::size_t unsent() const override { return pending(); }
   TimePoint last_written() const override;
   // What the windows allow may still come.

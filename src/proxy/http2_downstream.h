@@ -50,6 +50,8 @@ class Http2Downstream final : public Downstream,
  private:
   enum class Phase : std::uint8_t { open, closing, linger, closed };
 
+  SocketId socket() const override { return io_.socket(); }
+
   void on_ready(Readiness readiness) override;
   void flush() override;
   void resume() override;

@@ -58,7 +58,12 @@ void ProxyOpening::read() {
       break;
   }
   // A client on a unix socket of the sender has no address: the sender's stays.
-  if (parsed.ends.known && parsed.ends.source.family != IpAddress::Family::none) facts_.peer = parsed.ends.source;
+  if (parsed.ends.known && parsed.ends.source.family != IpAddress::Family::none) {
+    facts_.peer = parsed.ends.source;
+    facts_.peer_port = parsed.ends.source_port;
+    facts_.local = parsed.ends.destination;
+    facts_.local_port = parsed.ends.destination_port;
+  }
   io_.keep(input.bytes.substr(parsed.consumed));
   go_on();
 }

@@ -77,6 +77,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   // stream_attempt.cc: tries at backends.
   void start_attempt();
   bool begin_try(BackendRuntime& backend);
+  Pool& pool_at(BackendRuntime& backend);
   void send_request();
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
@@ -125,6 +126,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   ClientStream* client_;
   const ConnectionFacts& facts_;
   UpstreamStream* upstream_ = nullptr;
+  Pool* pool_ = nullptr;  // of the attempt under way
 
   Arena arena_;
   http::RequestHead request_;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "proxy/downstream.h"
 #include "proxy/stream.h"
 
 namespace weir::proxy {
@@ -23,7 +24,8 @@ void Stream::start_attempt() {
 bool Stream::begin_try(BackendRuntime& backend) {
   context_.release_later(std::move(backend_));
   backend_ = LocalRef<BackendRuntime>(&backend);
-  const Pool::Acquired acquired = backend.pool.acquire(*this, fresh_connection_);
+  pool_ = &pool_at(backend);
+  const Pool::Acquired acquired = pool_->acquire(*this, fresh_connection_);
   if (acquired.status == Pool::Acquired::Status::refused && acquired.error.failure == UpstreamFailure::overloaded) {
     // Full is not broken: the others are asked, each once, and it is no try.
     const bool again = tried_count_ < tried_.size() && std::find(tried_.begin(), tried_.begin() + tried_count_,
@@ -52,6 +54,14 @@ bool Stream::begin_try(BackendRuntime& backend) {
       return true;
   }
   return true;
+}
+
+// Where backends are told of clients, no client's request goes over another's connection.
+Pool& Stream::pool_at(BackendRuntime& backend) {
+  if (!cluster_->settings().proxy_protocol) return backend.pool;
+  Downstream& connection = client_->connection();
+  if (Pool* own = backend.pool.find_for(connection.pools())) return *own;
+  return backend.pool.make_for(connection.pools(), connection.ends());
 }
 
 void Stream::send_request() {
@@ -248,7 +258,7 @@ void Stream::drop_upstream() {
     upstream_->cancel();
     upstream_ = nullptr;
   } else if (in_attempt_) {
-    backend_->pool.give_up(*this);
+    pool_->give_up(*this);
   }
   end_attempt(upstream_status_);
 }

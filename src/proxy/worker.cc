@@ -197,7 +197,7 @@ void Worker::reclaimed(const std::string& cluster, const std::shared_ptr<Backend
   if (found != nullptr) found->pool.reclaimed(closed);
 }
 
-void Worker::take_over(const std::string& listener, SocketId socket, IpAddress peer, std::uint16_t) {
+void Worker::take_over(const std::string& listener, SocketId socket, IpAddress peer, std::uint16_t peer_port) {
   WorkerContext& context = parts_->context;
   context.loop.engine().adopt(socket);
   LocalRef<ListenerRuntime> runtime = context.routes.listener(listener);
@@ -208,7 +208,7 @@ void Worker::take_over(const std::string& listener, SocketId socket, IpAddress p
     return;
   }
   const bool draining = runtime->draining;
-  take_connection(context, parts_->refused, std::move(runtime), socket, peer);
+  take_connection(context, parts_->refused, std::move(runtime), socket, peer, peer_port);
   if (draining) parts_->arm_removal_timer();
 }
 

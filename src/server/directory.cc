@@ -38,7 +38,7 @@ void ClusterDirectory::apply(const config::Compiled& compiled) {
     cluster.balance = spec.balance;
     cluster.dns = spec.dns;
     cluster.health_check = compiled.clusters[i].health_check;
-    cluster.protocol = compiled.clusters[i].settings->protocol;
+    cluster.speech = {compiled.clusters[i].settings->protocol, compiled.clusters[i].settings->proxy_protocol};
     cluster.speaks_tls = compiled.clusters[i].settings->tls != nullptr;
     by_name_[cluster.name] = &cluster;
     if (!cluster.series) cluster.series = std::make_unique<ClusterSeries>(series_, cluster.name);
@@ -93,7 +93,7 @@ void ClusterDirectory::start_detections(Cluster& cluster) {
   constexpr std::size_t kFew = 100;
   const std::size_t count = cluster.backends.size();
   const Duration spread = count <= kFew ? Duration::zero() : health::first_probe_spread(count, kForever);
-  for (auto& entry : cluster.backends) entry->speak(cluster.protocol, spread);
+  for (auto& entry : cluster.backends) entry->speak(cluster.speech, spread);
 }
 
 // Brings up to date what is known of a cluster's addresses as a whole.

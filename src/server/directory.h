@@ -80,7 +80,7 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
     config::Balance balance{};
     config::DnsSpec dns;
     std::shared_ptr<const health::HealthCheckSettings> health_check;
-    UpstreamProtocol protocol = UpstreamProtocol::auto_;
+    Speech speech;
     bool speaks_tls = false;
     std::vector<std::unique_ptr<BackendEntry>> backends;
     std::unique_ptr<ClusterSeries> series;

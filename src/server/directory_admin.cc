@@ -86,7 +86,7 @@ admin::Change<admin::BackendView> ClusterDirectory::add_backend(const std::strin
   cluster->backends.push_back(make_entry(*cluster, *spec));
   BackendEntry& entry = *cluster->backends.back();
   entry.check_with(cluster->health_check, Duration::zero());
-  entry.speak(cluster->protocol, Duration::zero());
+  entry.speak(cluster->speech, Duration::zero());
   environment_.logger.info(environment_.loop.wall_now(), "backend added",
                            {{"cluster", name}, {"backend", spec->name}, {"url", entry.url()}, {"reason", "admin"}});
   on_entry_members(entry);

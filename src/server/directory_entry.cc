@@ -68,13 +68,14 @@ void BackendAddress::tls_failed(const std::string& reason) {
                      {{"cluster", around.cluster}, {"backend", backend_->name()}, {"reason", reason}});
 }
 
-void BackendAddress::speak(UpstreamProtocol protocol, Duration spread) {
-  configured_ = protocol;
+void BackendAddress::speak(const Speech& speech, Duration spread) {
+  const bool changed = std::exchange(speech_, speech) != speech;
   // Over TLS each connection tells, by ALPN.
-  if (protocol != UpstreamProtocol::auto_ || backend_->secure()) return detection_.reset();
-  if (detection_) return;
+  if (speech.protocol != UpstreamProtocol::auto_ || backend_->secure()) return detection_.reset();
+  if (detection_ && !changed) return;
   detection::DetectionListener& listener = *this;
-  detection_ = std::make_unique<detection::ProtocolDetection>(entry_.environment().loop, backend_, listener);
+  detection_ = std::make_unique<detection::ProtocolDetection>(entry_.environment().loop, backend_,
+                                                              speech.proxy_protocol, listener);
   detection_->appeared(spread);
 }
 
@@ -83,7 +84,7 @@ void BackendAddress::protocol_wanted() {
 }
 
 std::string_view BackendAddress::protocol() const {
-  switch (configured_) {
+  switch (speech_.protocol) {
     case UpstreamProtocol::auto_:
       return to_string(backend_->protocol());
     case UpstreamProtocol::http1:
@@ -161,9 +162,9 @@ void BackendEntry::check_with(const std::shared_ptr<const health::HealthCheckSet
   for (auto& address : addresses_) address->check_with(settings, spread);
 }
 
-void BackendEntry::speak(UpstreamProtocol protocol, Duration spread) {
-  protocol_ = protocol;
-  for (auto& address : addresses_) address->speak(protocol, spread);
+void BackendEntry::speak(const Speech& speech, Duration spread) {
+  speech_ = speech;
+  for (auto& address : addresses_) address->speak(speech, spread);
 }
 
 // Of a name with several addresses only what all of them speak.
@@ -243,7 +244,7 @@ void BackendEntry::set_addresses(const std::vector<SocketAddress>& wanted) {
     } else {
       next.push_back(make_address(address, wanted.size()));
       next.back()->check_with(check_settings_, Duration::zero());
-      next.back()->speak(protocol_, Duration::zero());
+      next.back()->speak(speech_, Duration::zero());
     }
   }
   std::erase(addresses_, nullptr);

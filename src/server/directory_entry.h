@@ -20,6 +20,14 @@ namespace weir::server {
 
 class BackendEntry;
 
+// How a cluster's backends are spoken to.
+struct Speech {
+  UpstreamProtocol protocol = UpstreamProtocol::auto_;
+  std::optional<ProxyVersion> proxy_protocol;
+
+  bool operator==(const Speech&) const = default;
+};
+
 // One address of a configured backend, with its health and what it was found to speak.
 class BackendAddress final : private health::HealthListener, private detection::DetectionListener {
  public:
@@ -43,8 +51,8 @@ class BackendAddress final : private health::HealthListener, private detection::
   void refused();
   // Said in the log, but not again and again.
   void tls_failed(const std::string& reason);
-  // `protocol` as configured: what is to be found out is found out within `spread`, if it has not been yet.
-  void speak(UpstreamProtocol protocol, Duration spread);
+  // As configured: what is to be found out is found out within `spread`, if it has not been yet in this way.
+  void speak(const Speech& speech, Duration spread);
   void protocol_wanted();
   // As it is shown.
   std::string_view protocol() const;
@@ -62,7 +70,7 @@ class BackendAddress final : private health::HealthListener, private detection::
   std::unique_ptr<BackendSeries> series_;
   std::unique_ptr<health::HealthCheck> check_;
   std::unique_ptr<detection::ProtocolDetection> detection_;  // null if there is nothing to find out
-  UpstreamProtocol configured_ = UpstreamProtocol::auto_;
+  Speech speech_;
   std::string tls_problem_;  // told last
   TimePoint tls_told_{};
 };
@@ -110,7 +118,7 @@ class BackendEntry final : private NameListener {
   void check_with(const std::shared_ptr<const health::HealthCheckSettings>& settings, Duration spread);
 
   // The same for what they speak.
-  void speak(UpstreamProtocol protocol, Duration spread);
+  void speak(const Speech& speech, Duration spread);
 
   // Of one address, or of the backend as a whole (null).
   admin::BackendView view(const BackendAddress* address) const;
@@ -134,7 +142,7 @@ class BackendEntry final : private NameListener {
   std::uint32_t weight_;
   admin::BackendState state_ = admin::BackendState::active;
   std::shared_ptr<const health::HealthCheckSettings> check_settings_;
-  UpstreamProtocol protocol_ = UpstreamProtocol::auto_;
+  Speech speech_;
   std::vector<std::unique_ptr<BackendAddress>> addresses_;
   std::unique_ptr<BackendSeries> unresolved_;  // stands for the backend while it has no address
   std::unique_ptr<NameLookup> lookup_;         // of host names only

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/time.h"
 #include "http/limits.h"
 #include "net/address.h"
+#include "net/proxy_protocol.h"
 #include "upstream/balancing/balancer.h"
 
 namespace weir {
@@ -76,6 +78,8 @@ struct ClusterSettings {
   http::Http2Limits http2_limits;
   // For backends over TLS; null if there are none.
   std::shared_ptr<const tls::ClientContext> tls;
+  // What connections to the backends begin with: whose they are.
+  std::optional<ProxyVersion> proxy_protocol;
   bool health_checked = false;  // a refused connection then takes the backend out at once
 
   bool operator==(const ClusterSettings&) const = default;

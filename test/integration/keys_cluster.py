@@ -10,6 +10,7 @@ from harness import Backend, backend_of, config_for, connect, fetch, free_port, 
 from harness import weir as command
 from keys_table import KeyCase, shows
 from namespaces import DnsServer, in_namespace
+from proxy_headers import serves_behind_proxy
 
 
 def dead():
@@ -41,6 +42,14 @@ class ClusterKeys(KeyCase):
         for value in ("auto", "http1", "http2"):
             weir = self.weir(config_for(backend, cluster={"protocol": value}))
             self.assertEqual(weir.admin("/api/v1/config").json()["config"]["clusters"][0]["protocol"], value)
+
+    @shows("clusters[].proxy_protocol")
+    def test_proxy_protocol(self):
+        headers = []
+        for version, number in (("v1", 1), ("v2", 2)):
+            told = self.backend(raw=serves_behind_proxy(headers))
+            weir = self.weir(config_for(told, cluster={"proxy_protocol": version, "protocol": "http1"}))
+            self.assertEqual(fetch(weir.port).text.split(" ")[:2], [str(number), "127.0.0.1"])
 
     @shows("clusters[].backends[].name")
     def test_backend_name(self):

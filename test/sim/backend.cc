@@ -55,12 +55,24 @@ BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, So
 void BackendConnection::on_bytes(std::string_view bytes) {
   if (!begun_) {
     first_bytes_ += bytes;
+    if (backend_.expects_proxy_header && !reads_proxy_header()) return;
     bytes = first_bytes_;
     if (asks_for_http2(bytes)) return;
     begun_ = true;
   }
   reader_.feed(bytes);
   look();
+}
+
+// True once it has been read.
+bool BackendConnection::reads_proxy_header() {
+  if (proxied_) return true;
+  const ProxyParsed parsed = parse_proxy_header(first_bytes_);
+  if (parsed.status == ProxyParsed::Status::broken) reset();
+  if (parsed.status != ProxyParsed::Status::done) return false;
+  proxied_ = parsed.ends;
+  first_bytes_.erase(0, parsed.consumed);
+  return true;
 }
 
 // True also as long as it can't be told.

@@ -3,10 +3,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "net/proxy_protocol.h"
 #include "sim/message_reader.h"
 #include "sim/peer.h"
 
@@ -58,6 +60,8 @@ class BackendConnection final : public Peer {
   std::size_t number() const { return number_; }
   const MessageReader& reader() const { return reader_; }
   const std::string& tunnel() const { return reader_.tunnel; }
+  // What its PROXY header said, once it has come.
+  const std::optional<ProxiedEnds>& proxied() const { return proxied_; }
   std::size_t requests() const { return requests_; }
   // Has something left to do or to send.
   bool busy() const { return !script_.empty() || unsent() > 0; }
@@ -66,6 +70,7 @@ class BackendConnection final : public Peer {
  private:
   void on_bytes(std::string_view bytes) override;
   void on_ended() override;
+  bool reads_proxy_header();
   bool asks_for_http2(std::string_view& bytes);
   void look();
   void go_on();
@@ -74,6 +79,7 @@ class BackendConnection final : public Peer {
   const std::size_t number_;
   MessageReader reader_;
   std::string first_bytes_;  // as long as they may become HTTP/2's preface
+  std::optional<ProxiedEnds> proxied_;
   bool begun_ = false;
   std::size_t requests_ = 0;
   bool head_told_ = false;
@@ -111,6 +117,8 @@ class SimBackend final : private ReadinessHandler {
   const std::map<std::string, int>& ids() const { return ids_; }
   // New connections are not read from until told to.
   bool accepts_without_reading = false;
+  // Connections must begin with a PROXY header; those that don't are reset.
+  bool expects_proxy_header = false;
   // What a new connection does at once.
   Script greeting;
 

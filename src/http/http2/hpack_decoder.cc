@@ -36,8 +36,8 @@ void HpackDecoder::set_table_bytes_max(std::uint32_t bytes) {
   if (bytes < table_.bytes_max()) lowest_limit_ = std::min(lowest_limit_, bytes);
 }
 
-// Size updates stand at the beginning (RFC 7541 4.2): at most the lowest and the last. One that is wrong stays where it
-// is, and next() stumbles over it.
+// Size updates stand at the beginning (RFC 7541 4.2): at most the lowest and the last, the first no higher than a lower
+// limit that is to be taken note of. One that is wrong stays where it is, and next() stumbles over it.
 void HpackDecoder::begin_block(std::string_view block, Arena& arena) {
   at_ = block.data();
   end_ = at_ + block.size();
@@ -45,11 +45,11 @@ void HpackDecoder::begin_block(std::string_view block, Arena& arena) {
   for (int i = 0; i < 2 && at_ != end_ && is_size_update(*at_); ++i) {
     const char* start = at_;
     std::uint32_t bytes = 0;
-    if (!read_integer(5, bytes) || bytes > limit_) {
+    if (!read_integer(5, bytes) || bytes > limit_ || bytes > lowest_limit_) {
       at_ = start;
       return;
     }
-    if (bytes <= lowest_limit_) lowest_limit_ = kNoUpdateNeeded;
+    lowest_limit_ = kNoUpdateNeeded;
     table_.set_bytes_max(bytes);
   }
   if (lowest_limit_ == kNoUpdateNeeded) return;

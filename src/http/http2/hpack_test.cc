@@ -189,6 +189,14 @@ TEST(HpackDecoder, AskedForLessItWaitsForTheUpdate) {
   EXPECT_FALSE(test::decode(decoder, bytes("82")).error);
 }
 
+// 37, then 13, where the limit had been 16 and then 256: the lowest must be said first.
+TEST(Bugs, Case031TheFirstSizeUpdateAboveTheLowestLimit) {
+  HpackDecoder decoder;
+  decoder.set_table_bytes_max(16);
+  decoder.set_table_bytes_max(256);
+  EXPECT_TRUE(test::decode(decoder, bytes("3f06 2d")).error);
+}
+
 TEST(HpackDecoder, ALiteralMayEvictTheEntryThatGivesItsName) {
   HpackDecoder decoder;
   decoder.set_table_bytes_max(80);

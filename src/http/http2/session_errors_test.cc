@@ -193,6 +193,15 @@ TEST(SessionErrors, TheBeginning) {
   EXPECT_EQ(answer_of(client, "H"), goaway("PROTOCOL_ERROR", 0));
 }
 
+// SETTINGS of a size that none has: the answer depended on how much of the frame came at once.
+TEST(Bugs, Case030HowTheFirstFrameIsCut) {
+  const std::string start(Session::kPreface);
+  for (const std::string& bytes : {start + "\x02", start + std::string("\x02\0\0\4\0\0\0\0\0", 9)}) {
+    Owner owner(Role::server);
+    EXPECT_EQ(answer_of(owner, bytes), goaway("PROTOCOL_ERROR", 0));
+  }
+}
+
 TEST(SessionErrors, OfAServerToItsClient) {
   const Case cases[] = {
       {"a stream of the server's", headers(2, kOk), goaway("PROTOCOL_ERROR", 0)},

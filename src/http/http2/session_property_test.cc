@@ -49,30 +49,13 @@ std::string draw_frame(Role role) {
   }
 }
 
-// What an owner was told and what went out; requests are answered as soon as they are complete.
-std::string outcome(Role role, const std::string& bytes, const Owner::Cut& cut) {
-  Owner owner(role);
-  owner.on_step = [&](const Step& step) {
-    if (role == Role::server && step.event == Event::end && !step.stream->detached())
-      owner.respond(step.stream->id(), "ok");
-  };
-  if (role == Role::client) {
-    for (int i = 0; i < 3; ++i) owner.open();
-  }
-  owner.feed(bytes, cut);
-  std::string text;
-  for (const std::string& event : owner.events) text += event + "\n";
-  for (const std::string& line : test::describe_frames(owner.take_all())) text += line + "\n";
-  return text;
-}
-
 void check(Role role) {
   const auto count = *rc::gen::inRange(0, 60);
   std::string bytes = role == Role::server ? test::kServerStart : test::settings();
   for (int i = 0; i < count; ++i) bytes += draw_frame(role);
-  const std::string whole = outcome(role, bytes, {});
-  RC_ASSERT(outcome(role, bytes, test::byte_by_byte) == whole);
-  RC_ASSERT(outcome(role, bytes, test::random_cut(*rc::gen::arbitrary<std::uint64_t>())) == whole);
+  const std::string whole = test::outcome(role, bytes, {});
+  RC_ASSERT(test::outcome(role, bytes, test::byte_by_byte) == whole);
+  RC_ASSERT(test::outcome(role, bytes, test::random_cut(*rc::gen::arbitrary<std::uint64_t>())) == whole);
 }
 
 RC_GTEST_PROP(SessionProperties, HowBytesAreCutChangesNothingForAServer, ()) {

@@ -27,13 +27,11 @@ bool Session::skip(std::string_view input, std::size_t& at) {
 }
 
 bool Session::read_frame(std::string_view input, std::size_t& at, Step& step) {
-  if (input.size() - at < kFrameHeaderBytes) {
-    // Something else than HTTP/2 shows with its first byte: the SETTINGS that must come first are not that long.
-    if (!settings_received_ && at < input.size() && input[at] != 0) {
-      return fail(step, ErrorCode::protocol_error, "the first frame is not SETTINGS");
-    }
-    return false;
+  // Something else than HTTP/2 shows with its first byte: the SETTINGS that must come first are not that long.
+  if (!settings_received_ && at < input.size() && input[at] != 0) {
+    return fail(step, ErrorCode::protocol_error, "the first frame is not SETTINGS");
   }
+  if (input.size() - at < kFrameHeaderBytes) return false;
   const FrameHeader header = read_frame_header(input.data() + at);
   if (!check_header(header, step)) return false;
   if (header.type == FrameType::data) return begin_data(header, input, at, step);

@@ -348,4 +348,22 @@ inline void exchange(Owner& a, Owner& b) {
   }
 }
 
+// What an owner was told and what went out: a server answers each request when it is complete, a client has three open.
+inline std::string outcome(Role role, std::string_view bytes, const Owner::Cut& cut, const SessionLimits& limits = {}) {
+  Owner owner(role, limits);
+  owner.on_step = [&](const Step& step) {
+    if (role == Role::server && step.event == Event::end && !step.stream->detached()) {
+      owner.respond(step.stream->id(), "ok");
+    }
+  };
+  if (role == Role::client) {
+    for (int i = 0; i < 3; ++i) owner.open();
+  }
+  owner.feed(bytes, cut);
+  std::string text;
+  for (const std::string& event : owner.events) text += event + "\n";
+  for (const std::string& line : describe_frames(owner.take_all())) text += line + "\n";
+  return text;
+}
+
 }  // namespace weir::http2::test

@@ -10,10 +10,12 @@ constexpr Duration kPause = 1s;
 
 }  // namespace
 
-ProtocolDetection::ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend, DetectionListener& listener)
+ProtocolDetection::ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend,
+                                     std::optional<ProxyVersion> proxy_protocol, DetectionListener& listener)
     : loop_(loop),
       backend_(std::move(backend)),
       address_(backend_->address()),
+      proxy_protocol_(proxy_protocol),
       listener_(listener),
       timer_(static_cast<TimerHandler&>(*this)) {}
 
@@ -48,7 +50,7 @@ void ProtocolDetection::on_timer(Timer&) {
 void ProtocolDetection::begin_probe() {
   state_.on_probe();
   not_before_ = loop_.now() + kPause;
-  probe_ = std::make_unique<ProtocolProbe>(loop_, address_);
+  probe_ = std::make_unique<ProtocolProbe>(loop_, address_, proxy_protocol_);
   loop_.timers().arm(timer_, loop_.now() + kTimeout);
   ReadinessHandler& handler = *this;
   if (const auto result = probe_->start(handler)) finish_probe(*result);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "net/event_loop.h"
@@ -28,8 +29,9 @@ class ProtocolDetection final : private ReadinessHandler, private TimerHandler {
   // How long a backend may take to say its first word.
   static constexpr Duration kTimeout = 1s;
 
-  // `loop` and `listener` outlive it.
-  ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend, DetectionListener& listener);
+  // `loop` and `listener` outlive it. `proxy_protocol`: what the cluster's connections begin with.
+  ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend, std::optional<ProxyVersion> proxy_protocol,
+                    DetectionListener& listener);
   ProtocolDetection(const ProtocolDetection&) = delete;
   ProtocolDetection& operator=(const ProtocolDetection&) = delete;
   ~ProtocolDetection() = default;
@@ -54,6 +56,7 @@ class ProtocolDetection final : private ReadinessHandler, private TimerHandler {
   EventLoop& loop_;
   std::shared_ptr<Backend> backend_;
   const SocketAddress address_;
+  const std::optional<ProxyVersion> proxy_protocol_;
   DetectionListener& listener_;
   DetectionState state_;
   Timer timer_;  // the next probe's start or, while one runs, its deadline

@@ -56,6 +56,15 @@ ProbeResult read_settings(std::string_view payload) {
 
 }  // namespace
 
+ProtocolProbe::ProtocolProbe(EventLoop& loop, const SocketAddress& address, std::optional<ProxyVersion> proxy_protocol)
+    : loop_(loop), address_(address) {
+  if (proxy_protocol) {
+    std::array<char, kProxyWrittenBytesMax> room;
+    unsent_ = write_proxy_header(*proxy_protocol, {}, room);
+  }
+  unsent_ += greeting();
+}
+
 ProtocolProbe::~ProtocolProbe() {
   if (socket_ != kNoSocket) loop_.engine().close(socket_);
 }
@@ -84,13 +93,12 @@ ProbeResult ProtocolProbe::late() const {
 }
 
 std::optional<ProbeResult> ProtocolProbe::send() {
-  const std::string_view bytes = greeting().substr(sent_);
-  if (bytes.empty()) return std::nullopt;
-  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  if (unsent_.empty()) return std::nullopt;
+  const iovec piece{unsent_.data(), unsent_.size()};
   const IoResult result = loop_.engine().write(socket_, {&piece, 1}, false);
   // What it said before it closed may still tell.
   if (result.status == IoStatus::failed) return receive();
-  sent_ += result.bytes;
+  unsent_.erase(0, result.bytes);
   return std::nullopt;
 }
 

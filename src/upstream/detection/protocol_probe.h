@@ -23,8 +23,8 @@ struct ProbeResult {
 // the socket). Reads no further than the first SETTINGS frame. One thread.
 class ProtocolProbe {
  public:
-  // `address` outlives the probe.
-  ProtocolProbe(EventLoop& loop, const SocketAddress& address) : loop_(loop), address_(address) {}
+  // `address` outlives the probe. With a `proxy_protocol` it first says that it speaks for nobody else.
+  ProtocolProbe(EventLoop& loop, const SocketAddress& address, std::optional<ProxyVersion> proxy_protocol);
   ProtocolProbe(const ProtocolProbe&) = delete;
   ProtocolProbe& operator=(const ProtocolProbe&) = delete;
   ~ProtocolProbe();
@@ -43,7 +43,7 @@ class ProtocolProbe {
   EventLoop& loop_;
   const SocketAddress& address_;
   SocketId socket_ = kNoSocket;
-  std::size_t sent_ = 0;
+  std::string unsent_;
   std::string received_;
   bool connected_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -86,7 +87,17 @@ std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
 }
 
 std::optional<ProbeResult> HealthProbe::connected() {
-  return tls_host_.empty() ? secured() : secure();
+  if (settings_.proxy_protocol) {
+    std::array<char, kProxyWrittenBytesMax> room;
+    unsent_ = write_proxy_header(*settings_.proxy_protocol, {}, room);
+  }
+  if (tls_host_.empty()) return secured();
+  // The header goes in the clear. A connection that is new takes it whole.
+  if (!unsent_.empty()) {
+    if (auto result = send()) return result;
+    if (!unsent_.empty()) return ProbeResult{Outcome::inconclusive, "write: the PROXY header is stuck"};
+  }
+  return secure();
 }
 
 std::optional<ProbeResult> HealthProbe::secure() {
@@ -119,8 +130,12 @@ std::optional<ProbeResult> HealthProbe::shake_hands() {
 
 // As far as a check of TCP goes.
 std::optional<ProbeResult> HealthProbe::secured() {
-  if (settings_.type == CheckType::tcp) return ProbeResult{Outcome::success, "connected"};
-  unsent_ = fmt::format(
+  if (settings_.type == CheckType::tcp) {
+    // Whatever becomes of the header, it was let in.
+    if (!unsent_.empty()) send();
+    return ProbeResult{Outcome::success, "connected"};
+  }
+  unsent_ += fmt::format(
       "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n",
       settings_.path, host_);
   decoder_.expect(http::Method::get);

@@ -20,9 +20,12 @@ void UpstreamConnecting::abandon() {
 }
 
 void UpstreamConnecting::on_ready(Readiness readiness) {
+  readiness_.bits |= readiness.bits;
   switch (state_) {
     case State::connecting:
-      return on_tcp_ready(readiness);
+      return on_tcp_ready();
+    case State::announcing:
+      return announce();
     case State::handshake:
       if (readiness.can_write() && io_.unsent() > 0) io_.loop().mark_dirty(*this);
       if (readiness.can_read()) go_on_with_handshake();
@@ -32,17 +35,33 @@ void UpstreamConnecting::on_ready(Readiness readiness) {
   }
 }
 
-void UpstreamConnecting::on_tcp_ready(Readiness readiness) {
+void UpstreamConnecting::on_tcp_ready() {
   const int error = io_.loop().engine().connect_error(io_.socket());
   if (error == EINPROGRESS) return;
   if (error != 0) {
     return fail(error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
   }
-  if (pool_.backend().secure()) return begin_handshake();
-  connected(wish_ == ConnectionWish::http2, readiness);
+  if (pool_.opening().empty()) return opened();
+  state_ = State::announcing;
+  io_.output().append(pool_.opening());
+  announce();
 }
 
-void UpstreamConnecting::begin_handshake() {
+// At once, not with the turn's other output: what comes next may not go through the same hands (TLS).
+void UpstreamConnecting::announce() {
+  std::size_t sent = 0;
+  switch (io_.flush(sent)) {
+    case Transport::Flush::done:
+      return opened();
+    case Transport::Flush::blocked:
+      return;
+    case Transport::Flush::failed:
+      return fail(UpstreamFailure::connect_failed);
+  }
+}
+
+void UpstreamConnecting::opened() {
+  if (!pool_.backend().secure()) return connected(wish_ == ConnectionWish::http2);
   std::unique_ptr<SecureLayer> layer = pool_.make_secure_layer(wish_);
   if (layer == nullptr) return fail(UpstreamFailure::own_trouble);
   io_.secure(std::move(layer));
@@ -67,7 +86,7 @@ void UpstreamConnecting::go_on_with_handshake() {
   // Who says nothing by ALPN speaks what it is configured to.
   const bool as_configured = layer.protocol().empty() && pool_.cluster().protocol == UpstreamProtocol::http2 &&
                              wish_ != ConnectionWish::http1_only;
-  connected(layer.protocol() == "h2" || as_configured, Readiness{});
+  connected(layer.protocol() == "h2" || as_configured);
 }
 
 void UpstreamConnecting::flush() {
@@ -81,10 +100,10 @@ void UpstreamConnecting::resume() {
   if (state_ == State::handshake) go_on_with_handshake();
 }
 
-void UpstreamConnecting::connected(bool http2, Readiness readiness) {
+void UpstreamConnecting::connected(bool http2) {
   Pool& pool = pool_;
   ListNode<PoolTag>::unlink();
-  pool.on_connected(*this, http2, readiness);
+  pool.on_connected(*this, http2, readiness_);
   finish();
 }
 

@@ -23,8 +23,10 @@ enum class ConnectionWish : std::uint8_t {
 // ends by telling the pool, which takes its transport over into a connection of the protocol that is spoken, or that it
 // failed. Owned by its Pool's slab; destroyed at the end of the turn in which it ended. One thread.
 //
-//   connecting --> done                        in the clear
-//        `-------> handshake --> done          over TLS         (any --> done)
+//   connecting --> announcing --> handshake --> done          (any --> done)
+//        `-----------------^-----------------------^
+//
+// Announcing: what goes before anything else (Pool::opening) is being written. Handshake: of backends over TLS.
 class UpstreamConnecting final : private ReadinessHandler,
                                  private Flushable,
                                  private Resumable,
@@ -43,7 +45,7 @@ class UpstreamConnecting final : private ReadinessHandler,
   Transport take_transport() { return std::move(io_); }
 
  private:
-  enum class State : std::uint8_t { connecting, handshake, done };
+  enum class State : std::uint8_t { connecting, announcing, handshake, done };
 
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
@@ -51,10 +53,11 @@ class UpstreamConnecting final : private ReadinessHandler,
   void resume() override;
   void destroy() override;
 
-  void on_tcp_ready(Readiness readiness);
-  void begin_handshake();
+  void on_tcp_ready();
+  void announce();
+  void opened();
   void go_on_with_handshake();
-  void connected(bool http2, Readiness readiness);
+  void connected(bool http2);
   void fail(UpstreamFailure failure);
   void finish();
 
@@ -63,6 +66,7 @@ class UpstreamConnecting final : private ReadinessHandler,
   Transport io_;
   Timer timer_;
   const ConnectionWish wish_;
+  Readiness readiness_;  // what the edges have brought
   State state_ = State::connecting;
 };
 

@@ -31,6 +31,7 @@ Pool::Pool(PoolContext& context, std::shared_ptr<const ClusterSettings> cluster,
     : context_(context), cluster_(std::move(cluster)), backend_(std::move(backend)) {}
 
 Pool::~Pool() {
+  while (Pool* pool = below_.pop_front()) delete pool;
   retired_ = true;
   close_idle();
   while (!connecting_.empty()) drop(connecting_.front());
@@ -38,8 +39,12 @@ Pool::~Pool() {
 }
 
 void Pool::configure(std::shared_ptr<const ClusterSettings> cluster) {
-  const UpstreamProtocol before = std::exchange(cluster_, std::move(cluster))->protocol;
-  if (before == cluster_->protocol) return;
+  const std::shared_ptr<const ClusterSettings> before = std::exchange(cluster_, std::move(cluster));
+  if (before->proxy_protocol != cluster_->proxy_protocol) start_anew();
+  below_.for_each([this](Pool& pool) {
+    if (!pool.retired_) pool.configure(cluster_);
+  });
+  if (before->protocol == cluster_->protocol) return;
   if (cluster_->protocol == UpstreamProtocol::http1) finish_http2();
   if (cluster_->protocol == UpstreamProtocol::http2) close_idle();
 }
@@ -108,14 +113,9 @@ void Pool::give_up(UpstreamHandler& handler) {
 }
 
 UpstreamFailure Pool::open_connection(ConnectionWish wish) {
-  if (!backend_->take_connection_slot()) {
-    // Another worker may keep an idle connection that it can do without.
-    if (context_.events == nullptr || reclaiming_ || retired_ || backend_->connections() <= total_) {
-      return reclaiming_ ? UpstreamFailure::none : UpstreamFailure::overloaded;
-    }
-    reclaiming_ = true;
-    context_.events->reclaim_idle(cluster_->name, backend_);
-    return UpstreamFailure::none;
+  while (!backend_->take_connection_slot()) {
+    // What is kept for another client can be done without, and so can what another worker keeps.
+    if (above_ == nullptr || !close_one_idle()) return ask_other_workers();
   }
   const UpstreamFailure failure = begin_connect(wish);
   if (failure != UpstreamFailure::none) backend_->give_connection_slot();
@@ -124,7 +124,8 @@ UpstreamFailure Pool::open_connection(ConnectionWish wish) {
 
 std::unique_ptr<SecureLayer> Pool::make_secure_layer(ConnectionWish wish) {
   if (cluster_->tls == nullptr) return nullptr;
-  return cluster_->tls->connect(context_.loop->buffers(), backend_->host(), &tls_session_,
+  tls::SessionSlot& session = above_ == nullptr ? tls_session_ : above_->tls_session_;
+  return cluster_->tls->connect(context_.loop->buffers(), backend_->host(), &session,
                                 wish == ConnectionWish::http1_only ? "http/1.1" : "");
 }
 
@@ -163,7 +164,7 @@ UpstreamFailure Pool::begin_connect(ConnectionWish wish) {
   }
   connecting_.push_back(*connecting);
   count_connecting(wish, 1);
-  ++total_;
+  count_connection(1);
   return UpstreamFailure::none;
 }
 
@@ -186,13 +187,13 @@ void Pool::count_connecting(ConnectionWish wish, int change) {
 void Pool::drop(UpstreamConnecting& connecting) {
   count_connecting(connecting.wish(), -1);
   connecting.abandon();
-  --total_;
+  count_connection(-1);
   backend_->give_connection_slot();
 }
 
 void Pool::lend(Http1Connection& connection) {
   connection.ListNode<PoolTag>::unlink();
-  connection.ListNode<IdleTag>::unlink();
+  note_busy(connection);
   --idle_count_;
   ++context_.leases_out;
   http1_gauges_.idle->add(-1);
@@ -210,7 +211,7 @@ void Pool::keep_idle(Http1Connection& connection) {
   // Who waits takes it in the next turn.
   if (!waiters_.empty()) keep = std::max(keep, kForWaiters);
   idle_.push_front(connection);
-  context_.idle.push_back(connection);
+  note_idle(connection);
   ++idle_count_;
   http1_gauges_.idle->add(1);
   connection.rest_until(deadline_after(context_.loop->now(), keep));
@@ -261,7 +262,7 @@ void Pool::serve(Http1Connection& connection, Waiters& waiters, std::size_t& cou
 
 void Pool::on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure) {
   count_connecting(failed.wish(), -1);
-  --total_;
+  count_connection(-1);
   backend_->give_connection_slot();
   if (context_.events != nullptr) {
     context_.events->connect_failed(cluster_->name, backend_, failure == UpstreamFailure::connect_refused);
@@ -308,39 +309,44 @@ void Pool::on_released(Http1Connection& connection, bool reusable) {
 
 void Pool::on_idle_closed(Http1Connection& connection) {
   connection.ListNode<PoolTag>::unlink();
-  connection.ListNode<IdleTag>::unlink();
+  note_busy(connection);
   --idle_count_;
   http1_gauges_.idle->add(-1);
   forget();
 }
 
 void Pool::forget() {
-  --total_;
+  count_connection(-1);
   backend_->give_connection_slot();
   if (waiting_ + waiting_tunnels_ > 0) context_.loop->mark_ready(*this);
 }
 
 bool Pool::close_one_idle() {
-  if (idle_.empty()) return close_one_idle_http2();
-  idle_.back().close_unused();
+  Pool& all = top();
+  if (all.idle_of_all_.empty()) return false;
+  all.idle_of_all_.front().close_unused();
   return true;
 }
 
 void Pool::close_idle() {
-  while (close_one_idle()) {
+  while (!idle_.empty()) idle_.back().close_unused();
+  while (close_one_idle_http2()) {
   }
+  below_.for_each([](Pool& pool) { pool.close_idle(); });
 }
 
 void Pool::retire() {
   retired_ = true;
   close_idle();
   finish_http2();
+  below_.for_each([](Pool& pool) { pool.retire(); });
   // The answer of the other workers would not find this pool any more.
   if (std::exchange(reclaiming_, false)) context_.loop->mark_ready(*this);
 }
 
 void Pool::reclaimed(std::size_t closed) {
   reclaiming_ = false;
+  if (!below_.empty()) tell_below_of_reclaimed(closed);
   if (waiting_ + waiting_tunnels_ == 0) return;
   if (closed > 0) return context_.loop->mark_ready(*this);
   fail_waiters(UpstreamFailure::overloaded, waiting_);
@@ -381,6 +387,11 @@ void Pool::fail_last_waiter(Waiters& waiters, std::size_t& count, UpstreamFailur
 }
 
 void Pool::make_metrics(Gauges& gauges, std::string_view protocol) {
+  if (above_ != nullptr) {
+    gauges = protocol == "http1" ? above_->http1_gauges() : above_->http2_gauges();
+    carrying_gauge_ = above_->carrying_gauge_;
+    return;
+  }
   using observe::Family;
   observe::MetricStore& store = *context_.metrics;
   const std::string_view cluster = cluster_->name;

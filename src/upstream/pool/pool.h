@@ -2,11 +2,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "base/slab.h"
+#include "net/proxy_protocol.h"
 #include "observe/metric_store.h"
 #include "tls/client_context.h"
 #include "upstream/cluster.h"
+#include "upstream/pool/client_pools.h"
 #include "upstream/pool/connecting.h"
 #include "upstream/pool/http1_connection.h"
 #include "upstream/pool/http2_connection.h"
@@ -32,9 +36,14 @@ struct PoolContext {
   bool close_longest_idle();
 };
 
+struct BelowTag;
+
 // One worker's connections to one backend: HTTP/1.1 ones, of which the idle are kept for reuse, LIFO; HTTP/2 ones, of
 // which one serves until its limit of streams is reached; requests that wait for a place. See LIFECYCLE.md. One thread.
-class Pool final : public Resumable {
+//
+// Where connections begin by saying whose they are (ClusterSettings::proxy_protocol), the backend's pool itself stays
+// empty, and each client's connection has one below it.
+class Pool final : public Resumable, public ListNode<ClientPoolTag>, public ListNode<BelowTag>, private Retired {
  public:
   Pool(PoolContext& context, std::shared_ptr<const ClusterSettings> cluster, std::shared_ptr<Backend> backend);
   Pool(const Pool&) = delete;
@@ -53,9 +62,17 @@ class Pool final : public Resumable {
   // A pending handler waits no more. What was being connected for it goes on, and to the idle ones.
   void give_up(UpstreamHandler& handler);
 
+  // The pool for `client` alone; null if it has none yet.
+  Pool* find_for(ClientPools& client);
+  // Makes it. What is connected for it begins with a PROXY header that tells of `ends`. It goes with the client
+  // (ClientPools::finish), or with this one. The cluster's settings have a proxy_protocol.
+  Pool& make_for(ClientPools& client, const ProxiedEnds& ends);
+  // What a connection says before anything else; empty for nothing.
+  std::string_view opening() const { return opening_; }
+
   // The settings of a new generation: for connections opened or returned from now on.
   void configure(std::shared_ptr<const ClusterSettings> cluster);
-  // Closes one idle connection; false if there is none.
+  // Closes the longest idle of the backend's connections; false if there is none.
   bool close_one_idle();
   void close_idle();
   // No connection is kept any more: the backend is gone.
@@ -71,7 +88,7 @@ class Pool final : public Resumable {
   PoolContext& context() { return context_; }
   // Nothing borrowed, connecting, idle or waiting: may be destroyed.
   bool unused() const { return total_ == 0 && waiters_.empty() && tunnel_waiters_.empty(); }
-  // HTTP/1.1 ones.
+  // HTTP/1.1 ones, without those of clients' own pools; so is connections().
   std::size_t idle_connections() const { return idle_count_; }
   std::size_t connections() const { return total_; }
 
@@ -99,6 +116,7 @@ class Pool final : public Resumable {
   void resume() override;
 
  private:
+  friend class ClientPools;
   using Waiters = IntrusiveList<UpstreamHandler, WaiterTag>;
   struct Gauges {
     observe::GaugeRef active;
@@ -138,6 +156,18 @@ class Pool final : public Resumable {
   static void fail_last_waiter(Waiters& waiters, std::size_t& count, UpstreamFailure failure);
   void fail_tunnel_waiters(UpstreamFailure failure);
 
+  // pool_client.cc
+  Pool(Pool& above, ClientPools& client, const ProxiedEnds& ends);
+  Pool& top() { return above_ == nullptr ? *this : *above_; }
+  void part_from_client();
+  void destroy() override;
+  void start_anew();
+  void note_idle(IdleConnection& connection);
+  static void note_busy(IdleConnection& connection);
+  void count_connection(int change);
+  UpstreamFailure ask_other_workers();
+  void tell_below_of_reclaimed(std::size_t closed);
+
   // pool_http2.cc
   Acquired acquire_http2(UpstreamHandler& handler, bool fresh);
   Http2UpstreamStream& lend(Http2Connection& connection, UpstreamHandler& handler);
@@ -169,6 +199,11 @@ class Pool final : public Resumable {
   std::shared_ptr<const ClusterSettings> cluster_;
   std::shared_ptr<Backend> backend_;
   tls::SessionSlot tls_session_;
+  Pool* const above_ = nullptr;  // the backend's, of a client's pool
+  std::string opening_;
+  IntrusiveList<Pool, BelowTag> below_;
+  IntrusiveList<IdleConnection, IdleOfAllTag> idle_of_all_;  // own and below, the longest idle first
+  std::size_t total_below_ = 0;
   IntrusiveList<Http1Connection, PoolTag> idle_;  // the last used first
   IntrusiveList<UpstreamConnecting, PoolTag> connecting_;
   Waiters waiters_;

@@ -56,7 +56,7 @@ Http2UpstreamStream& Pool::lend(Http2Connection& connection, UpstreamHandler& ha
   ++context_.leases_out;
   if (connection.load() == 0) {
     if (connection.ListNode<IdleTag>::linked()) {
-      connection.ListNode<IdleTag>::unlink();
+      note_busy(connection);
       http2_gauges_.idle->add(-1);
     }
     http2_gauges_.active->add(1);
@@ -158,7 +158,7 @@ void Pool::fail_tunnel_waiters(UpstreamFailure failure) {
 void Pool::rest(Http2Connection& connection) {
   const bool serves_nobody = connection.settled() && connection.room() == 0;
   if (serves_nobody || (retired_ && waiters_.empty())) return connection.close_unused();
-  context_.idle.push_back(connection);
+  note_idle(connection);
   http2_gauges_.idle->add(1);
   connection.rest_until(deadline_after(context_.loop->now(), cluster_->timeouts.idle));
 }
@@ -193,7 +193,7 @@ void Pool::on_http2_released(Http2Connection& connection) {
 void Pool::on_http2_closed(Http2Connection& connection) {
   connection.ListNode<PoolTag>::unlink();
   if (connection.ListNode<IdleTag>::linked()) {
-    connection.ListNode<IdleTag>::unlink();
+    note_busy(connection);
     http2_gauges_.idle->add(-1);
   }
   --http2_count_;

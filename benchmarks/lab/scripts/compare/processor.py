@@ -33,10 +33,10 @@ class ProcessorTime(Part):
         return f"{front} to {back}, {'TLS' if tls else 'clear'}, {SIZES[size]}"
 
     def floors(self, tls, front, back, size):
-        """A copier can only do what the backend itself speaks."""
+        """They know no HTTP, so only what the backend itself speaks. The direct line has requests/s alone."""
         if tls or front != back:
             return []
-        return ["copy", "splice"] if size > 64 else ["copy"]
+        return ["direct", "copy", "splice"] if size > 64 else ["direct", "copy"]
 
     def measure(self, tls, front, back, size):
         script, lab = self.script, self.lab

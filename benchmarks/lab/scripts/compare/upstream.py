@@ -46,13 +46,15 @@ class Upstream(Part):
             script.left_out(PART, "weir", setting, str(reason))
             return
         scenario = Scenario(ports, back=back, workers=workers, connections=self.count + 100)
-        names = self.targets(*(["copy"] if back == "h1" else []))
+        names = self.targets(*(["direct", "copy"] if back == "h1" else []))
         running = script.start_all(PART, names, lambda _: scenario, cores, setting)
         seen = {name: [] for name in running}
 
         def run(target):
-            group = target.process.group
-            look = lambda: seen[target.name].append(machine.connections_to(group, ports))
+            def look():
+                if target.process:
+                    seen[target.name].append(machine.connections_to(target.process.group, ports))
+
             timer = threading.Timer(self.slice_s / 2, look)
             timer.start()
             result = measured(
@@ -66,7 +68,7 @@ class Upstream(Part):
         script.add_slices(PART, setting, slices, "requests/s", "1/s", "higher", lambda l, u, w: l.rate)
         script.add_slices(PART, setting, slices, "processor time", "us", "lower", us_per_request)
         for name, counts in seen.items():
-            if script.median(PART, name, "requests/s", setting) is not None:
+            if counts and script.median(PART, name, "requests/s", setting) is not None:
                 script.add(PART, name, setting, "connections to the backends", "connections", "none", counts)
         lab.keeper.stop_all()
 
