@@ -37,7 +37,7 @@ struct HealthCheckSettings {
   std::uint32_t healthy_after = 2;    // successes in a row; at least 1
   std::vector<StatusRange> expect = {StatusRange{}};
   std::shared_ptr<const tls::ClientContext> tls = {};  // for backends over TLS
-  std::optional<ProxyVersion> proxy_protocol = {};  // a probe first says that it speaks for nobody else
+  std::optional<ProxyVersion> proxy_protocol = {};     // a probe first says that it speaks for nobody else
 
   bool operator==(const HealthCheckSettings&) const = default;
 
