@@ -170,7 +170,9 @@ def run_program(program, build_dir, env, timeout_factor, fuzz_seconds):
     report = scratch / "gtest-report.xml"
     command, timeout_s = [program.path], program.timeout_s * timeout_factor
     if program.kind == "python":
-        command = [sys.executable, program.path]
+        # Debian's own, if it is there: that one has the modules that tools/setup installs.
+        own = pathlib.Path("/usr/bin/python3")
+        command = [str(own) if own.exists() else sys.executable, program.path]
     elif program.kind == "fuzz":
         command, timeout_s = fuzz_command(program, scratch, fuzz_seconds), fuzz_seconds + 60
     elif program.kind == "gtest":

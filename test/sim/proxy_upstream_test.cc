@@ -11,9 +11,9 @@ namespace {
 
 using observe::Family;
 
-class ToldBackend : public OverBoth {
+class ToldBackend : public OverWires {
  protected:
-  explicit ToldBackend(SimProxy::Options options = {}) : OverBoth(options) {
+  explicit ToldBackend(SimProxy::Options options = {}) : OverWires(options) {
     cluster().proxy_protocol = ProxyVersion::v2;
     backend().expects_proxy_header = true;
     outside_.set_ip("10.9.9.9");
@@ -269,7 +269,7 @@ TEST_P(ToldBackend, AnUnusableBackendKeepsNothing) {
 }
 
 TEST_P(ToldBackend, StreamsOfOneClientShareItsPool) {
-  if (!over_http2()) return;
+  if (from_http1()) return;
   start();
   SimH2Client& client = connect_h2();
   for (int i = 0; i < 5; ++i) client.get("/");
@@ -280,7 +280,7 @@ TEST_P(ToldBackend, StreamsOfOneClientShareItsPool) {
   EXPECT_EQ(ports.size(), 1U);
 }
 
-WEIR_OVER_BOTH(ToldBackend);
+WEIR_OVER_ALL_WIRES(ToldBackend);
 
 class ToldByWorkers : public SimTest {
  protected:
