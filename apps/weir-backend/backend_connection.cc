@@ -76,6 +76,8 @@ void BackendConnection::on_ready(Readiness readiness) {
   }
   if (state_ != State::closed && readiness.can_write() && (!output_.empty() || bytes_left_ > 0))
     loop_.mark_dirty(*this);
+  // It took long to compute, and so do the answers of the turn's other connections: don't let it wait for them.
+  if (std::exchange(computed_, false)) flush();
 }
 
 void BackendConnection::resume() {
@@ -293,6 +295,7 @@ void BackendConnection::answer_hash() {
   const auto began = std::chrono::steady_clock::now();
   reply(200, "application/json", hash_json(wish_.input, loop_.wall_now()));
   shared_.counts.observe(std::chrono::steady_clock::now() - began);
+  computed_ = true;
 }
 
 void BackendConnection::write_head(int status, std::string_view content_type, std::uint64_t length, bool chunked) {

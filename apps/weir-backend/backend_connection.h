@@ -76,6 +76,7 @@ class BackendConnection final : public ServerConnection,
   State state_ = State::reading;
   bool undecided_;          // the first bytes may turn out to be HTTP/2's preface
   bool paused_ = false;     // stopped reading although more may be there
+  bool computed_ = false;   // an answer to /hash waits to be written
   bool peer_gone_ = false;  // an edge told of a FIN
   bool keep_alive_ = true;
   bool http_1_0_ = false;

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -256,6 +257,36 @@ class Users(unittest.TestCase):
         self.assertEqual(told, "1 ms to Go 2, Rust 3; 2 ms to Go 1, Rust 3")
         self.assertEqual(script.ahead(hash_script.OPEN, "p50"), (None, "nothing to compare"))
 
+    def test_stolen_time_is_no_failed_request_and_an_error_is(self):
+        for reason, met in (("more than 5 % stolen time", True), ("answers with an error status", False)):
+            script = hash_script.Hash(StandIn())
+            script.add(hash_script.OPEN, "cpp", "", "p99", "ms", "lower", [1], [reason])
+            script.add(hash_script.RAMP, "cpp", "", "failures", "", "none", [0])
+            script.judge_failures()
+            self.assertEqual(script.goals[0]["met"], met, reason)
+
+
+class Building(unittest.TestCase):
+    SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "hash" / "build.sh"
+
+    def build(self, *names):
+        """build.sh on a machine with neither Go nor Rust nor k6."""
+        with tempfile.TemporaryDirectory() as folder:
+            for tool in ("bash", "dirname", "readlink", "mkdir", "grep", "tail"):
+                os.symlink(shutil.which(tool), os.path.join(folder, tool))
+            environment = {"PATH": folder, "HOME": folder}
+            return subprocess.run([self.SCRIPT, *names], capture_output=True, text=True, env=environment)
+
+    def test_what_is_missing_is_a_line_each_and_no_failure(self):
+        done = self.build("go", "rust")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertEqual([line.split(":")[0] for line in done.stderr.splitlines()], ["hash", "hash"])
+        self.assertIn("no Go here", done.stderr)
+        self.assertIn("no Rust here", done.stderr)
+
+    def test_unknown_servers_are_wrong_usage(self):
+        self.assertEqual(self.build("java").returncode, 2)
+
 
 class Counting(unittest.TestCase):
     def test_metrics_are_added_by_label(self):
@@ -321,6 +352,13 @@ class Keeping(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+
+class Order(unittest.TestCase):
+    def test_the_floors_come_first_in_a_table_whatever_was_measured_first(self):
+        made = document(figure("weir", [1]), figure("nginx", [1]), figure("direct", [1], name="p50"))
+        ((_, _, rows),) = report.tables(made)
+        self.assertEqual([row[0] for row in rows][:3], ["direct line", "weir", "nginx"])
 
 
 class Trend(unittest.TestCase):

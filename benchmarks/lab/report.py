@@ -27,6 +27,9 @@ def parts(document):
             if value not in part[key]:
                 part[key].append(value)
         part["cells"][one["target"], one["setting"], one["name"]] = one
+    for part in found.values():
+        order = {name: at for at, name in enumerate(FLOORS)}
+        part["targets"].sort(key=lambda name: order.get(name, len(order)))  # the machine's limits come first
     return found
 
 

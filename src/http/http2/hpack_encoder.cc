@@ -49,13 +49,13 @@ std::uint8_t find_static_name(std::string_view name, FieldId id) {
   return index != 0 && kStaticTable[index].name == name ? index : 0;
 }
 
-// Values that seldom come twice, or not for long: a place in the table would be wasted.
+// Values that seldom come twice, or not for long: a place in the table would be wasted. A date is the same in all
+// answers of a second: where there are several, it pays at once.
 consteval std::uint64_t make_unique_names() {
   std::uint64_t mask = 0;
-  for (const std::string_view name :
-       {":path", "age", "content-length", "content-range", "date", "etag", "expires", "if-match", "if-modified-since",
-        "if-none-match", "if-range", "if-unmodified-since", "last-modified", "location", "range", "retry-after",
-        "set-cookie"}) {
+  for (const std::string_view name : {":path", "age", "content-length", "content-range", "etag", "expires", "if-match",
+                                      "if-modified-since", "if-none-match", "if-range", "if-unmodified-since",
+                                      "last-modified", "location", "range", "retry-after", "set-cookie"}) {
     mask |= std::uint64_t{1} << static_name_index(name);
   }
   return mask;
@@ -113,6 +113,12 @@ char* write_integer(char* out, std::uint8_t flags, unsigned prefix_bits, std::si
   return out;
 }
 
+char* write_plain(char* out, std::string_view text) {
+  out = write_integer(out, 0, 7, text.size());
+  if (!text.empty()) std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
 char* write_string(char* out, std::string_view text) {
   if (text.size() < 0x7f) {  // the size takes a byte, Huffman or not
     if (char* end = huffman_encode(text, out + 1)) {
@@ -123,9 +129,16 @@ char* write_string(char* out, std::string_view text) {
     const std::size_t size = huffman_size(text);
     if (size < text.size()) return huffman_encode(text, write_integer(out, 0x80, 7, size));
   }
-  out = write_integer(out, 0, 7, text.size());
-  if (!text.empty()) std::memcpy(out, text.data(), text.size());
-  return out + text.size();
+  return write_plain(out, text);
+}
+
+char* write_indexed(char* out, std::uint32_t age) {
+  return write_integer(out, 0x80, 7, age + kStaticCount + 1);
+}
+
+char* write_value(char* out, std::string_view value, FieldId id) {
+  // Its digits hardly become shorter, and it is in every message.
+  return id == FieldId::x_request_id ? write_plain(out, value) : write_string(out, value);
 }
 
 }  // namespace
@@ -138,9 +151,19 @@ struct HpackEncoder::Index {
     std::uint16_t tag;
   };
   static constexpr std::size_t kBuckets = 64;
+  static constexpr std::size_t kOtherNames = 16;
 
+  // By name, the number of the entry that served last: most fields say the same as the time before. Names without an
+  // id share places by chance, so whoever looks compares the name too.
+  std::array<std::uint16_t, kIdCount + kOtherNames> recent{};
   std::array<std::array<Slot, 4>, kBuckets> buckets{};
   std::array<std::uint32_t, kBuckets> seen{};  // fields that came once: the last four marks of each bucket
+
+  std::uint16_t& recent_of(std::string_view name, FieldId id) {
+    if (id != FieldId::other) return recent[static_cast<std::size_t>(id)];
+    return recent[kIdCount +
+                  (name.empty() ? 0 : (name.size() * 5 + static_cast<unsigned char>(name.back())) % kOtherNames)];
+  }
 
   std::array<Slot, 4>& bucket(std::uint32_t hash) { return buckets[hash % kBuckets]; }
   static std::uint16_t tag(std::uint32_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
@@ -150,8 +173,8 @@ struct HpackEncoder::Index {
   int find(const HpackTable& table, std::uint32_t hash, Matches&& matches) {
     for (const Slot& slot : bucket(hash)) {
       if (slot.tag != tag(hash)) continue;
-      const auto age = static_cast<std::uint16_t>(table.inserted() - 1 - slot.number);
-      if (age < table.count() && matches(table.by_age(age))) return age;
+      const std::uint32_t age = table.age_of(slot.number);
+      if (age < table.count() && matches(table.by_age(age))) return static_cast<int>(age);
     }
     return -1;
   }
@@ -187,10 +210,9 @@ char* HpackEncoder::begin_block(char* out) {
   if (lowest_ < table_.bytes_max()) say(lowest_);
   if (wanted_ != table_.bytes_max()) say(wanted_);
   lowest_ = wanted_;
-  if (table_.count() == 0) {
-    table_.release_if_empty();
-    index_.reset();
-  }
+  // An empty table may be about to get its first entry: what was seen before is not forgotten.
+  table_.release_if_empty();
+  if (table_.bytes_max() == 0) index_.reset();
   return out;
 }
 
@@ -231,16 +253,25 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
   bool enters = false;
   if (table_.bytes_max() != 0) {
     if (index_ == nullptr) index_ = std::make_unique<Index>();
+    if (indexing == Indexing::allowed && seldom_comes_twice(name_index, id)) indexing = Indexing::without;
+    std::uint16_t& recent = index_->recent_of(name, id);
+    const auto is_it = [&](const HpackTable::Entry& entry) {
+      return entry.value_size == value.size() && table_.value(entry) == value && entry.id == id &&
+             (id != FieldId::other || table_.name(entry) == name);
+    };
+    if (indexing == Indexing::allowed) {
+      const std::uint32_t age = table_.age_of(recent);
+      if (age < table_.count() && is_it(table_.by_age(age))) return write_indexed(out, age);
+    }
     Hashes hashes{};
     const std::uint64_t name_hash = name_index != 0 ? name_index * 0x9e3779b97f4a7c15ULL : hash_text(0, name);
     hashes.name = static_cast<std::uint32_t>(name_hash);
-    if (indexing == Indexing::allowed && seldom_comes_twice(name_index, id)) indexing = Indexing::without;
     if (indexing == Indexing::allowed) {
       hashes.field = static_cast<std::uint32_t>(hash_text(name_hash, value));
-      const int age = index_->find(table_, hashes.field, [&](const HpackTable::Entry& entry) {
-        return table_.value(entry) == value && table_.name(entry) == name;
-      });
-      if (age >= 0) return write_integer(out, 0x80, 7, static_cast<std::size_t>(age) + kStaticCount + 1);
+      if (const int age = index_->find(table_, hashes.field, is_it); age >= 0) {
+        recent = static_cast<std::uint16_t>(table_.inserted() - 1 - static_cast<std::uint32_t>(age));
+        return write_indexed(out, static_cast<std::uint32_t>(age));
+      }
     }
     if (index == 0) {
       const int age =
@@ -250,6 +281,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
     // A name that no table has is worth its place at once; it must not take a secret along.
     if (indexing != Indexing::never && (index == 0 || (indexing == Indexing::allowed && seen_before(hashes.field)))) {
       enters = insert(name, value, name_index, id, hashes);
+      recent = static_cast<std::uint16_t>(table_.inserted() - 1);
     }
   }
   if (enters) {
@@ -258,7 +290,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
     out = write_integer(out, indexing == Indexing::never ? 0x10 : 0, 4, index);
   }
   if (index == 0) out = write_string(out, name);
-  return write_string(out, value);
+  return write_value(out, value, id);
 }
 
 void HpackEncoder::add(Buffer& out, std::string_view name, std::string_view value, FieldId id, std::uint8_t name_index,

@@ -37,6 +37,8 @@ class HpackTable {
 
   // By age: 0 is the newest; age < count(). Valid until the table changes, like the texts.
   const Entry& by_age(std::uint32_t age) const { return entries_[(inserted_ - 1 - age) & (entries_capacity_ - 1)]; }
+  // Of the entry of which `number` is the low bits of its number; count() or more if it has left the table.
+  std::uint32_t age_of(std::uint16_t number) const { return static_cast<std::uint16_t>(inserted_ - 1 - number); }
   std::string_view name(const Entry& entry) const;
   std::string_view value(const Entry& entry) const {
     return {text(entry) + (name_is_stored(entry) ? entry.name_size : 0), entry.value_size};

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 namespace weir::http2 {
 
-// Objects by stream id: open addressing over pointers, linear probing. Ids of one side are mostly in sequence, so that
-// their place is mostly the first one looked at. Grows when it must and gives large memory back when it is empty: no
-// allocation in the steady state. T has id(). Does not own. One thread.
+// Objects by stream id: open addressing over pointers, linear probing, those further from home first (Robin Hood). Ids
+// of one side are mostly in sequence, so that their place is mostly the first one looked at, and nobody moves. Grows
+// when it must and gives large memory back when it is empty: no allocation in the steady state. T has id(). Does not
+// own. One thread.
 template <typename T>
 class IdTable {
  public:
@@ -35,9 +37,8 @@ class IdTable {
       if (slots_[at] == nullptr) return;
       at = (at + 1) & mask_;
     }
-    for (std::uint32_t next = (at + 1) & mask_; slots_[next] != nullptr; next = (next + 1) & mask_) {
-      // May move up if its home is not between the gap and itself.
-      if (((next - home(slots_[next]->id())) & mask_) < ((next - at) & mask_)) continue;
+    for (std::uint32_t next = (at + 1) & mask_; slots_[next] != nullptr && distance(next) != 0;
+         next = (next + 1) & mask_) {
       slots_[at] = slots_[next];
       at = next;
     }
@@ -57,10 +58,22 @@ class IdTable {
 
   std::uint32_t home(std::uint32_t id) const { return (id >> 1) & mask_; }
 
+  // How far from its home stands who stands there.
+  std::uint32_t distance(std::uint32_t at) const { return (at - home(slots_[at]->id())) & mask_; }
+
   void place(T& object) {
-    std::uint32_t at = home(object.id());
-    while (slots_[at] != nullptr) at = (at + 1) & mask_;
-    slots_[at] = &object;
+    T* homeless = &object;
+    std::uint32_t come = 0;
+    for (std::uint32_t at = home(object.id());; at = (at + 1) & mask_, ++come) {
+      if (slots_[at] == nullptr) {
+        slots_[at] = homeless;
+        return;
+      }
+      if (const std::uint32_t there = distance(at); there < come) {
+        std::swap(slots_[at], homeless);
+        come = there;
+      }
+    }
   }
 
   void grow() {

@@ -548,6 +548,21 @@ TEST(EncodedResponse, SaysWhatMayBeSaidInHttp2) {
   EXPECT_EQ(encoding.lines(), (Lines{{":status", "200"}, {"content-type", "text/plain"}, {"x-secret", "s", true}}));
 }
 
+// With nothing in the table yet, each block began as if none had been before it: nothing ever entered.
+TEST(Bugs, Case032WhatWasSeenBeforeTheFirstEntryIsForgotten) {
+  Encoding encoding;
+  http::ResponseHead head(encoding.arena);
+  head.status = 200;
+  head.fields.add("server", "backend", http::FieldId::server);
+  head.fields.add("date", "Sat, 21 Nov 2026 09:09:01 GMT", http::FieldId::date);
+  for (int i = 0; i < 2; ++i) {
+    encode_response(encoding.encoder, encoding.out, head);
+    encoding.lines();
+  }
+  encode_response(encoding.encoder, encoding.out, head);
+  EXPECT_EQ(encoding.out.size(), 3U);
+}
+
 TEST(EncodedTrailers, AreFieldsAlone) {
   Encoding encoding;
   http::FieldList trailers(encoding.arena);

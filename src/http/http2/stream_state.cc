@@ -54,9 +54,9 @@ std::string_view to_string(StreamState state) {
 }
 
 std::string_view to_string(StreamEvent event) {
-  static constexpr std::array<std::string_view, kEvents> kNames = {
-      "recv_headers", "recv_data", "recv_end", "recv_reset", "recv_window_update",
-      "send_headers", "send_data", "send_end", "send_reset"};
+  static constexpr std::array<std::string_view, kEvents> kNames = {"recv_headers", "recv_data",          "recv_end",
+                                                                   "recv_reset",   "recv_window_update", "send_headers",
+                                                                   "send_data",    "send_end",           "send_reset"};
   return kNames[static_cast<std::size_t>(event)];
 }
 

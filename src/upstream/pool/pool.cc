@@ -40,7 +40,8 @@ Pool::~Pool() {
 
 void Pool::configure(std::shared_ptr<const ClusterSettings> cluster) {
   const std::shared_ptr<const ClusterSettings> before = std::exchange(cluster_, std::move(cluster));
-  if (before->proxy_protocol != cluster_->proxy_protocol) start_anew();
+  // Who is trusted, and as whom we come, may be others now.
+  if (before->proxy_protocol != cluster_->proxy_protocol || before->tls != cluster_->tls) start_anew();
   below_.for_each([this](Pool& pool) {
     if (!pool.retired_) pool.configure(cluster_);
   });
