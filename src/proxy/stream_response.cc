@@ -24,6 +24,10 @@ void Stream::on_response_head(http::ResponseHead& head) {
     drop_upstream();
     return reply(ReplyReason::upstream_protocol_error);
   }
+  if (head.status != 101 && would_be_a_tunnel(head.status)) {
+    drop_upstream();
+    return reply(ReplyReason::upstream_protocol_error);
+  }
   if (try_instead_of(head)) return;
   advance(ResponseEvent::head_sent);
   if (grpc_) grpc_status_ = grpc::status_in(head.fields);
@@ -39,6 +43,12 @@ void Stream::on_response_head(http::ResponseHead& head) {
   if (client_awaits_100()) client_->close_after();
   client_->send_head(head);
   touch();
+}
+
+// To an extended CONNECT each 2xx says that its tunnel stands (RFC 8441 5). What is said by a 200 to an HTTP/1.1
+// upgrade, that there will be none, has no such status there.
+bool Stream::would_be_a_tunnel(std::uint16_t status) const {
+  return request_.method == http::Method::connect && status >= 200 && status < 300;
 }
 
 void Stream::begin_tunnel(http::ResponseHead& head) {
@@ -151,6 +161,7 @@ void Stream::close_unless_read_soon() {
 void Stream::redirect_or_respond() {
   http::ResponseHead head(arena_);
   const Route& route = *route_->route;
+  if (route.respond && would_be_a_tunnel(route.respond->status)) return reply(ReplyReason::connect_not_allowed);
   std::string_view body;
   if (route.redirect) {
     head.status = route.redirect->status;

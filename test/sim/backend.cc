@@ -55,7 +55,7 @@ BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, So
 void BackendConnection::on_bytes(std::string_view bytes) {
   if (!begun_) {
     first_bytes_ += bytes;
-    if (backend_.proxy_headers != ProxyHeaders::none && !reads_proxy_header()) return;
+    if (backend_.expects_proxy_header && !reads_proxy_header()) return;
     bytes = first_bytes_;
     if (asks_for_http2(bytes)) return;
     begun_ = true;
@@ -64,14 +64,11 @@ void BackendConnection::on_bytes(std::string_view bytes) {
   look();
 }
 
-// True once it has been read, or can't come any more.
+// True once it has been read.
 bool BackendConnection::reads_proxy_header() {
   if (proxied_) return true;
   const ProxyParsed parsed = parse_proxy_header(first_bytes_);
-  if (parsed.status == ProxyParsed::Status::broken) {
-    if (backend_.proxy_headers == ProxyHeaders::allowed) return true;
-    reset();
-  }
+  if (parsed.status == ProxyParsed::Status::broken) reset();
   if (parsed.status != ProxyParsed::Status::done) return false;
   proxied_ = parsed.ends;
   first_bytes_.erase(0, parsed.consumed);
@@ -100,10 +97,7 @@ void BackendConnection::look() {
     if (!head_told_) {
       head_told_ = true;
       ++backend_.heads_;
-      if (!request.field("x-id").empty()) {
-        ids_.emplace_back(request.field("x-id"));
-        ++backend_.ids_[ids_.back()];
-      }
+      if (!request.field("x-id").empty()) ++backend_.ids_[std::string(request.field("x-id"))];
       if (handler != nullptr && handler->at_head) run(handler->at_head(request));
     }
     if (!complete) return;

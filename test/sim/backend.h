@@ -46,9 +46,6 @@ std::string switching(const Message& request);
 // Bytes that tell from which stream they are and from which place in it.
 std::string pattern(std::uint64_t stream, std::size_t size);
 
-// Whether connections may, or must begin with a PROXY header; those that must and don't are reset.
-enum class ProxyHeaders : std::uint8_t { none, allowed, expected };
-
 // What to do when a request's head has come, and when all of it has.
 struct Handler {
   std::function<Script(const Message& request)> at_head;
@@ -66,8 +63,6 @@ class BackendConnection final : public Peer {
   // What its PROXY header said, once it has come.
   const std::optional<ProxiedEnds>& proxied() const { return proxied_; }
   std::size_t requests() const { return requests_; }
-  // The x-id of each head that has come, where there was one.
-  const std::vector<std::string>& ids() const { return ids_; }
   // Has something left to do or to send.
   bool busy() const { return !script_.empty() || unsent() > 0; }
   void run(Script script);
@@ -87,7 +82,6 @@ class BackendConnection final : public Peer {
   std::optional<ProxiedEnds> proxied_;
   bool begun_ = false;
   std::size_t requests_ = 0;
-  std::vector<std::string> ids_;
   bool head_told_ = false;
   Script script_;
   std::size_t next_ = 0;
@@ -123,7 +117,8 @@ class SimBackend final : private ReadinessHandler {
   const std::map<std::string, int>& ids() const { return ids_; }
   // New connections are not read from until told to.
   bool accepts_without_reading = false;
-  ProxyHeaders proxy_headers = ProxyHeaders::none;
+  // Connections must begin with a PROXY header; those that don't are reset.
+  bool expects_proxy_header = false;
   // What a new connection does at once.
   Script greeting;
 

@@ -15,7 +15,7 @@ class ToldBackend : public OverWires {
  protected:
   explicit ToldBackend(SimProxy::Options options = {}) : OverWires(options) {
     cluster().proxy_protocol = ProxyVersion::v2;
-    backend().proxy_headers = ProxyHeaders::expected;
+    backend().expects_proxy_header = true;
     outside_.set_ip("10.9.9.9");
   }
 
@@ -145,7 +145,7 @@ TEST_P(ToldBackend, ABackendThatTakesNoHeaderIsTimedOut) {
 
 TEST_P(ToldBackend, AResetInsideTheHeaderIsAFailureToConnect) {
   fates_.backend.to_listener.reset_after_bytes = 4;
-  add_backend("two").proxy_headers = ProxyHeaders::expected;
+  add_backend("two").expects_proxy_header = true;
   fates_.to_address[backend(1).address()] = {};
   start();
   for (int i = 0; i < 4; ++i) EXPECT_EQ(get("/").answers().at(0).status, 200) << i;
@@ -198,11 +198,11 @@ TEST_P(ToldBackend, WhatAProxyBeforeThisOneToldGoesOn) {
 
 TEST_P(ToldBackend, AReloadBeginsAndEndsIt) {
   cluster().proxy_protocol.reset();
-  backend().proxy_headers = ProxyHeaders::none;
+  backend().expects_proxy_header = false;
   start();
   SimClient& client = get("/");
   cluster().proxy_protocol = ProxyVersion::v1;
-  backend().proxy_headers = ProxyHeaders::expected;
+  backend().expects_proxy_header = true;
   proxy_.reload();
   run(10ms);
   EXPECT_EQ(backend().open_connections(), 0U);
@@ -211,7 +211,7 @@ TEST_P(ToldBackend, AReloadBeginsAndEndsIt) {
   ASSERT_EQ(client.answer_count(), 2U);
   EXPECT_TRUE(connection(1).proxied());
   cluster().proxy_protocol.reset();
-  backend().proxy_headers = ProxyHeaders::none;
+  backend().expects_proxy_header = false;
   proxy_.reload();
   run(10ms);
   EXPECT_EQ(backend().open_connections(), 0U);
@@ -221,7 +221,7 @@ TEST_P(ToldBackend, AReloadBeginsAndEndsIt) {
   EXPECT_EQ(client.answers().at(2).status, 200);
   // And once more, for a client that has had a pool already.
   cluster().proxy_protocol = ProxyVersion::v2;
-  backend().proxy_headers = ProxyHeaders::expected;
+  backend().expects_proxy_header = true;
   proxy_.reload();
   run(10ms);
   client.get("/");
@@ -244,7 +244,7 @@ TEST_P(ToldBackend, WhatRunsOverAChangeFinishes) {
 }
 
 TEST_P(ToldBackend, ABackendThatLeavesTheClusterIsLetGo) {
-  add_backend("two").proxy_headers = ProxyHeaders::expected;
+  add_backend("two").expects_proxy_header = true;
   start();
   SimClient& client = get("/");
   client.get("/");
@@ -286,7 +286,7 @@ class ToldByWorkers : public SimTest {
  protected:
   ToldByWorkers() : SimTest({.workers = 2}) {
     cluster().proxy_protocol = ProxyVersion::v2;
-    backend().proxy_headers = ProxyHeaders::expected;
+    backend().expects_proxy_header = true;
     proxy_.setup.clusters.front().members.front().backend->set_max_connections(2);
   }
 };
@@ -329,7 +329,7 @@ class UnixListener : public SimTest {};
 
 TEST_F(UnixListener, AClientWithoutAnAddressIsNobody) {
   cluster().proxy_protocol = ProxyVersion::v2;
-  backend().proxy_headers = ProxyHeaders::expected;
+  backend().expects_proxy_header = true;
   const SocketAddress path = *SocketAddress::parse("unix:/run/weir.sock");
   listener().address = path;
   start();

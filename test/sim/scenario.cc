@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/scenario_check.h"
+#include "sim/scenario_http2.h"
 
 namespace weir::sim {
 
@@ -45,7 +46,8 @@ class Scenario {
         faults_(rng_.fork(), rng_.chance(0.5) ? 0.3 : 0.0, rng_.chance(0.6) ? 0.3 : 0.0),
         workers_(rng_.between(1, 4)),
         weir_(world_, workers_, 10'000),
-        config_(draw_config(rng_, workers_)) {
+        config_(draw_config(rng_, workers_)),
+        http2_(outside_, rng_.fork()) {
     world_.set_trace(trace);
   }
 
@@ -83,6 +85,7 @@ class Scenario {
   std::map<std::string, AnswerPlan> plans_;
   WholeWeir weir_;
   ScenarioConfig config_;
+  Http2Clients http2_;
   ScenarioFacts facts_;
   std::vector<std::unique_ptr<SimClient>> admins_;
   ScenarioResult result_;
@@ -105,7 +108,6 @@ void Scenario::add_backends() {
       return std::move(plans_[std::string(request.field("x-id"))].at_end);
     };
     backend.on("/", handler);
-    backend.proxy_headers = ProxyHeaders::allowed;
     Handler health;
     health.at_end = [this, i](const Message&) {
       return Script{send_bytes(response("", "", sick_[i] ? "500 Sick" : "200 OK"))};
@@ -133,15 +135,19 @@ void Scenario::add_client(std::size_t index) {
   facts_.clients.push_back(std::make_unique<ScenarioClient>());
   ScenarioClient& client = *facts_.clients.back();
   client.index = index;
-  if (rng_.chance(0.5))
-    client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(ClientFault::count_) - 1));
+  client.http2 = rng_.chance(0.4);
+  if (client.http2) {
+    client.fault = http2_.draw_fault();
+  } else if (rng_.chance(0.5)) {
+    client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(kLastHttp1Fault)));
+  }
   if (client.fault != ClientFault::none) ++result_.drawn[std::string(to_string(client.fault))];
   const bool http10 = client.fault == ClientFault::speaks_http10;
   const std::uint64_t requests = rng_.between(1, 5);
   for (std::uint64_t i = 0; i < requests; ++i) {
-    client.requests.push_back(draw_request(rng_, request_number(index, i, rng_.below(1000)), http10));
+    client.requests.push_back(draw_request(rng_, index * 100 + i + 1 + 1000 * rng_.below(1000) * 100, http10));
     facts_.requests.emplace(client.requests.back().id, client.requests.back());
-    if (client.requests.back().upgrade || client.requests.back().close) break;
+    if (!client.http2 && (client.requests.back().upgrade || client.requests.back().close)) break;
   }
   client.second = config_.second_listener && rng_.chance(0.2);
   world_.after(some_time(kBusy), [this, &client] { begin_client(client); });
@@ -149,8 +155,13 @@ void Scenario::add_client(std::size_t index) {
 
 void Scenario::begin_client(ScenarioClient& client) {
   world_.trace("client {} begins, {}", client.index, to_string(client.fault));
-  client.peer =
-      std::make_unique<SimClient>(outside_, *SocketAddress::parse(client.second ? "10.0.0.1:81" : "10.0.0.1:80"));
+  const SocketAddress proxy = *SocketAddress::parse(client.second ? "10.0.0.1:81" : "10.0.0.1:80");
+  if (client.http2) {
+    http2_.begin(client, proxy);
+    client.clean = faults_.last_was_clean();
+    return;
+  }
+  client.peer = std::make_unique<SimClient>(outside_, proxy);
   client.clean = faults_.last_was_clean();
   client.peer->on_progress = [this, &client] { go_on(client); };
   switch (client.fault) {

@@ -56,8 +56,15 @@ enum class ClientFault : std::uint8_t {
   pipelines,
   speaks_http10,
   says_nothing,
+  h2_resets_streams,
+  h2_tiny_windows,
+  h2_holds_windows,
+  h2_goes_away,
+  h2_stalls_in_frame,
+  h2_breaks_rules,
   count_
 };
+inline constexpr ClientFault kLastHttp1Fault = ClientFault::says_nothing;
 std::string_view to_string(ClientFault fault);
 
 // The settings that are drawn once for a schedule, and again for each reload.
@@ -84,16 +91,10 @@ struct RequestPlan {
   bool close = false;
   bool http10 = false;
   bool trailers = false;
+  std::string target() const;
   std::string head() const;
   std::string body() const;  // with its framing
 };
-// The number of its client's i-th request, made different from others by `salt`, and the client's index in it.
-constexpr std::uint64_t request_number(std::size_t client, std::uint64_t i, std::uint64_t salt) {
-  return client * 100 + i + 1 + salt * 100'000;
-}
-constexpr std::uint64_t client_of(std::uint64_t request_number) {
-  return request_number % 100'000 / 100;
-}
 RequestPlan draw_request(Rng& rng, std::uint64_t number, bool http10);
 
 // The backend's script for this request: `fault` tells how it goes wrong. `answer_bytes` and the framing come from the
