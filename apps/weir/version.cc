@@ -1,6 +1,7 @@
 #include "version.h"
 
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 
 #include "weir_version.h"
 
@@ -12,8 +13,8 @@ server::BuildInfo build_info() {
 
 std::string version_text() {
   const server::BuildInfo build = build_info();
-  return fmt::format("weir {}\ncommit: {}\ncompiler: {}\nTLS library: none (TLS is not supported yet)\n", build.version,
-                     build.commit, build.compiler);
+  return fmt::format("weir {}\ncommit: {}\ncompiler: {}\nTLS library: {}\n", build.version, build.commit,
+                     build.compiler, OpenSSL_version(OPENSSL_VERSION));
 }
 
 }  // namespace weir

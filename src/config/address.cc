@@ -13,6 +13,7 @@ namespace weir::config {
 namespace {
 
 constexpr std::size_t kUnixPathBytes = 107;  // what sockaddr_un holds
+constexpr const char* kExpectedUrl = "expected http://host:port, https://host:port or unix:/path";
 
 bool parse_ip(std::string_view text, std::array<std::uint8_t, 16>& address, bool& is_v6) {
   const std::string terminated(text);
@@ -37,7 +38,7 @@ std::string canonical_host(std::string_view host) {
 
 std::expected<Endpoint, AddressError> parse_unix(std::string_view path, std::string_view base_dir) {
   if (path.empty()) return std::unexpected("expected a path after 'unix:'");
-  Endpoint endpoint{Endpoint::Kind::kUnix, 0, resolve_path(path, base_dir)};
+  Endpoint endpoint{.kind = Endpoint::Kind::kUnix, .host = resolve_path(path, base_dir)};
   if (endpoint.host.size() > kUnixPathBytes) {
     return std::unexpected(fmt::format("a unix socket's path has at most {} bytes", kUnixPathBytes));
   }
@@ -67,7 +68,7 @@ std::expected<Endpoint, AddressError> parse_authority(std::string_view text,
       return std::unexpected("an IPv6 address needs brackets, as in [::1]:80");
   }
   if (!has_port && !default_port) return std::unexpected("expected host:port, [v6]:port or unix:/path");
-  Endpoint endpoint{Endpoint::Kind::kTcp, default_port.value_or(0), canonical_host(host)};
+  Endpoint endpoint{.port = default_port.value_or(0), .host = canonical_host(host)};
   if (endpoint.host.empty()) {
     return std::unexpected(fmt::format("'{}' is neither an IP address nor a host name", host.substr(0, 60)));
   }
@@ -116,10 +117,10 @@ std::expected<Endpoint, AddressError> parse_listen_address(std::string_view text
 std::expected<Endpoint, AddressError> parse_backend_url(std::string_view text, std::string_view base_dir) {
   if (text.starts_with("unix:")) return parse_unix(text.substr(5), base_dir);
   const std::size_t scheme_end = text.find("://");
-  if (scheme_end == std::string_view::npos) return std::unexpected("expected http://host:port or unix:/path");
+  if (scheme_end == std::string_view::npos) return std::unexpected(kExpectedUrl);
   const std::string scheme = to_lower(text.substr(0, scheme_end));
-  if (scheme == "https") return std::unexpected("https backends are not supported yet");
-  if (scheme != "http") return std::unexpected("expected http://host:port or unix:/path");
+  const bool secure = scheme == "https";
+  if (!secure && scheme != "http") return std::unexpected(kExpectedUrl);
   const std::string_view authority = text.substr(scheme_end + 3);
   const std::size_t end = authority.find_first_of("/?#");
   if (end != std::string_view::npos) {
@@ -129,7 +130,8 @@ std::expected<Endpoint, AddressError> parse_backend_url(std::string_view text, s
                                                                                  : "fragment"));
   }
   if (authority.find('@') != std::string_view::npos) return std::unexpected("a backend URL has no user");
-  auto endpoint = parse_authority(authority, 80);
+  auto endpoint = parse_authority(authority, secure ? 443 : 80);
+  if (endpoint) endpoint->secure = secure;
   if (endpoint && endpoint->port == 0) return std::unexpected("expected a port from 1 to 65535");
   return endpoint;
 }
@@ -161,9 +163,13 @@ std::string to_string(const Cidr& cidr) {
   return fmt::format("{}/{}", format_ip(cidr.address, cidr.is_v6), cidr.prefix_length);
 }
 
+std::string url_of(const Endpoint& backend) {
+  if (backend.kind == Endpoint::Kind::kUnix) return to_string(backend);
+  return fmt::format("{}://{}", backend.secure ? "https" : "http", to_string(backend));
+}
+
 std::string url_of(const BackendSpec& backend) {
-  const std::string address = to_string(backend.address);
-  return backend.address.kind == Endpoint::Kind::kUnix ? address : "http://" + address;
+  return url_of(backend.address);
 }
 
 }  // namespace weir::config

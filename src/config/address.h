@@ -22,7 +22,8 @@ std::expected<Endpoint, AddressError> parse_endpoint(std::string_view text, std:
 // The same for an address to listen on: an IP address, or localhost, which becomes 127.0.0.1. Port 0 is allowed.
 std::expected<Endpoint, AddressError> parse_listen_address(std::string_view text, std::string_view base_dir);
 
-// http://host[:port] (80 if left out) or unix:/path. A path, query, fragment or user is an error.
+// http://host[:port] (80 if left out), https://host[:port] (443) or unix:/path. A path, query, fragment or user is an
+// error.
 std::expected<Endpoint, AddressError> parse_backend_url(std::string_view text, std::string_view base_dir);
 
 // address/length or a single address.

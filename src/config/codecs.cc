@@ -123,6 +123,13 @@ void HostAndPort::read(Reader& reader, NodeId id, std::string& out) {
   out = *text;
 }
 
+void HostName::read(Reader& reader, NodeId id, std::string& out) {
+  const auto text = reader.scalar(id, "a host name");
+  if (!text) return;
+  if (!is_host_name(*text) && !is_ip_address(*text)) return reader.expected(id, "a host name", *text);
+  out = to_lower(*text);
+}
+
 void UrlPath::read(Reader& reader, NodeId id, std::string& out) {
   const auto text = reader.scalar(id, "a path that begins with '/'");
   if (!text) return;

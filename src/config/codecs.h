@@ -71,6 +71,11 @@ struct HostAndPort : TextLeaf {
   static void read(Reader& reader, NodeId id, std::string& out);
 };
 
+// A host name or an IP address.
+struct HostName : TextLeaf {
+  static void read(Reader& reader, NodeId id, std::string& out);
+};
+
 // An absolute path of a URL.
 struct UrlPath : TextLeaf {
   static void read(Reader& reader, NodeId id, std::string& out);

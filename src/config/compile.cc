@@ -136,7 +136,45 @@ balancing::Policy to_policy(Balance balance) {
   return balancing::Policy::round_robin;
 }
 
-std::shared_ptr<const ClusterSettings> compile_cluster(const ClusterSpec& spec) {
+std::vector<std::string> protocols_of(UpstreamProtocol protocol) {
+  switch (protocol) {
+    case UpstreamProtocol::http1:
+      return {"http/1.1"};
+    case UpstreamProtocol::http2:
+      return {"h2"};
+    case UpstreamProtocol::auto_:
+      break;
+  }
+  return {"h2", "http/1.1"};
+}
+
+bool speaks_tls(const ClusterSpec& spec) {
+  return spec.tls || std::ranges::any_of(spec.backends, [](const BackendSpec& one) { return one.address.secure; });
+}
+
+Result<std::shared_ptr<const tls::ClientContext>> make_client_context(const ClusterSpec& spec,
+                                                                      std::shared_ptr<X509_STORE>& system) {
+  const ClusterTlsSpec tls = spec.tls.value_or(ClusterTlsSpec{});
+  tls::ClientOptions options;
+  options.verify = tls.verify;
+  options.ca = tls.ca.text;
+  options.server_name = tls.server_name;
+  options.protocols = protocols_of(to_upstream_protocol(spec.protocol));
+  if (!tls.cert.path.empty()) options.identity = tls::IdentityText{tls.cert.text, tls.key.text};
+  if (tls.verify && tls.ca.path.empty()) {
+    if (system == nullptr) {
+      auto read = tls::system_store();
+      if (!read) return fail(fmt::format("cluster {}: tls: {}", spec.name, read.error().message));
+      system = std::move(*read);
+    }
+    options.system = system;
+  }
+  auto made = tls::ClientContext::make(options);
+  if (!made) return fail(fmt::format("cluster {}: tls: {}", spec.name, made.error().message));
+  return made;
+}
+
+std::shared_ptr<ClusterSettings> compile_cluster(const ClusterSpec& spec) {
   auto settings = std::make_shared<ClusterSettings>();
   settings->name = spec.name;
   settings->policy = to_policy(spec.balance);
@@ -180,7 +218,7 @@ health::CheckType to_check_type(HealthCheckType type) {
   return health::CheckType::tcp;
 }
 
-std::shared_ptr<const health::HealthCheckSettings> compile_health_check(const ClusterSpec& cluster) {
+std::shared_ptr<health::HealthCheckSettings> compile_health_check(const ClusterSpec& cluster) {
   const std::optional<HealthCheckSpec>& spec = cluster.health_check;
   if (!spec) return nullptr;
   auto settings = std::make_shared<health::HealthCheckSettings>();
@@ -288,6 +326,15 @@ std::shared_ptr<const T> keep_if_equal(std::shared_ptr<const T> fresh, const std
   return fresh;
 }
 
+// That of before where nothing has changed: sessions can be resumed in it only.
+Result<std::shared_ptr<const tls::ClientContext>> compile_cluster_tls(
+    const ClusterSpec& spec, const ClusterSpec* old, const std::shared_ptr<const tls::ClientContext>& before,
+    std::shared_ptr<X509_STORE>& system) {
+  if (!speaks_tls(spec)) return std::shared_ptr<const tls::ClientContext>();
+  if (before != nullptr && old->tls == spec.tls && old->protocol == spec.protocol) return before;
+  return make_client_context(spec, system);
+}
+
 void compile_routes(const Compiled* previous, Compiled& result) {
   ByName<RouteSpec> old(previous ? &previous->spec->routes : nullptr);
   bool same_table = previous && previous->routes.size() == result.spec->routes.size();
@@ -324,6 +371,7 @@ std::optional<SocketAddress> to_socket_address(const Endpoint& endpoint) {
 Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec, const Compiled* previous) {
   auto result = std::make_shared<Compiled>();
   result->spec = std::move(spec);
+  if (previous) result->system_store = previous->system_store;
   result->ticket_keys = previous ? previous->ticket_keys : std::make_shared<tls::TicketKeys>();
 
   ByName<ListenerSpec> old_listeners(previous ? &previous->spec->listeners : nullptr);
@@ -345,8 +393,16 @@ Result<std::shared_ptr<const Compiled>> compile(std::shared_ptr<const Spec> spec
   ByName<ClusterSpec> old_clusters(previous ? &previous->spec->clusters : nullptr);
   for (std::size_t i = 0; i < result->spec->clusters.size(); ++i) {
     const ClusterSpec& cluster = result->spec->clusters[i];
-    CompiledCluster compiled{compile_cluster(cluster), compile_health_check(cluster)};
-    if (const auto at = old_clusters.find(cluster.name, i)) {
+    const auto at = old_clusters.find(cluster.name, i);
+    auto client = compile_cluster_tls(cluster, at ? &previous->spec->clusters[*at] : nullptr,
+                                      at ? previous->clusters[*at].settings->tls : nullptr, result->system_store);
+    if (!client) return std::unexpected(std::move(client.error()));
+    const auto settings = compile_cluster(cluster);
+    settings->tls = *client;
+    const auto health_check = compile_health_check(cluster);
+    if (health_check) health_check->tls = *client;
+    CompiledCluster compiled{settings, health_check};
+    if (at) {
       compiled.settings = keep_if_equal(compiled.settings, previous->clusters[*at].settings);
       compiled.health_check = keep_if_equal(compiled.health_check, previous->clusters[*at].health_check);
     }

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "config/spec.h"
 #include "proxy/snapshot.h"
+#include "tls/client_context.h"
 #include "upstream/health/health_settings.h"
 
 namespace weir::config {
@@ -24,6 +25,7 @@ struct Compiled {
   std::vector<std::shared_ptr<const proxy::Route>> routes;                // in the order of spec->routes
   std::shared_ptr<const routing::RouteTable> route_table;
   std::vector<CompiledCluster> clusters;         // in the order of spec->clusters
+  std::shared_ptr<X509_STORE> system_store;      // who this machine trusts, as first needed; kept likewise, or null
   std::shared_ptr<tls::TicketKeys> ticket_keys;  // of all listeners with TLS; kept from configuration to configuration
 };
 

@@ -52,6 +52,7 @@ clusters:
       - {url: "http://[0:0::1]"}
       - {url: "unix:/run/b.sock", max_connections: none}
     dns: {refresh: 30s, family: ipv6}
+    tls: {ca: ca.pem, server_name: App.internal, cert: own.crt, key: own.key, verify: false}
     limits: {header_bytes: 8KiB, headers: 20, http2: {resets: none, control_frames: 9/s, window_bytes: none}}
     health_check: {type: http, path: /ok, host: "app:81", interval: 1s, timeout: 500ms, unhealthy_after: 1,
                    healthy_after: 4, expect: "200-204, 301"}

@@ -7,6 +7,7 @@
 #include "config/json.h"
 #include "config/schema_http2.h"
 #include "config/schemas.h"
+#include "config/tls_files.h"
 
 namespace weir::config {
 
@@ -46,9 +47,7 @@ struct BackendUrl : Leaf {
     reader.error(id, std::move(address.error()),
                  is_bare ? fmt::format("did you mean 'http://{}'?", *text) : std::string());
   }
-  static void write(JsonWriter& writer, const Endpoint& value) {
-    writer.string(value.kind == Endpoint::Kind::kUnix ? to_string(value) : "http://" + to_string(value));
-  }
+  static void write(JsonWriter& writer, const Endpoint& value) { writer.string(url_of(value)); }
 };
 
 constexpr Field<BackendSpec> kBackendFields[] = {
@@ -75,6 +74,23 @@ constexpr Field<DnsSpec> kDnsFields[] = {
     field<&DnsSpec::family, OneOf<DnsFamily, kFamilies>>("family"),
 };
 constexpr Schema<DnsSpec> kDnsSchema{kDnsFields};
+
+constexpr Field<ClusterTlsSpec> kTlsFields[] = {
+    field<&ClusterTlsSpec::ca, FileValue>("ca"),         field<&ClusterTlsSpec::server_name, HostName>("server_name"),
+    field<&ClusterTlsSpec::cert, FileValue>("cert"),     field<&ClusterTlsSpec::key, FileValue>("key"),
+    field<&ClusterTlsSpec::verify, BoolValue>("verify"),
+};
+
+void check_tls(Reader& reader, NodeId id, ClusterTlsSpec& tls) {
+  check_certificates(reader, reader.find_value(id, "ca"), tls.ca);
+  const NodeId cert = reader.find_key(id, "cert");
+  const NodeId key = reader.find_key(id, "key");
+  if ((cert == kNoNode) != (key == kNoNode)) {
+    return reader.error(cert == kNoNode ? key : cert, "'cert' and 'key' go together");
+  }
+  check_identity(reader, id, tls.cert, tls.key);
+}
+constexpr Schema<ClusterTlsSpec> kTlsSchema{kTlsFields, check_tls};
 
 constexpr Field<ResponseLimits> kLimitFields[] = {
     field<&ResponseLimits::header_bytes, SizeOrNone>("header_bytes"),
@@ -228,7 +244,7 @@ constexpr Field<ClusterSpec> kClusterFields[] = {
     field<&ClusterSpec::protocol, OneOf<Protocol, kProtocols>>("protocol"),
     field<&ClusterSpec::backends, ListOf<Section<BackendSpec, kBackendSchema>>>("backends", Presence::kRequired),
     field<&ClusterSpec::dns, Section<DnsSpec, kDnsSchema>>("dns"),
-    not_yet<ClusterSpec>("tls"),
+    field<&ClusterSpec::tls, Maybe<Section<ClusterTlsSpec, kTlsSchema>>>("tls"),
     field<&ClusterSpec::proxy_protocol, Maybe<OneOf<ProxyVersion, kProxyVersions>>>("proxy_protocol"),
     field<&ClusterSpec::limits, Section<ResponseLimits, kLimitsSchema>>("limits"),
     field<&ClusterSpec::health_check, Maybe<Section<HealthCheckSpec, kHealthCheckSchema>>>("health_check"),

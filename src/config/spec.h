@@ -130,7 +130,7 @@ struct BackendSpec {
   bool operator==(const BackendSpec&) const = default;
 };
 
-// http://host:port or unix:/path, as the API shows it.
+// As the API shows it.
 std::string url_of(const BackendSpec& backend);
 
 enum class DnsFamily : std::uint8_t { kAuto, kIpv4, kIpv6, kAll };
@@ -140,6 +140,17 @@ struct DnsSpec {
   DnsFamily family = DnsFamily::kAuto;
 
   bool operator==(const DnsSpec&) const = default;
+};
+
+// How backends with https:// are spoken to.
+struct ClusterTlsSpec {
+  FileSpec ca;              // without a path: the system's
+  std::string server_name;  // empty: the host of the backend's URL
+  FileSpec cert;            // what is shown to backends that ask; without a path: nothing
+  FileSpec key;
+  bool verify = true;
+
+  bool operator==(const ClusterTlsSpec&) const = default;
 };
 
 struct ResponseLimits {
@@ -201,6 +212,7 @@ struct ClusterSpec {
   Protocol protocol = Protocol::kAuto;
   std::vector<BackendSpec> backends;
   DnsSpec dns;
+  std::optional<ClusterTlsSpec> tls;  // absent: the defaults hold for backends with https://
   ResponseLimits limits;
   std::optional<ProxyVersion> proxy_protocol;   // absent: backends are not told of clients
   std::optional<HealthCheckSpec> health_check;  // absent: nothing is probed

@@ -32,12 +32,15 @@ struct Endpoint {
   Kind kind = Kind::kTcp;
   std::uint16_t port = 0;  // 0 for unix sockets; a listener may use 0 to let the kernel choose
   std::string host;        // kTcp: an IPv4 or IPv6 address (no brackets) or a lower-case name; kUnix: the path
+  bool secure = false;     // over TLS; of backends only
 
   bool operator==(const Endpoint&) const = default;
 };
 
 // host:port, [v6]:port or unix:/path.
 std::string to_string(const Endpoint& endpoint);
+// Of a backend: http://host:port, https://host:port or unix:/path.
+std::string url_of(const Endpoint& backend);
 
 // A network: `prefix_length` leading bits of `address` count, the others are 0. IPv4 uses the first four bytes.
 struct Cidr {

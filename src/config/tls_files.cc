@@ -86,6 +86,11 @@ std::expected<std::optional<Spec>, std::string> with_files_of_now(const Spec& sp
     }
     refresher.refresh_certificates(listener.tls->client_ca);
   }
+  for (ClusterSpec& cluster : next.clusters) {
+    if (!cluster.tls) continue;
+    refresher.refresh_certificates(cluster.tls->ca);
+    refresher.refresh_identity(cluster.tls->cert, cluster.tls->key);
+  }
   if (!refresher.error().empty()) return std::unexpected(refresher.error());
   if (!refresher.changed()) return std::nullopt;
   return next;

@@ -35,6 +35,8 @@ enum class Family : std::uint8_t {
   kLocalReplies,
   kPoolConnections,
   kPoolConnectionsCreated,
+  kBackendTlsHandshakes,
+  kBackendTlsFailures,
   kWorkerRequests,
   kWorkerConnections,
   kAccessLogLost,

@@ -23,6 +23,7 @@ constexpr std::array<Entry, static_cast<std::size_t>(ReplyReason::count_)> kReas
     {"connect_failed", 502},
     {"upstream_reset", 502},
     {"upstream_protocol_error", 502},
+    {"upstream_tls_failed", 502},
     {"no_healthy_backend", 503},
     {"overloaded", 503},
     {"upstream_timeout", 504},
@@ -75,6 +76,8 @@ ReplyReason reason_of(UpstreamFailure failure) {
       return ReplyReason::connect_failed;
     case UpstreamFailure::connect_timeout:
       return ReplyReason::connect_timeout;
+    case UpstreamFailure::tls_failed:
+      return ReplyReason::upstream_tls_failed;
     case UpstreamFailure::protocol_error:
       return ReplyReason::upstream_protocol_error;
     case UpstreamFailure::overloaded:

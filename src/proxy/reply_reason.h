@@ -23,6 +23,7 @@ enum class ReplyReason : std::uint8_t {
   connect_failed,
   upstream_reset,
   upstream_protocol_error,
+  upstream_tls_failed,
   no_healthy_backend,
   overloaded,
   upstream_timeout,

@@ -188,9 +188,9 @@ void Stream::try_elsewhere(std::uint32_t position, std::string_view why, bool st
 
 bool Stream::may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale) {
   const ClusterSettings::Retry& policy = cluster_->settings().retry;
-  const bool connecting = error.failure == UpstreamFailure::connect_refused ||
-                          error.failure == UpstreamFailure::connect_failed ||
-                          error.failure == UpstreamFailure::connect_timeout;
+  const bool connecting =
+      error.failure == UpstreamFailure::connect_refused || error.failure == UpstreamFailure::connect_failed ||
+      error.failure == UpstreamFailure::connect_timeout || error.failure == UpstreamFailure::tls_failed;
   if (!replay_complete_) return false;
   // A kept connection that turned out closed before a byte of this request went into it: nothing was tried yet.
   if (error.failure == UpstreamFailure::reset && error.reused && !error.written && stale_retries_ < 3) {

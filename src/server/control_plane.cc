@@ -126,6 +126,10 @@ void ControlPlane::on_connect_failed(const std::string&, const std::shared_ptr<B
   if (refused) directory_.refused(backend);
 }
 
+void ControlPlane::on_tls_failed(const std::shared_ptr<Backend>& backend, const std::string& reason) {
+  directory_.tls_failed(backend, reason);
+}
+
 void ControlPlane::on_protocol_wanted(const std::shared_ptr<Backend>& backend) {
   directory_.protocol_wanted(backend);
 }

@@ -39,6 +39,7 @@ void ClusterDirectory::apply(const config::Compiled& compiled) {
     cluster.dns = spec.dns;
     cluster.health_check = compiled.clusters[i].health_check;
     cluster.speech = {compiled.clusters[i].settings->protocol, compiled.clusters[i].settings->proxy_protocol};
+    cluster.speaks_tls = compiled.clusters[i].settings->tls != nullptr;
     by_name_[cluster.name] = &cluster;
     if (!cluster.series) cluster.series = std::make_unique<ClusterSeries>(series_, cluster.name);
     update_backends(cluster, spec);
@@ -128,6 +129,11 @@ std::shared_ptr<const Membership> ClusterDirectory::membership(const Cluster& cl
 void ClusterDirectory::refused(const std::shared_ptr<Backend>& backend) {
   const auto found = by_backend_.find(backend.get());
   if (found != by_backend_.end()) found->second->refused();
+}
+
+void ClusterDirectory::tls_failed(const std::shared_ptr<Backend>& backend, const std::string& reason) {
+  const auto found = by_backend_.find(backend.get());
+  if (found != by_backend_.end()) found->second->tls_failed(reason);
 }
 
 void ClusterDirectory::protocol_wanted(const std::shared_ptr<Backend>& backend) {

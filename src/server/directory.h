@@ -58,6 +58,8 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
 
   // Traffic had a connection refused: counts at once where there is a health check.
   void refused(const std::shared_ptr<Backend>& backend);
+  // A worker could not secure a connection to it.
+  void tls_failed(const std::shared_ptr<Backend>& backend, const std::string& reason);
   // A worker has to know what it speaks, or found that it speaks something else.
   void protocol_wanted(const std::shared_ptr<Backend>& backend);
 
@@ -79,6 +81,7 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
     config::DnsSpec dns;
     std::shared_ptr<const health::HealthCheckSettings> health_check;
     Speech speech;
+    bool speaks_tls = false;
     std::vector<std::unique_ptr<BackendEntry>> backends;
     std::unique_ptr<ClusterSeries> series;
     bool members_dirty = false;

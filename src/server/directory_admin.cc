@@ -76,6 +76,10 @@ admin::Change<admin::BackendView> ClusterDirectory::add_backend(const std::strin
   if (cluster == nullptr) return no_cluster(name);
   const auto spec = spec_of(wanted);
   if (!spec) return std::unexpected(spec.error());
+  if (spec->address.secure && !cluster->speaks_tls) {
+    return refuse(ChangeError::Kind::invalid,
+                  fmt::format("url: cluster {} has neither 'tls' nor a backend over https in its configuration", name));
+  }
   if (name_taken(*cluster, spec->name)) {
     return refuse(ChangeError::Kind::conflict, fmt::format("cluster {} has a backend {} already", name, spec->name));
   }

@@ -9,6 +9,12 @@
 
 namespace weir::server {
 
+namespace {
+
+constexpr Duration kTellTlsAgain = 1min;
+
+}  // namespace
+
 BackendAddress::BackendAddress(BackendEntry& entry, std::shared_ptr<Backend> backend)
     : entry_(entry), backend_(std::move(backend)) {
   const auto& around = entry_.environment();
@@ -40,7 +46,8 @@ void BackendAddress::check_with(std::shared_ptr<const health::HealthCheckSetting
         endpoint.kind == config::Endpoint::Kind::kUnix ? std::string("localhost") : config::to_string(endpoint);
     health::HealthListener& listener = *this;
     check_ = std::make_unique<health::HealthCheck>(entry_.environment().loop, std::move(settings), backend_->address(),
-                                                   std::move(own_host), listener);
+                                                   std::move(own_host), listener,
+                                                   std::string(backend_->secure() ? backend_->host() : ""));
     check_->start(spread);
   } else if (check_->settings() != *settings) {
     check_->update_settings(std::move(settings));
@@ -51,9 +58,20 @@ void BackendAddress::refused() {
   if (check_) check_->refused();
 }
 
+void BackendAddress::tls_failed(const std::string& reason) {
+  const auto& around = entry_.environment();
+  const TimePoint now = around.loop.now();
+  if (reason == tls_problem_ && now - tls_told_ < kTellTlsAgain) return;
+  tls_problem_ = reason;
+  tls_told_ = now;
+  around.logger.warn(around.loop.wall_now(), "TLS handshake with a backend failed",
+                     {{"cluster", around.cluster}, {"backend", backend_->name()}, {"reason", reason}});
+}
+
 void BackendAddress::speak(const Speech& speech, Duration spread) {
   const bool changed = std::exchange(speech_, speech) != speech;
-  if (speech.protocol != UpstreamProtocol::auto_) return detection_.reset();
+  // Over TLS each connection tells, by ALPN.
+  if (speech.protocol != UpstreamProtocol::auto_ || backend_->secure()) return detection_.reset();
   if (detection_ && !changed) return;
   detection::DetectionListener& listener = *this;
   detection_ = std::make_unique<detection::ProtocolDetection>(entry_.environment().loop, backend_,

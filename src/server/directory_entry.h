@@ -49,6 +49,8 @@ class BackendAddress final : private health::HealthListener, private detection::
   // Null ends checking: it counts as healthy then.
   void check_with(std::shared_ptr<const health::HealthCheckSettings> settings, Duration spread);
   void refused();
+  // Said in the log, but not again and again.
+  void tls_failed(const std::string& reason);
   // As configured: what is to be found out is found out within `spread`, if it has not been yet in this way.
   void speak(const Speech& speech, Duration spread);
   void protocol_wanted();
@@ -69,6 +71,8 @@ class BackendAddress final : private health::HealthListener, private detection::
   std::unique_ptr<health::HealthCheck> check_;
   std::unique_ptr<detection::ProtocolDetection> detection_;  // null if there is nothing to find out
   Speech speech_;
+  std::string tls_problem_;  // told last
+  TimePoint tls_told_{};
 };
 
 // Hears of changes. None of these may destroy the entry.

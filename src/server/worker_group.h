@@ -84,6 +84,7 @@ class WorkerGroup {
 class WorkerReports {
  public:
   virtual void on_connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) = 0;
+  virtual void on_tls_failed(const std::shared_ptr<Backend>& backend, const std::string& reason) = 0;
   virtual void on_reclaim_wanted(std::size_t worker, const std::string& cluster,
                                  const std::shared_ptr<Backend>& backend) = 0;
   virtual void on_protocol_wanted(const std::shared_ptr<Backend>& backend) = 0;
@@ -100,6 +101,8 @@ class MailedEvents final : public UpstreamEvents {
       : worker_(worker), control_(control), reports_(reports) {}
 
   void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) override;
+  void tls_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend,
+                  const std::string& reason) override;
   void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
   void protocol_wanted(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
 

@@ -17,6 +17,10 @@
 
 namespace weir {
 
+namespace tls {
+class ClientContext;
+}
+
 // What a cluster's backends are spoken to in.
 enum class UpstreamProtocol : std::uint8_t {
   auto_,  // what each backend was found to speak: by ALPN over TLS, by a probe in the clear
@@ -72,6 +76,8 @@ struct ClusterSettings {
   std::uint64_t response_header_bytes = 256 * 1024;
   std::uint64_t response_headers = 500;
   http::Http2Limits http2_limits;
+  // For backends over TLS; null if there are none.
+  std::shared_ptr<const tls::ClientContext> tls;
   // What connections to the backends begin with: whose they are.
   std::optional<ProxyVersion> proxy_protocol;
   bool health_checked = false;  // a refused connection then takes the backend out at once
@@ -92,6 +98,10 @@ class Backend {
   const std::string& name() const { return name_; }
   const std::string& url() const { return url_; }
   const SocketAddress& address() const { return address_; }
+  // It is spoken to over TLS.
+  bool secure() const { return url_.starts_with("https:"); }
+  // The host that its URL names: a name, or an address without brackets. Not for unix sockets.
+  std::string_view host() const;
 
   std::uint32_t max_connections() const { return max_connections_.load(std::memory_order_relaxed); }
   void set_max_connections(std::uint32_t limit) { max_connections_.store(limit, std::memory_order_relaxed); }
@@ -147,6 +157,13 @@ class Backend {
   std::atomic<ExtendedConnect> extended_connect_{ExtendedConnect::unknown};
 };
 
+inline std::string_view Backend::host() const {
+  std::string_view host = url_;
+  if (const std::size_t scheme = host.find("://"); scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
+  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
+  return host.substr(0, host.rfind(':'));
+}
+
 // Who is in a cluster just now, as the control thread sees it: configuration, DNS, health and admin changes together.
 struct Member {
   std::shared_ptr<Backend> backend;
@@ -161,6 +178,9 @@ class UpstreamEvents {
  public:
   // A connection to `backend` was refused (or timed out while connecting: `refused` false).
   virtual void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) = 0;
+  // A TLS handshake with `backend` has failed; `reason` is for a log.
+  virtual void tls_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend,
+                          const std::string& reason) = 0;
   // This worker needs a connection to `backend` and max_connections is reached: the other workers are asked to close an
   // idle one. Each worker's answer comes back to ClusterRuntime by mail.
   virtual void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) = 0;

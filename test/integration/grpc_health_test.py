@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Health checks of gRPC servers, against gRPC's own library."""
 
+import pathlib
 import threading
 import time
 import unittest
 
+from certificates import Authority
 from grpc_server import Server, grpc, unary
 from harness import Case, config_for, free_port, until
 
@@ -71,6 +73,20 @@ class Health(Case):
     def test_an_http1_server_is_not_healthy(self):
         weir = self.check(self.backend("s"))
         self.until_healthy(weir, False)
+
+    def test_over_tls(self):
+        root = Authority(self.folder())
+        pair = root.issue("site", "DNS:localhost,IP:127.0.0.1")
+        key, cert = (pathlib.Path(pair[part]).read_bytes() for part in ("key", "cert"))
+        credentials = grpc.ssl_server_credentials([(key, cert)])
+        answer = {CHECK: unary(lambda request, context: SERVING)}
+        server = Server(self, "s", answer, credentials=credentials)
+        for ca, healthy in ((root, True), (Authority(self.folder(), "other"), False)):
+            keys = {"type": "grpc", "interval": "50ms", "unhealthy_after": 1, "healthy_after": 1}
+            weir = self.weir(config_for(server, cluster={"tls": {"ca": str(ca.cert)}, "health_check": keys}))
+            until(lambda: weir.admin("/readyz").status == 200, "its check has answered")
+            self.until_healthy(weir, healthy)
+            self.assertEqual("backend is unhealthy" in weir.log, not healthy, weir.log)
 
     def test_one_that_comes_back(self):
         port = free_port()

@@ -5,7 +5,9 @@ import socket
 import threading
 import time
 
-from harness import Backend, backend_of, config_for, connect, fetch, free_port, ok, render, until, weir as command
+from certificates import Authority
+from harness import Backend, backend_of, config_for, connect, fetch, free_port, ok, render, respond_config, until
+from harness import weir as command
 from keys_table import KeyCase, shows
 from namespaces import DnsServer, in_namespace
 from proxy_headers import serves_behind_proxy
@@ -61,6 +63,43 @@ class ClusterKeys(KeyCase):
         for name in ("one", "two"):
             weir = self.weir(config_for({"url": self.backend(name).url}))
             self.assertEqual(fetch(weir.port).text, name)
+
+    def secure(self, name, names="DNS:localhost,IP:127.0.0.1", **tls):
+        """A backend over TLS that answers with `name`: another Weir. Gives it with its URL."""
+        files = self.root.issue(name, names)
+        server = self.weir(respond_config(body=name, listener={"tls": {"certificates": [files], **tls}}))
+        return {"name": name, "url": f"https://127.0.0.1:{server.port}"}
+
+    @shows("clusters[].tls.ca", "clusters[].tls.server_name", "clusters[].tls.verify")
+    def test_tls_verification(self):
+        self.root = Authority(self.folder())
+        stranger = Authority(self.folder(), "stranger")
+        here, there = self.secure("here"), self.secure("there", "DNS:there.example")
+        for tls, one, other in (
+            ({"ca": str(self.root.cert)}, 200, 502),
+            ({"ca": str(stranger.cert)}, 502, 502),
+            ({"ca": str(self.root.cert), "server_name": "there.example"}, 502, 200),
+            ({"verify": False}, 200, 200),
+            (None, 502, 502),
+        ):
+            for backend, status in ((here, one), (there, other)):
+                weir = self.weir(config_for(backend, cluster={"tls": tls} if tls else None))
+                answer = fetch(weir.port)
+                self.assertEqual(answer.status, status, (tls, backend["name"]))
+                self.assertEqual(answer.text, backend["name"] if status == 200 else "502 upstream_tls_failed\n")
+
+    @shows("clusters[].tls.cert", "clusters[].tls.key")
+    def test_tls_certificate(self):
+        self.root = Authority(self.folder())
+        staff = Authority(self.folder(), "staff")
+        backend = self.secure("strict", client_ca=str(staff.cert))
+        shown, nothing = self.pair(
+            lambda files: config_for(backend, cluster={"tls": {"ca": str(self.root.cert), **files}}),
+            staff.issue("weir", "DNS:weir"),
+            {},
+        )
+        self.assertEqual(fetch(shown.port).status, 200)
+        self.assertEqual(fetch(nothing.port).status, 502)
 
     @shows("clusters[].backends[].weight")
     def test_weight(self):

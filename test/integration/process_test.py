@@ -75,7 +75,7 @@ class Commands(Case):
 
     def test_not_built_yet_is_refused(self):
         path = self.folder() / "config.yaml"
-        path.write_text("listeners: [{address: '127.0.0.1:0', tls: {}}]\nclusters: []\nroutes: []\n")
+        path.write_text("listeners: [{address: '127.0.0.1:0', protocol: tcp}]\nclusters: []\nroutes: []\n")
         done = command("check", "-f", path)
         self.assertEqual(done.returncode, 1)
         self.assertIn("not supported yet", done.stderr)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import unittest
 
+from certificates import Authority
 from harness import Case, config_for, fetch, ok, render, until
 from proxy_headers import V2_SIGNATURE, serves_behind_proxy, v2_header
 
@@ -204,6 +205,39 @@ class Sending(Case):
             for _ in range(2):
                 self.assertEqual(wire.send(render("GET", "/")).final().text, source)
         self.assertEqual(outer.metric("lb_pool_connections_created_total", protocol="http2"), 2)
+
+    def test_over_tls(self):
+        """The header goes in the clear, before the handshake."""
+        root = Authority(self.folder())
+        self.behind = self.backend(answer=lambda request, wire: ok(request.get("x-forwarded-for", "none")))
+        for protocol in ("http1", "http2"):
+            inner = self.weir(
+                config_for(
+                    self.behind,
+                    listener={
+                        "proxy_protocol": True,
+                        "protocol": protocol,
+                        "tls": {"certificates": [root.issue("site", "DNS:localhost,IP:127.0.0.1")]},
+                    },
+                )
+            )
+            outer = self.weir(
+                config_for(
+                    {"name": "inner", "url": f"https://127.0.0.1:{inner.port}"},
+                    cluster={
+                        "proxy_protocol": "v2",
+                        "tls": {"ca": str(root.cert)},
+                        "health_check": {"path": "/", "interval": "100ms"},
+                    },
+                )
+            )
+            for source in ("127.0.0.8", "127.0.0.9"):
+                wire = self.connect(outer.port, source=(source, 0))
+                for _ in range(2):
+                    self.assertEqual(wire.send(render("GET", "/")).final().text, source)
+            self.assertEqual(outer.metric("lb_pool_connections_created_total", protocol=protocol), 2)
+            until(lambda: outer.admin("/readyz").status == 200, "its check has answered")
+            self.assertEqual(outer.metric("lb_healthy_backends", cluster="app"), 1)
 
     def test_a_client_that_leaves_frees_its_place(self):
         self.start("v2")

@@ -2,6 +2,7 @@
 """TLS towards clients over real sockets, with clients that others wrote."""
 
 import json
+import random
 import re
 import shutil
 import socket
@@ -11,7 +12,7 @@ import threading
 import unittest
 
 from certificates import Authority, openssl
-from harness import Case, config_for, respond_config, until, weir as command
+from harness import Backend, Case, config_for, fetch, free_port, ok, respond_config, until, weir as command
 
 
 class TlsCase(Case):
@@ -240,6 +241,83 @@ class Renewal(TlsCase):
         running.wait_log("CERTIFICATE HAS EXPIRED.*CN=old")
         self.assertEqual(self.subject_seen(running.port), "old")
         self.assertGreater(running.metric("lb_certificate_expiry_seconds", listener="web", subject="CN=old"), 0)
+
+
+class Upstream(TlsCase):
+    """Backends over TLS; a Weir in front of a Weir."""
+
+    def behind(self, *backends, cluster=None, **options):
+        urls = [{"name": f"b{i}", "url": one} for i, one in enumerate(backends)]
+        return self.weir(config_for(*urls, cluster={"tls": {"ca": str(self.root.cert)}, **(cluster or {})}), **options)
+
+    def test_both_protocols_and_a_name_that_is_looked_up(self):
+        backend = self.backend()
+        for protocol, spoken in (("auto", "http2"), ("http1", "http1"), ("http2", "http2")):
+            secure = self.weir(config_for(backend, listener={**self.listen(), "protocol": protocol}))
+            front = self.behind(f"https://localhost:{secure.port}")
+            for _ in range(3):
+                self.assertEqual(fetch(front.port, "/x").status, 200)
+            self.assertEqual(front.metric("lb_pool_connections_created_total", protocol=spoken), 1)
+            self.assertEqual(backend.requests[-1].get("x-forwarded-proto"), "https")
+            shown = front.admin("/api/v1/clusters").json()["clusters"][0]["backends"][0]
+            self.assertEqual((shown["url"], shown["protocol"]), (f"https://localhost:{secure.port}", spoken))
+
+    def test_large_bodies_go_both_ways(self):
+        backend = Backend(self, answer=lambda request, wire: ok(request.body))
+        secure = self.weir(config_for(backend, listener=self.listen()))
+        body = random.Random(1).randbytes(3_000_000)
+        for protocol in ("http1", "http2"):
+            front = self.behind(f"https://127.0.0.1:{secure.port}", cluster={"protocol": protocol})
+            self.assertEqual(fetch(front.port, "/", method="POST", body=body).body, body)
+
+    def test_sessions_are_resumed(self):
+        secure = self.weir(respond_config(listener={**self.listen(), "limits": {"idle_timeout": "200ms"}}))
+        front = self.behind(f"https://127.0.0.1:{secure.port}")
+        for count in (0, 1, 2):
+            self.assertEqual(fetch(front.port).status, 200)
+            until(lambda: secure.metric("lb_active_connections") == 0, "the idle connection is closed")
+            resumed = front.metric("lb_backend_tls_handshakes_total", resumed="true")
+            self.assertEqual(resumed or 0, count)
+
+    def test_the_system_s_certificates_are_the_default(self):
+        secure = self.weir(respond_config(listener=self.listen()))
+        for environment, status in (({"SSL_CERT_FILE": str(self.root.cert)}, 200), ({}, 502)):
+            config = config_for({"url": f"https://127.0.0.1:{secure.port}"}, cluster={"retry": {"attempts": 1}})
+            front = self.weir(config, env=environment)
+            self.assertEqual(fetch(front.port).status, status)
+            if status == 502:
+                front.wait_log("TLS handshake with a backend failed.*issuer")
+                self.assertEqual(front.metric("lb_backend_tls_failures_total", reason="bad_certificate"), 1)
+                self.assertEqual(front.metric("lb_local_replies_total", reason="upstream_tls_failed"), 1)
+
+    def test_health_checks_go_over_tls(self):
+        good = self.weir(respond_config(listener=self.listen()))
+        other = self.weir(respond_config(listener=self.listen(self.root.issue("other", "DNS:other"))))
+        check = {"path": "/", "interval": "100ms", "unhealthy_after": 1, "healthy_after": 1}
+        front = self.behind(
+            f"https://127.0.0.1:{good.port}", f"https://127.0.0.1:{other.port}", cluster={"health_check": check}
+        )
+        until(lambda: front.metric("lb_healthy_backends", cluster="app") == 1, "only one is healthy")
+        front.wait_log("backend is unhealthy.*b1.*TLS: .*mismatch")
+        for _ in range(4):
+            self.assertEqual(fetch(front.port).status, 200)
+
+    def test_proxy_without_a_file(self):
+        secure = self.weir(respond_config(listener=self.listen()))
+        port = free_port()
+        arguments = ["proxy", "--listen", f"127.0.0.1:{port}", "--to", f"https://localhost:{secure.port}"]
+        running = self.weir({}, arguments=arguments, env={"SSL_CERT_FILE": str(self.root.cert)}, wait=False)
+        running.wait_log("listening")
+        self.assertEqual(fetch(port).status, 200)
+
+    def test_a_backend_of_the_admin_api_needs_tls_in_the_configuration(self):
+        secure = self.weir(respond_config(listener=self.listen()))
+        for cluster, status in ((None, 422), ({"tls": {"ca": str(self.root.cert)}}, 201)):
+            front = self.weir(config_for(cluster=cluster))
+            new = {"url": f"https://127.0.0.1:{secure.port}"}
+            answer = front.admin("/api/v1/clusters/app/backends", method="POST", body=new)
+            self.assertEqual(answer.status, status)
+            self.assertEqual(fetch(front.port).status, 200 if status == 201 else 503)
 
 
 class Configuration(TlsCase):

@@ -244,6 +244,10 @@ std::string SimProxy::log_value(std::string_view line, std::string_view key) {
   return std::string(rest.substr(0, rest.find_first_of(",}")));
 }
 
+void SimProxy::Events::tls_failed(const std::string&, const std::shared_ptr<Backend>&, const std::string& reason) {
+  owner.tls_problems.push_back(reason);
+}
+
 void SimProxy::Events::connect_failed(const std::string&, const std::shared_ptr<Backend>& backend, bool refused) {
   owner.connect_failures.push_back({backend->name(), refused});
 }

@@ -21,11 +21,12 @@ Duration first_probe_spread(std::size_t backends, Duration interval) {
 }
 
 HealthCheck::HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings, SocketAddress address,
-                         std::string own_host, HealthListener& listener)
+                         std::string own_host, HealthListener& listener, std::string tls_host)
     : loop_(loop),
       settings_(std::move(settings)),
       address_(std::move(address)),
       own_host_(std::move(own_host)),
+      tls_host_(std::move(tls_host)),
       listener_(listener),
       timer_(*this) {}
 
@@ -76,7 +77,7 @@ void HealthCheck::begin_probe() {
   started_at_ = loop_.now();
   outdated_ = false;
   const std::string_view host = settings_->host.empty() ? std::string_view(own_host_) : settings_->host;
-  probe_ = std::make_unique<HealthProbe>(loop_, *settings_, address_, host);
+  probe_ = std::make_unique<HealthProbe>(loop_, *settings_, address_, host, tls_host_);
   loop_.timers().arm(timer_, deadline_after(started_at_, settings_->timeout));
   if (const auto result = probe_->start(*this)) finish_probe(*result);
 }

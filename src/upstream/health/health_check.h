@@ -36,9 +36,9 @@ Duration first_probe_spread(std::size_t backends, Duration interval);
 class HealthCheck final : private ReadinessHandler, private TimerHandler {
  public:
   // `listener` and `loop` outlive the check. `own_host` is the backend's host:port as its url has it, for the Host
-  // field; "localhost" for a unix socket.
+  // field; "localhost" for a unix socket. `tls_host` is whom the certificate has to name; empty: in the clear.
   HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings, SocketAddress address,
-              std::string own_host, HealthListener& listener);
+              std::string own_host, HealthListener& listener, std::string tls_host = {});
   HealthCheck(const HealthCheck&) = delete;
   HealthCheck& operator=(const HealthCheck&) = delete;
   ~HealthCheck() = default;
@@ -69,6 +69,7 @@ class HealthCheck final : private ReadinessHandler, private TimerHandler {
   std::shared_ptr<const HealthCheckSettings> settings_;
   const SocketAddress address_;
   const std::string own_host_;
+  const std::string tls_host_;
   HealthListener& listener_;
   HealthState state_;
   Timer timer_;  // the next probe's start or, while one runs, its deadline

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <span>
 
+#include "net/transport.h"
+#include "tls/client_context.h"
 #include "upstream/health/grpc_exchange.h"
 
 namespace weir::health {
@@ -33,11 +35,12 @@ ProbeResult connect_failure(int error) {
 }  // namespace
 
 HealthProbe::HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address,
-                         std::string_view host)
+                         std::string_view host, std::string_view tls_host)
     : loop_(loop),
       settings_(settings),
       address_(address),
       host_(host),
+      tls_host_(tls_host),
       arena_(loop.buffers()),
       head_(arena_),
       trailers_(arena_) {}
@@ -58,9 +61,10 @@ std::optional<ProbeResult> HealthProbe::start(ReadinessHandler& handler) {
 }
 
 std::string_view HealthProbe::waiting_for() const {
-  return phase_ == Phase::connecting ? "connecting"
-         : head_read_                ? "waiting for the end of the answer"
-                                     : "waiting for the answer";
+  return phase_ == Phase::connecting  ? "connecting"
+         : phase_ == Phase::handshake ? "in the TLS handshake"
+         : head_read_                 ? "waiting for the end of the answer"
+                                      : "waiting for the answer";
 }
 
 std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
@@ -70,6 +74,12 @@ std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
     if (error == EINPROGRESS) return std::nullopt;
     if (error != 0) return connect_failure(error);
     if (auto result = connected()) return result;
+  }
+  if (phase_ == Phase::handshake) {
+    if (auto result = shake_hands()) return result;
+    if (phase_ == Phase::handshake) return std::nullopt;
+    // What came behind the handshake has given its edge.
+    readiness.bits |= Readiness::readable | Readiness::writable;
   }
   if (phase_ == Phase::sending && readiness.can_write()) {
     if (auto result = send()) return result;
@@ -82,13 +92,53 @@ std::optional<ProbeResult> HealthProbe::connected() {
     std::array<char, kProxyWrittenBytesMax> room;
     unsent_ = write_proxy_header(*settings_.proxy_protocol, {}, room);
   }
+  if (tls_host_.empty()) return secured();
+  // The header goes in the clear. A connection that is new takes it whole.
+  if (!unsent_.empty()) {
+    if (auto result = send()) return result;
+    if (!unsent_.empty()) return ProbeResult{Outcome::inconclusive, "write: the PROXY header is stuck"};
+  }
+  return secure();
+}
+
+std::optional<ProbeResult> HealthProbe::secure() {
+  // What else it speaks is of no interest here.
+  const std::string_view protocol = settings_.type == CheckType::grpc ? "h2" : "http/1.1";
+  if (settings_.tls != nullptr) layer_ = settings_.tls->connect(loop_.buffers(), tls_host_, nullptr, protocol);
+  if (layer_ == nullptr) return ProbeResult{Outcome::inconclusive, "TLS: out of memory"};
+  phase_ = Phase::handshake;
+  return std::nullopt;
+}
+
+std::optional<ProbeResult> HealthProbe::shake_hands() {
+  ReadScratch scratch;
+  Buffer nothing(loop_.buffers());
+  std::size_t sent = 0;
+  if (layer_->unsent() > 0) static_cast<void>(layer_->flush(loop_.engine(), socket_, nothing, sent));
+  SecureLayer::Handshake step{SecureLayer::Handshake::Status::waiting};
+  do {
+    step = layer_->handshake(loop_.engine(), socket_, scratch);
+  } while (step.status == SecureLayer::Handshake::Status::waiting && !step.drained);
+  switch (step.status) {
+    case SecureLayer::Handshake::Status::waiting:
+      return std::nullopt;
+    case SecureLayer::Handshake::Status::failed:
+      return ProbeResult{Outcome::failure, fmt::format("TLS: {}", layer_->failure_text())};
+    case SecureLayer::Handshake::Status::done:
+      break;
+  }
+  return secured();
+}
+
+// As far as a check of TCP goes.
+std::optional<ProbeResult> HealthProbe::secured() {
   if (settings_.type == CheckType::tcp) {
     // Whatever becomes of the header, it was let in.
     if (!unsent_.empty()) send();
     return ProbeResult{Outcome::success, "connected"};
   }
   if (settings_.type == CheckType::grpc) {
-    grpc_ = std::make_unique<GrpcExchange>(loop_.buffers(), settings_, host_, false, loop_.now());
+    grpc_ = std::make_unique<GrpcExchange>(loop_.buffers(), settings_, host_, layer_ != nullptr, loop_.now());
     unsent_ += grpc_->take_output();
     phase_ = Phase::sending;
     return std::nullopt;
@@ -101,7 +151,20 @@ std::optional<ProbeResult> HealthProbe::connected() {
   return std::nullopt;
 }
 
+std::optional<ProbeResult> HealthProbe::send_secure() {
+  Buffer plain(loop_.buffers());
+  plain.append(unsent_);
+  std::size_t sent = 0;
+  const FlushResult flushed = layer_->flush(loop_.engine(), socket_, plain, sent);
+  // What is encrypted is the layer's to send.
+  unsent_.erase(0, unsent_.size() - plain.size());
+  if (flushed == FlushResult::failed) return ProbeResult{Outcome::failure, "write: the connection is dead"};
+  phase_ = flushed == FlushResult::done ? Phase::receiving : Phase::sending;
+  return std::nullopt;
+}
+
 std::optional<ProbeResult> HealthProbe::send() {
+  if (layer_ != nullptr) return send_secure();
   const iovec piece{unsent_.data(), unsent_.size()};
   const IoResult written = loop_.engine().write(socket_, std::span(&piece, 1), false);
   if (written.status == IoStatus::failed)
@@ -111,13 +174,22 @@ std::optional<ProbeResult> HealthProbe::send() {
   return std::nullopt;
 }
 
+IoResult HealthProbe::read(std::span<char> into) {
+  if (layer_ == nullptr) return loop_.engine().read(socket_, into);
+  ReadScratch scratch;
+  for (;;) {
+    const SecureLayer::Input input = layer_->read(loop_.engine(), socket_, scratch, into);
+    if (input.status != IoStatus::would_block || input.drained) return {input.status, input.error, input.bytes};
+  }
+}
+
 std::optional<ProbeResult> HealthProbe::receive() {
   if (phase_ == Phase::connecting) return std::nullopt;
   for (;;) {
     if (input_ == nullptr) input_ = loop_.buffers().take();
     if (input_->end == kSliceCapacity) return ProbeResult{Outcome::failure, "the head of the answer is too large"};
     const std::size_t room = kSliceCapacity - input_->end;
-    const IoResult read = loop_.engine().read(socket_, std::span(input_->data() + input_->end, room));
+    const IoResult read = this->read(std::span(input_->data() + input_->end, room));
     switch (read.status) {
       case IoStatus::would_block:
         // Idle memory goes back: a stalled backend holds none.

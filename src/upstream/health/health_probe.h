@@ -2,11 +2,13 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "http/http1/decoder.h"
 #include "net/event_loop.h"
+#include "net/secure_layer.h"
 #include "upstream/health/health_settings.h"
 #include "upstream/health/probe_result.h"
 
@@ -19,9 +21,9 @@ class GrpcExchange;
 // for the answer is taken when it comes, not while waiting. One thread.
 class HealthProbe {
  public:
-  // `settings`, `address` and `host` must outlive the probe.
-  HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address,
-              std::string_view host);
+  // `settings`, `address` and the hosts must outlive the probe. Over TLS if `tls_host` is not empty.
+  HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address, std::string_view host,
+              std::string_view tls_host = {});
   HealthProbe(const HealthProbe&) = delete;
   HealthProbe& operator=(const HealthProbe&) = delete;
   ~HealthProbe();
@@ -29,14 +31,20 @@ class HealthProbe {
   // Starts to connect; `handler` gets the readiness and passes it to advance(). A result if it is over already.
   std::optional<ProbeResult> start(ReadinessHandler& handler);
   std::optional<ProbeResult> advance(Readiness readiness);
-  // What it was waiting for, for the reason of a timeout: "connecting", "waiting for the answer".
+  // What it was waiting for, for the reason of a timeout: "connecting", "in the TLS handshake", "waiting for the
+  // answer".
   std::string_view waiting_for() const;
 
  private:
-  enum class Phase : std::uint8_t { connecting, sending, receiving };
+  enum class Phase : std::uint8_t { connecting, handshake, sending, receiving };
 
   std::optional<ProbeResult> connected();
+  std::optional<ProbeResult> secure();
+  std::optional<ProbeResult> shake_hands();
+  std::optional<ProbeResult> secured();
   std::optional<ProbeResult> send();
+  std::optional<ProbeResult> send_secure();
+  IoResult read(std::span<char> into);
   std::optional<ProbeResult> receive();
   std::optional<ProbeResult> decode();
   std::optional<ProbeResult> receive_grpc();
@@ -47,6 +55,8 @@ class HealthProbe {
   const HealthCheckSettings& settings_;
   const SocketAddress& address_;
   const std::string_view host_;
+  const std::string_view tls_host_;
+  std::unique_ptr<SecureLayer> layer_;  // null in the clear
   SocketId socket_ = kNoSocket;
   Phase phase_ = Phase::connecting;
   bool head_read_ = false;

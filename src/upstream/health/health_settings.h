@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/time.h"
 #include "net/proxy_protocol.h"
+
+namespace weir::tls {
+class ClientContext;
+}
 
 namespace weir::health {
 
@@ -31,7 +36,8 @@ struct HealthCheckSettings {
   std::uint32_t unhealthy_after = 3;  // failures in a row; at least 1
   std::uint32_t healthy_after = 2;    // successes in a row; at least 1
   std::vector<StatusRange> expect = {StatusRange{}};
-  std::optional<ProxyVersion> proxy_protocol = {};  // a probe first says that it speaks for nobody else
+  std::shared_ptr<const tls::ClientContext> tls = {};  // for backends over TLS
+  std::optional<ProxyVersion> proxy_protocol = {};     // a probe first says that it speaks for nobody else
 
   bool operator==(const HealthCheckSettings&) const = default;
 

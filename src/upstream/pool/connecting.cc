@@ -26,6 +26,10 @@ void UpstreamConnecting::on_ready(Readiness readiness) {
       return on_tcp_ready();
     case State::announcing:
       return announce();
+    case State::handshake:
+      if (readiness.can_write() && io_.unsent() > 0) io_.loop().mark_dirty(*this);
+      if (readiness.can_read()) go_on_with_handshake();
+      return;
     case State::done:
       return;
   }
@@ -37,7 +41,7 @@ void UpstreamConnecting::on_tcp_ready() {
   if (error != 0) {
     return fail(error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
   }
-  if (pool_.opening().empty()) return connected();
+  if (pool_.opening().empty()) return opened();
   state_ = State::announcing;
   io_.output().append(pool_.opening());
   announce();
@@ -48,7 +52,7 @@ void UpstreamConnecting::announce() {
   std::size_t sent = 0;
   switch (io_.flush(sent)) {
     case Transport::Flush::done:
-      return connected();
+      return opened();
     case Transport::Flush::blocked:
       return;
     case Transport::Flush::failed:
@@ -56,10 +60,50 @@ void UpstreamConnecting::announce() {
   }
 }
 
-void UpstreamConnecting::connected() {
+void UpstreamConnecting::opened() {
+  if (!pool_.backend().secure()) return connected(wish_ == ConnectionWish::http2);
+  std::unique_ptr<SecureLayer> layer = pool_.make_secure_layer(wish_);
+  if (layer == nullptr) return fail(UpstreamFailure::own_trouble);
+  io_.secure(std::move(layer));
+  state_ = State::handshake;
+  go_on_with_handshake();
+}
+
+void UpstreamConnecting::go_on_with_handshake() {
+  const SecureLayer::Handshake step = io_.handshake(*context_.scratch);
+  const SecureLayer& layer = *io_.secure_layer();
+  switch (step.status) {
+    case SecureLayer::Handshake::Status::waiting:
+      if (!step.drained) io_.loop().mark_ready(*this);
+      return;
+    case SecureLayer::Handshake::Status::failed:
+      pool_.on_not_secured(layer);
+      return fail(UpstreamFailure::tls_failed);
+    case SecureLayer::Handshake::Status::done:
+      break;
+  }
+  pool_.on_secured(layer);
+  // Who says nothing by ALPN speaks what it is configured to.
+  const bool as_configured = layer.protocol().empty() && pool_.cluster().protocol == UpstreamProtocol::http2 &&
+                             wish_ != ConnectionWish::http1_only;
+  connected(layer.protocol() == "h2" || as_configured);
+}
+
+void UpstreamConnecting::flush() {
+  if (state_ != State::handshake) return;
+  std::size_t sent = 0;
+  // A broken connection shows in what is read of it.
+  static_cast<void>(io_.flush(sent));
+}
+
+void UpstreamConnecting::resume() {
+  if (state_ == State::handshake) go_on_with_handshake();
+}
+
+void UpstreamConnecting::connected(bool http2) {
   Pool& pool = pool_;
   ListNode<PoolTag>::unlink();
-  pool.on_connected(*this, wish_ == ConnectionWish::http2, readiness_);
+  pool.on_connected(*this, http2, readiness_);
   finish();
 }
 

@@ -20,14 +20,16 @@ enum class ConnectionWish : std::uint8_t {
 };
 
 // A connection to a backend that is being made: TCP (or a unix socket) first, then what lies between that and HTTP. It
-// ends by telling the pool, which takes its transport over into an Http1Connection, or that it failed. Owned by its
-// Pool's slab; destroyed at the end of the turn in which it ended. One thread.
+// ends by telling the pool, which takes its transport over into a connection of the protocol that is spoken, or that it
+// failed. Owned by its Pool's slab; destroyed at the end of the turn in which it ended. One thread.
 //
-//   connecting --> announcing --> done          (any --> done)
-//        `-----------------------^
+//   connecting --> announcing --> handshake --> done          (any --> done)
+//        `-----------------^-----------------------^
 //
-// Announcing: what goes before anything else (Pool::opening) is being written.
+// Announcing: what goes before anything else (Pool::opening) is being written. Handshake: of backends over TLS.
 class UpstreamConnecting final : private ReadinessHandler,
+                                 private Flushable,
+                                 private Resumable,
                                  private Retired,
                                  private TimerHandler,
                                  public ListNode<PoolTag> {
@@ -43,15 +45,19 @@ class UpstreamConnecting final : private ReadinessHandler,
   Transport take_transport() { return std::move(io_); }
 
  private:
-  enum class State : std::uint8_t { connecting, announcing, done };
+  enum class State : std::uint8_t { connecting, announcing, handshake, done };
 
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
+  void flush() override;
+  void resume() override;
   void destroy() override;
 
   void on_tcp_ready();
   void announce();
-  void connected();
+  void opened();
+  void go_on_with_handshake();
+  void connected(bool http2);
   void fail(UpstreamFailure failure);
   void finish();
 

@@ -30,6 +30,8 @@ std::string_view to_string(UpstreamFailure failure) {
       return "connect_failed";
     case UpstreamFailure::connect_timeout:
       return "connect_timeout";
+    case UpstreamFailure::tls_failed:
+      return "tls_failed";
     case UpstreamFailure::reset:
       return "reset";
     case UpstreamFailure::protocol_error:
@@ -52,7 +54,8 @@ Http1Connection::Http1Connection(Pool& pool, Transport io)
       trailers_(arena_) {}
 
 Result<void> Http1Connection::start(Readiness readiness) {
-  readable_ = readiness.can_read();
+  // What was read behind the handshake gives no further edge.
+  readable_ = readiness.can_read() || io_.secure_layer() != nullptr;
   peer_gone_ = readiness.peer_gone();
   return io_.loop().engine().watch(io_.socket(), *this);
 }
@@ -80,7 +83,10 @@ void Http1Connection::close_unused() {
 }
 
 bool Http1Connection::still_quiet() {
-  return !peer_gone_ && !readable_ && io_.loop().engine().quiet(io_.socket());
+  if (peer_gone_) return false;
+  if (io_.secure_layer() == nullptr) return !readable_ && io_.loop().engine().quiet(io_.socket());
+  readable_ = false;
+  return io_.quiet(context_.look_scratch);
 }
 
 void Http1Connection::send_head(const http::RequestHead& head) {
@@ -187,7 +193,7 @@ void Http1Connection::on_ready(Readiness readiness) {
   if (readiness.peer_gone()) peer_gone_ = true;
   if (state_ == State::idle) {
     // Nothing may come unasked: a close, or bytes that belong to no request.
-    if (readiness.can_read()) close_unused();
+    if (readiness.can_read() && !(io_.secure_layer() != nullptr && io_.quiet(context_.look_scratch))) close_unused();
     return;
   }
   if (state_ != State::leased) return;
@@ -291,8 +297,9 @@ bool Http1Connection::deliver(const http1::Step& step) {
 void Http1Connection::on_end_of_input() {
   const http1::Step step = decoder_.finish();
   keep_alive_ = false;
-  // Once a write has failed, the end of the input may as well be the reset, which is told only once.
-  if (step.event == Event::end && !write_broken_) {
+  // Once a write has failed, the end of the input may as well be the reset, which is told only once; and over TLS
+  // anybody on the way may have cut it off.
+  if (step.event == Event::end && !write_broken_ && !io_.truncated()) {
     response_done_ = true;
     return finish_response();
   }
@@ -307,7 +314,7 @@ void Http1Connection::finish_response() {
   diverted_ = false;
   bool reusable = keep_alive_ && request_done_ && io_.unsent() == 0 && !write_broken_ && !peer_gone_;
   // The last read was full: whatever lies behind the response has given its edge already.
-  if (reusable && readable_) reusable = io_.loop().engine().quiet(io_.socket());
+  if (reusable && readable_) reusable = io_.quiet(context_.look_scratch);
   readable_ = false;
   http::FieldList* trailers = trailers_.size() > 0 ? &trailers_ : nullptr;
   // The connection stays borrowed while the handler looks at the trailers, so that it is not lent out under its hands.

@@ -35,7 +35,7 @@ Http2Connection::Http2Connection(Pool& pool, Transport io)
     : pool_(pool),
       context_(pool.context()),
       io_(std::move(io)),
-      scheme_(pool.backend().url().starts_with("https:") ? "https" : "http"),
+      scheme_(pool.backend().secure() ? "https" : "http"),
       session_(http2::Role::client, limits_of(pool.cluster()), io_.loop().buffers(), io_.output(), io_.loop().now()),
       timer_(static_cast<TimerHandler&>(*this)),
       heard_(io_.loop().now()) {
@@ -45,7 +45,8 @@ Http2Connection::Http2Connection(Pool& pool, Transport io)
 
 Result<void> Http2Connection::start(Readiness readiness) {
   peer_gone_ = readiness.peer_gone();
-  if (readiness.can_read()) {
+  // What was read behind the TLS handshake gives no further edge.
+  if (readiness.can_read() || io_.secure_layer() != nullptr) {
     readable_ = true;
     io_.loop().mark_ready(*this);
   }
@@ -108,7 +109,8 @@ void Http2Connection::end_check() {
 void Http2Connection::look() {
   if (readable_ || peer_gone_ || !io_.loop().engine().quiet(io_.socket())) {
     readable_ = true;
-    read();
+    // Whoever asks may still have a client's bytes in the worker's.
+    read(context_.look_scratch);
   }
 }
 
@@ -126,7 +128,7 @@ void Http2Connection::on_ready(Readiness readiness) {
   if (readiness.can_write() && io_.unsent() > 0) io_.loop().mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
-  read();
+  read(*context_.scratch);
 }
 
 void Http2Connection::resume() {
@@ -134,15 +136,15 @@ void Http2Connection::resume() {
   IntrusiveList<Http2UpstreamStream, ResumedTag> resumed;
   resumed.splice_back(resumed_);
   while (Http2UpstreamStream* stream = resumed.pop_front()) stream->deliver_held();
-  if (open()) read();
+  if (open()) read(*context_.scratch);
 }
 
-void Http2Connection::read() {
+void Http2Connection::read(ReadScratch& scratch) {
   if (!readable_ && !peer_gone_) {
-    if (session_.has_events()) process(io_.reread(*context_.scratch).bytes);
+    if (session_.has_events()) process(io_.reread(scratch).bytes);
     return;
   }
-  const Transport::Input input = io_.read(*context_.scratch);
+  const Transport::Input input = io_.read(scratch);
   readable_ = !input.drained;
   if (input.fresh > 0) heard_ = now();
   process(input.bytes);

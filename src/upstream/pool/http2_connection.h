@@ -75,7 +75,7 @@ class Http2Connection final : private ReadinessHandler,
   void destroy() override;
   void on_timer(Timer& timer) override;
 
-  void read();
+  void read(ReadScratch& scratch);
   void process(std::string_view bytes);
   void handle(const http2::Step& step);
   void on_end_of_input();

@@ -40,7 +40,8 @@ Pool::~Pool() {
 
 void Pool::configure(std::shared_ptr<const ClusterSettings> cluster) {
   const std::shared_ptr<const ClusterSettings> before = std::exchange(cluster_, std::move(cluster));
-  if (before->proxy_protocol != cluster_->proxy_protocol) start_anew();
+  // Who is trusted, and as whom we come, may be others now.
+  if (before->proxy_protocol != cluster_->proxy_protocol || before->tls != cluster_->tls) start_anew();
   below_.for_each([this](Pool& pool) {
     if (!pool.retired_) pool.configure(cluster_);
   });
@@ -92,6 +93,8 @@ std::size_t Pool::coming() const {
 }
 
 ConnectionWish Pool::wish() const {
+  const bool ask = backend_->secure() && cluster_->protocol == UpstreamProtocol::auto_;
+  if (ask && backend_->protocol() == SpokenProtocol::unknown) return ConnectionWish::either;
   return expects_http2() ? ConnectionWish::http2 : ConnectionWish::http1;
 }
 
@@ -118,6 +121,27 @@ UpstreamFailure Pool::open_connection(ConnectionWish wish) {
   const UpstreamFailure failure = begin_connect(wish);
   if (failure != UpstreamFailure::none) backend_->give_connection_slot();
   return failure;
+}
+
+std::unique_ptr<SecureLayer> Pool::make_secure_layer(ConnectionWish wish) {
+  if (cluster_->tls == nullptr) return nullptr;
+  tls::SessionSlot& session = above_ == nullptr ? tls_session_ : above_->tls_session_;
+  return cluster_->tls->connect(context_.loop->buffers(), backend_->host(), &session,
+                                wish == ConnectionWish::http1_only ? "http/1.1" : "");
+}
+
+void Pool::on_secured(const SecureLayer& layer) {
+  const std::string_view resumed = layer.resumed() ? "true" : "false";
+  context_.metrics
+      ->counter(observe::Family::kBackendTlsHandshakes, {cluster_->name, backend_->name(), layer.version(), resumed})
+      ->add(1);
+}
+
+void Pool::on_not_secured(const SecureLayer& layer) {
+  context_.metrics->counter(observe::Family::kBackendTlsFailures, {cluster_->name, backend_->name(), layer.failure()})
+      ->add(1);
+  if (context_.events == nullptr) return;
+  context_.events->tls_failed(cluster_->name, backend_, layer.failure_text());
 }
 
 UpstreamFailure Pool::begin_connect(ConnectionWish wish) {

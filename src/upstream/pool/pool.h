@@ -8,6 +8,7 @@
 #include "base/slab.h"
 #include "net/proxy_protocol.h"
 #include "observe/metric_store.h"
+#include "tls/client_context.h"
 #include "upstream/cluster.h"
 #include "upstream/pool/client_pools.h"
 #include "upstream/pool/connecting.h"
@@ -20,6 +21,8 @@ namespace weir {
 struct PoolContext {
   EventLoop* loop = nullptr;
   ReadScratch* scratch = nullptr;
+  // For a look at an idle connection from within whoever wants to use it, who may still read what is in `scratch`.
+  ReadScratch look_scratch;
   observe::MetricStore* metrics = nullptr;
   UpstreamEvents* events = nullptr;
   Slab<UpstreamConnecting> connecting;
@@ -80,6 +83,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   Backend& backend() { return *backend_; }
   const std::shared_ptr<Backend>& backend_ptr() const { return backend_; }
   const ClusterSettings& cluster() const { return *cluster_; }
+  // Our end of TLS to the backend, which is spoken to over it; null if memory is short.
+  std::unique_ptr<SecureLayer> make_secure_layer(ConnectionWish wish);
   PoolContext& context() { return context_; }
   // Nothing borrowed, connecting, idle or waiting: may be destroyed.
   bool unused() const { return total_ == 0 && waiters_.empty() && tunnel_waiters_.empty(); }
@@ -90,6 +95,9 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   // From UpstreamConnecting, which has left its list. `readiness` is what the last edge brought.
   void on_connected(UpstreamConnecting& made, bool http2, Readiness readiness);
   void on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure);
+  // A handshake over TLS was completed, or has failed; on_connected() or on_connect_failed() follows.
+  void on_secured(const SecureLayer& layer);
+  void on_not_secured(const SecureLayer& layer);
   // From Http1Connection.
   void on_released(Http1Connection& connection, bool reusable);
   void on_idle_closed(Http1Connection& connection);
@@ -190,6 +198,7 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   PoolContext& context_;
   std::shared_ptr<const ClusterSettings> cluster_;
   std::shared_ptr<Backend> backend_;
+  tls::SessionSlot tls_session_;
   Pool* const above_ = nullptr;  // the backend's, of a client's pool
   std::string opening_;
   IntrusiveList<Pool, BelowTag> below_;

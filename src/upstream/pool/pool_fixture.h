@@ -82,6 +82,9 @@ class PoolTest : public testing::Test, private UpstreamEvents {
     ++failures;
     refused = was_refused;
   }
+  void tls_failed(const std::string&, const std::shared_ptr<Backend>&, const std::string& reason) override {
+    tls_problem = reason;
+  }
   void reclaim_idle(const std::string&, const std::shared_ptr<Backend>&) override { ++reclaims; }
   void protocol_wanted(const std::string&, const std::shared_ptr<Backend>&) override { ++wanted; }
 
@@ -132,6 +135,7 @@ class PoolTest : public testing::Test, private UpstreamEvents {
   int reclaims = 0;
   int wanted = 0;
   bool refused = false;
+  std::string tls_problem;
 };
 
 }  // namespace weir

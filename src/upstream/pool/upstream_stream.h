@@ -16,6 +16,7 @@ enum class UpstreamFailure : std::uint8_t {
   connect_refused,  // nobody listens there
   connect_failed,   // unreachable, or reset while connecting
   connect_timeout,
+  tls_failed,      // the handshake did: the certificate, most likely
   reset,           // closed or reset before the response was complete
   protocol_error,  // the response was not HTTP
   overloaded,      // max_connections, and no idle connection to take over
