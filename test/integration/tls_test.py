@@ -255,6 +255,7 @@ class Upstream(TlsCase):
         for protocol, spoken in (("auto", "http2"), ("http1", "http1"), ("http2", "http2")):
             secure = self.weir(config_for(backend, listener={**self.listen(), "protocol": protocol}))
             front = self.behind(f"https://localhost:{secure.port}")
+            until(lambda: fetch(front.port, "/x").status == 200, "the name is looked up")
             for _ in range(3):
                 self.assertEqual(fetch(front.port, "/x").status, 200)
             self.assertEqual(front.metric("lb_pool_connections_created_total", protocol=spoken), 1)
