@@ -18,7 +18,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import figures, k6, load, machine, metrics, processes, report, schema, trend  # noqa: E402
+from lab import figures, k6, load, machine, metrics, processes, report, run, schema, trend  # noqa: E402
 from lab.scripts import hash as hash_script  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 from lab.script import Script, Step  # noqa: E402
@@ -352,6 +352,14 @@ class Keeping(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+
+class OwnFaults(unittest.TestCase):
+    def test_a_document_that_breaks_the_schema_is_kept_and_says_so(self):
+        broken = run.checked(document(figure("weir", [-1.0])))
+        self.assertFalse(broken["complete"])
+        self.assertIn("is negative", broken["notes"][-1])
+        self.assertTrue(run.checked(document(figure("weir", [1.0])))["complete"])
 
 
 class Order(unittest.TestCase):

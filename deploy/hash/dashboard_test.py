@@ -57,7 +57,10 @@ def find_prometheus(folder):
     found = shutil.which("prometheus")
     if found or not shutil.which("apt-get"):
         return found
-    subprocess.run(["apt-get", "download", "prometheus"], cwd=folder, capture_output=True, timeout=100)
+    try:
+        subprocess.run(["apt-get", "download", "prometheus"], cwd=folder, capture_output=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        return None
     for package in pathlib.Path(folder).glob("prometheus_*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, folder], check=True, capture_output=True)
         return os.path.join(folder, "usr", "bin", "prometheus")

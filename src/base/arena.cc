@@ -11,7 +11,7 @@ struct Large {
 char* Arena::allocate(std::size_t size) {
   size = (size + 7) & ~std::size_t{7};
   used_ += size;
-  if (slices_ != nullptr && kSliceCapacity - slices_->end >= size) {
+  if (slices_ != nullptr && slices_->room() >= size) {
     char* piece = slices_->data() + slices_->end;
     slices_->end += static_cast<std::uint32_t>(size);
     return piece;
@@ -21,7 +21,7 @@ char* Arena::allocate(std::size_t size) {
     large_ = block;
     return reinterpret_cast<char*>(block + 1);
   }
-  Slice* slice = pool_.take();
+  Slice* slice = pool_.take(slices_ == nullptr ? size : kSliceCapacity);
   slice->next = slices_;
   slice->end = static_cast<std::uint32_t>(size);
   slices_ = slice;

@@ -10,50 +10,61 @@
 namespace weir {
 
 BufferPool::~BufferPool() {
-  WEIR_ASSERT(outstanding_ == 0);
+  WEIR_ASSERT(outstanding() == 0);
   trim();
 }
 
-Slice* BufferPool::take() {
-  peak_ = std::max(peak_, ++outstanding_);
-  if (free_ == nullptr) return new (::operator new(kSliceBytes)) Slice{nullptr, 0, 0};
-  Slice* slice = free_;
-  free_ = slice->next;
-  --free_count_;
-  *slice = {nullptr, 0, 0};
-  return slice;
+Slice* BufferPool::take(Shelf& shelf, std::size_t bytes) {
+  shelf.peak = std::max(shelf.peak, ++shelf.outstanding);
+  Slice* slice = shelf.free;
+  if (slice == nullptr) {
+    slice = static_cast<Slice*>(::operator new(bytes));
+  } else {
+    shelf.free = slice->next;
+    --shelf.free_count;
+  }
+  return new (slice) Slice{nullptr, 0, 0, static_cast<std::uint32_t>(bytes - sizeof(Slice))};
 }
 
 void BufferPool::give(Slice* slice) {
-  --outstanding_;
-  if (free_count_ >= keep_ && outstanding_ + free_count_ >= std::max(peak_, peak_before_)) {
+  Shelf& shelf = slice->capacity == kSmallCapacity ? small_ : large_;
+  --shelf.outstanding;
+  if (shelf.free_count >= shelf.keep &&
+      shelf.outstanding + shelf.free_count >= std::max(shelf.peak, shelf.peak_before)) {
     ::operator delete(slice);
     return;
   }
-  slice->next = free_;
-  free_ = slice;
-  ++free_count_;
+  slice->next = shelf.free;
+  shelf.free = slice;
+  ++shelf.free_count;
+}
+
+void BufferPool::trim(Shelf& shelf) {
+  while (shelf.free != nullptr) {
+    Slice* slice = shelf.free;
+    shelf.free = slice->next;
+    ::operator delete(slice);
+  }
+  shelf.free_count = 0;
 }
 
 void BufferPool::trim() {
-  while (free_ != nullptr) {
-    Slice* slice = free_;
-    free_ = slice->next;
-    ::operator delete(slice);
-  }
-  free_count_ = 0;
+  trim(small_);
+  trim(large_);
 }
 
 void BufferPool::begin_window() {
-  peak_before_ = peak_;
-  peak_ = outstanding_;
+  for (Shelf* shelf : {&small_, &large_}) {
+    shelf->peak_before = shelf->peak;
+    shelf->peak = shelf->outstanding;
+  }
 }
 
 void Buffer::append(std::string_view bytes) {
   while (!bytes.empty()) {
-    const std::span<char> room = reserve(1);
-    const std::size_t n = std::min(room.size(), bytes.size());
-    std::memcpy(room.data(), bytes.data(), n);
+    if (last_ == nullptr || last_->room() == 0) add_slice(std::min(bytes.size(), kSliceCapacity));
+    const std::size_t n = std::min(last_->room(), bytes.size());
+    std::memcpy(last_->data() + last_->end, bytes.data(), n);
     commit(n);
     bytes.remove_prefix(n);
   }
@@ -61,16 +72,19 @@ void Buffer::append(std::string_view bytes) {
 
 std::span<char> Buffer::reserve(std::size_t size) {
   WEIR_ASSERT(size <= kSliceCapacity);
-  if (last_ == nullptr || kSliceCapacity - last_->end < size) {
-    Slice* slice = pool_->take();
-    (last_ == nullptr ? first_ : last_->next) = slice;
-    last_ = slice;
-  }
-  return {last_->data() + last_->end, kSliceCapacity - last_->end};
+  if (last_ == nullptr || last_->room() < size) add_slice(size);
+  return {last_->data() + last_->end, last_->room()};
+}
+
+void Buffer::add_slice(std::size_t size) {
+  // What has filled one slice is likely to fill more.
+  Slice* slice = pool_->take(last_ == nullptr ? size : kSliceCapacity);
+  (last_ == nullptr ? first_ : last_->next) = slice;
+  last_ = slice;
 }
 
 void Buffer::commit(std::size_t size) {
-  WEIR_ASSERT(last_ != nullptr && size <= kSliceCapacity - last_->end);
+  WEIR_ASSERT(last_ != nullptr && size <= last_->room());
   last_->end += static_cast<std::uint32_t>(size);
   size_ += size;
 }

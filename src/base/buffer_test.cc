@@ -33,7 +33,7 @@ TEST(BufferPool, ReusesAndTrims) {
 }
 
 TEST(BufferPool, KeepsAsManyAsWereLatelyOutAtOnce) {
-  BufferPool pool(1);
+  BufferPool pool(1, 1);
   std::vector<Slice*> slices;
   const auto take_and_give = [&](std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) slices.push_back(pool.take());
@@ -53,6 +53,35 @@ TEST(BufferPool, KeepsAsManyAsWereLatelyOutAtOnce) {
   pool.begin_window();
   take_and_give(5);
   EXPECT_EQ(pool.kept(), 5u);
+}
+
+// Heads lie in slices of their own: the large ones, which bodies use to their end, are not touched for them.
+TEST(BufferPool, KeepsSmallAndLargeApart) {
+  BufferPool pool;
+  Slice* small = pool.take(kSmallCapacity);
+  Slice* large = pool.take(kSmallCapacity + 1);
+  EXPECT_EQ(small->room(), kSmallCapacity);
+  EXPECT_EQ(large->room(), kSliceCapacity);
+  EXPECT_EQ(pool.outstanding_bytes(), kSmallBytes + kSliceBytes);
+  pool.give(large);
+  pool.give(small);
+  EXPECT_EQ(pool.take(), large);
+  EXPECT_EQ(pool.take(1), small);
+  pool.give(large);
+  pool.give(small);
+  EXPECT_EQ(pool.kept(), 2u);
+}
+
+TEST(Buffer, LittleTakesASmallSliceAndWhatGrowsLargeOnes) {
+  BufferPool pool;
+  Buffer buffer(pool);
+  buffer.append("a head");
+  EXPECT_EQ(pool.outstanding_bytes(), kSmallBytes);
+  buffer.append(std::string(kSmallCapacity, 'b'));
+  EXPECT_EQ(pool.outstanding_bytes(), kSmallBytes + kSliceBytes);
+  buffer.clear();
+  buffer.append(std::string(kSmallCapacity + 1, 'b'));
+  EXPECT_EQ(pool.outstanding_bytes(), kSliceBytes);
 }
 
 TEST(Buffer, AnEmptyOneHoldsNoMemory) {
@@ -130,7 +159,7 @@ TEST(Buffer, MovesWithWhatItHolds) {
 }
 
 RC_GTEST_PROP(Buffer, BehavesAsAString, ()) {
-  BufferPool pool(4);
+  BufferPool pool(4, 4);
   {
     Buffer buffers[] = {Buffer(pool), Buffer(pool)};
     std::string models[2];

@@ -206,11 +206,24 @@ std::shared_ptr<ClusterSettings> compile_cluster(const ClusterSpec& spec) {
   return settings;
 }
 
+health::CheckType to_check_type(HealthCheckType type) {
+  switch (type) {
+    case HealthCheckType::kHttp:
+      return health::CheckType::http;
+    case HealthCheckType::kTcp:
+      return health::CheckType::tcp;
+    case HealthCheckType::kGrpc:
+      return health::CheckType::grpc;
+  }
+  return health::CheckType::tcp;
+}
+
 std::shared_ptr<health::HealthCheckSettings> compile_health_check(const ClusterSpec& cluster) {
   const std::optional<HealthCheckSpec>& spec = cluster.health_check;
   if (!spec) return nullptr;
   auto settings = std::make_shared<health::HealthCheckSettings>();
-  settings->type = spec->type == HealthCheckType::kHttp ? health::CheckType::http : health::CheckType::tcp;
+  settings->type = to_check_type(spec->type);
+  settings->service = spec->service;
   settings->path = spec->path;
   settings->host = spec->host;
   settings->interval = spec->interval;

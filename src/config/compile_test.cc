@@ -44,6 +44,7 @@ clusters:
     timeouts: {connect: 1s, total: none}
     health_check: {type: tcp, interval: 9s, unhealthy_after: 4}
   - {name: plain, backends: []}
+  - {name: calls, backends: [], health_check: {type: grpc, service: shop.Cart}}
 routes:
   - name: a
     match: {host: "*.example.com", path_prefix: /a, methods: [GET], headers: {x-team: blue}}
@@ -78,7 +79,7 @@ TEST(Compile, ListenersHaveWhatTheFileSays) {
 
 TEST(Compile, ClustersHaveWhatTheFileSays) {
   const auto result = compiled(kFull);
-  ASSERT_EQ(result->clusters.size(), 2);
+  ASSERT_EQ(result->clusters.size(), 3);
   const ClusterSettings& app = *result->clusters[0].settings;
   EXPECT_EQ(app.policy, balancing::Policy::power_of_two);
   EXPECT_EQ(app.protocol, UpstreamProtocol::http1);
@@ -100,6 +101,8 @@ TEST(Compile, ClustersHaveWhatTheFileSays) {
   EXPECT_EQ(result->clusters[0].health_check->interval, 9s);
   EXPECT_EQ(result->clusters[0].health_check->unhealthy_after, 4);
   EXPECT_EQ(result->clusters[0].health_check->proxy_protocol, ProxyVersion::v1);
+  EXPECT_EQ(result->clusters[2].health_check->type, health::CheckType::grpc);
+  EXPECT_EQ(result->clusters[2].health_check->service, "shop.Cart");
   EXPECT_FALSE(result->clusters[1].settings->health_checked);
   EXPECT_FALSE(result->clusters[1].health_check);
 }

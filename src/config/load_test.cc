@@ -61,6 +61,7 @@ clusters:
   - name: canary
     backends: []
     health_check: {type: tcp}
+  - {name: calls, backends: [], health_check: {type: grpc, service: shop.Cart, host: "app:81"}}
 routes:
   - name: api
     match: {host: "*.Example.com", path: /a%20b, path_prefix: /api, methods: [GET, x], headers: {X-Team: blue}}
@@ -114,7 +115,7 @@ TEST(Load, ReadsEverySection) {
 TEST(Load, ReadsClusters) {
   const Parsed parsed = load(kFull);
   ASSERT_TRUE(parsed.spec);
-  ASSERT_EQ(parsed.spec->clusters.size(), 2U);
+  ASSERT_EQ(parsed.spec->clusters.size(), 3U);
   const ClusterSpec& app = parsed.spec->clusters[0];
   EXPECT_EQ(app.balance, Balance::kLeastConnections);
   ASSERT_EQ(app.backends.size(), 3U);
@@ -133,6 +134,10 @@ TEST(Load, ReadsClusters) {
   EXPECT_EQ(app.proxy_protocol, ProxyVersion::v2);
   EXPECT_FALSE(canary.proxy_protocol);
   EXPECT_EQ(canary.health_check->type, HealthCheckType::kTcp);
+  const HealthCheckSpec& calls = *parsed.spec->clusters[2].health_check;
+  EXPECT_EQ(calls.type, HealthCheckType::kGrpc);
+  EXPECT_EQ(calls.service, "shop.Cart");
+  EXPECT_EQ(calls.host, "app:81");
   EXPECT_EQ(canary.retry, RetrySpec{});
   EXPECT_EQ(canary.timeouts, ClusterTimeouts{});
 }

@@ -1,5 +1,7 @@
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "config/address.h"
 #include "config/codecs.h"
 #include "config/json.h"
@@ -24,7 +26,7 @@ constexpr Choice<DnsFamily> kFamilies[] = {
     {"auto", DnsFamily::kAuto}, {"ipv4", DnsFamily::kIpv4}, {"ipv6", DnsFamily::kIpv6}, {"all", DnsFamily::kAll}};
 constexpr Choice<ProxyVersion> kProxyVersions[] = {{"v1", ProxyVersion::v1}, {"v2", ProxyVersion::v2}};
 constexpr Choice<HealthCheckType> kHealthCheckTypes[] = {
-    {"http", HealthCheckType::kHttp}, {"tcp", HealthCheckType::kTcp}, choice_not_yet<HealthCheckType>("grpc")};
+    {"http", HealthCheckType::kHttp}, {"tcp", HealthCheckType::kTcp}, {"grpc", HealthCheckType::kGrpc}};
 
 // The name a backend has if it is given none: what stands in its URL.
 std::string_view name_in_url(std::string_view url) {
@@ -97,32 +99,57 @@ constexpr Field<ResponseLimits> kLimitFields[] = {
 };
 constexpr Schema<ResponseLimits> kLimitsSchema{kLimitFields};
 
-// A key that means nothing to a TCP check and is not shown for one.
-template <auto Member, typename Codec>
-constexpr Field<HealthCheckSpec> http_field(std::string_view key) {
-  Field<HealthCheckSpec> result = field<Member, Codec>(key);
+// Which types of checks a key means something to: it is an error with others, and not shown for them.
+struct CheckKey {
+  std::string_view key;
+  std::string_view types;
+  bool http = false, grpc = false;
+
+  bool fits(HealthCheckType type) const {
+    return (type == HealthCheckType::kHttp && http) || (type == HealthCheckType::kGrpc && grpc);
+  }
+};
+constexpr CheckKey kCheckKeys[] = {{"path", "type: http", true, false},
+                                   {"host", "type: http or grpc", true, true},
+                                   {"expect", "type: http", true, false},
+                                   {"service", "type: grpc", false, true}};
+
+template <std::size_t kKey, auto Member, typename Codec>
+constexpr Field<HealthCheckSpec> typed_field() {
+  Field<HealthCheckSpec> result = field<Member, Codec>(kCheckKeys[kKey].key);
   result.write = [](JsonWriter& writer, std::string_view name, const HealthCheckSpec& check) {
-    if (check.type == HealthCheckType::kHttp) field<Member, Codec>(name).write(writer, name, check);
+    if (kCheckKeys[kKey].fits(check.type)) field<Member, Codec>(name).write(writer, name, check);
   };
   return result;
 }
 
+// Of a gRPC service: its full name.
+struct ServiceName : TextLeaf {
+  static void read(Reader& reader, NodeId id, std::string& out) {
+    const auto text = reader.scalar(id, "the name of a gRPC service such as shop.Cart");
+    if (!text) return;
+    const bool ok = text->size() <= 1024 && std::ranges::all_of(*text, [](char c) { return c > 0x20 && c < 0x7f; });
+    if (!ok) return reader.expected(id, "the name of a gRPC service such as shop.Cart", *text);
+    out = *text;
+  }
+};
+
 constexpr Field<HealthCheckSpec> kHealthCheckFields[] = {
     field<&HealthCheckSpec::type, OneOf<HealthCheckType, kHealthCheckTypes>>("type"),
-    http_field<&HealthCheckSpec::path, UrlPath>("path"),
-    http_field<&HealthCheckSpec::host, HostAndPort>("host"),
+    typed_field<0, &HealthCheckSpec::path, UrlPath>(),
+    typed_field<1, &HealthCheckSpec::host, HostAndPort>(),
     field<&HealthCheckSpec::interval, Interval>("interval"),
     field<&HealthCheckSpec::timeout, Interval>("timeout"),
     field<&HealthCheckSpec::unhealthy_after, Integer<std::uint32_t, 1, 1000>>("unhealthy_after"),
     field<&HealthCheckSpec::healthy_after, Integer<std::uint32_t, 1, 1000>>("healthy_after"),
-    http_field<&HealthCheckSpec::expect, StatusRanges>("expect"),
+    typed_field<2, &HealthCheckSpec::expect, StatusRanges>(),
+    typed_field<3, &HealthCheckSpec::service, ServiceName>(),
 };
 
 void check_health_check(Reader& reader, NodeId id, HealthCheckSpec& check) {
-  if (check.type == HealthCheckType::kHttp) return;
-  for (const std::string_view key : {"path", "host", "expect"}) {
-    const NodeId found = reader.find_key(id, key);
-    if (found != kNoNode) reader.error(found, fmt::format("'{}' goes with 'type: http' only", key));
+  for (const CheckKey& one : kCheckKeys) {
+    const NodeId found = one.fits(check.type) ? kNoNode : reader.find_key(id, one.key);
+    if (found != kNoNode) reader.error(found, fmt::format("'{}' goes with '{}' only", one.key, one.types));
   }
 }
 constexpr Schema<HealthCheckSpec> kHealthCheckSchema{kHealthCheckFields, check_health_check};

@@ -161,17 +161,18 @@ struct ResponseLimits {
   bool operator==(const ResponseLimits&) const = default;
 };
 
-enum class HealthCheckType : std::uint8_t { kHttp, kTcp };
+enum class HealthCheckType : std::uint8_t { kHttp, kTcp, kGrpc };
 
 struct HealthCheckSpec {
   HealthCheckType type = HealthCheckType::kHttp;
-  std::string path = "/health";  // kHttp only, as are host and expect
-  std::string host;              // empty: the backend's own host and port
+  std::string path = "/health";  // kHttp only, as is expect
+  std::string host;              // kHttp and kGrpc; empty: the backend's own host and port
   Duration interval = 5s;
   Duration timeout = 2s;
   std::uint32_t unhealthy_after = 3;
   std::uint32_t healthy_after = 2;
   std::vector<StatusRange> expect{StatusRange{}};
+  std::string service = {};  // kGrpc only; empty: the server as a whole
 
   bool operator==(const HealthCheckSpec&) const = default;
 };

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__SSE4_2__)
+// WEIR_SCALAR: as on a machine with none of these instruction sets; http1_scalar_test is built so.
+#if defined(WEIR_SCALAR)
+#elif defined(__SSE4_2__)
 #include <nmmintrin.h>
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #include <arm_neon.h>
@@ -72,7 +74,9 @@ struct Scalar {
   }
 };
 
-#if defined(__SSE4_2__)
+#if defined(WEIR_SCALAR)
+using Simd = Scalar;
+#elif defined(__SSE4_2__)
 struct Sse {
   // A bit for each of 16 bytes that is outside the class.
   template <CharClass kClass>

@@ -115,6 +115,11 @@ Series* MetricStore::create(Family family, Labels labels, std::uint64_t hash) {
       new (series->cell_) Gauge;
       break;
   }
+  if (wanted_ && !wanted_(*series)) {
+    series->detached_.store(true, std::memory_order_relaxed);
+    retained_.fetch_add(1, std::memory_order_relaxed);
+    return series;
+  }
   if ((count_ + 1) * 2 > table_.size()) grow_table();
   insert(series);
   ++count_;

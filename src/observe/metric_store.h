@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <mutex>
@@ -134,6 +135,11 @@ class MetricStore {
   template <std::predicate<const Series&> Matches>
   std::size_t remove_if(Matches&& matches);
 
+  // Owner thread. From then on a series for which `wanted` does not hold when it is asked for is made removed, as it
+  // were: its handle can be written, and nobody sees it. For what ends after a reload removed its name, or it would
+  // make the series again. Null: all are wanted.
+  void show_only(std::function<bool(const Series&)> wanted) { wanted_ = std::move(wanted); }
+
   // Any thread. Frees what was removed, unless a Reading is open (which frees it when it closes). Never waits. Also
   // done by removing itself.
   void collect_garbage();
@@ -184,6 +190,7 @@ class MetricStore {
   const std::string worker_;
   std::vector<Series*> table_;  // open addressing, linear probing, a power of two
   std::size_t count_ = 0;
+  std::function<bool(const Series&)> wanted_;
   std::vector<Slot*> free_slots_;
   // What readers see: chunks are only ever added while the store lives.
   std::atomic<Chunk*> chunks_{nullptr};

@@ -178,5 +178,31 @@ TEST(MetricStore, IsReadWhileItIsWritten) {
   EXPECT_EQ(steady->value(), rounds);
 }
 
+TEST(MetricStore, WhatIsNotWantedCanBeWrittenAndIsNotShown) {
+  MetricStore store("0");
+  std::string wanted = "web";
+  store.show_only([&](const Series& series) { return series.value_of(Label::kListener) == wanted; });
+  const auto shown = [&] {
+    std::size_t count = 0;
+    MetricStore::Reading(store).for_each([&](const Series&) { ++count; });
+    return count;
+  };
+  {
+    const CounterRef gone = store.counter(Family::kConnectionsRefused, {"old", "overloaded"});
+    gone->add(3);
+    store.counter(Family::kConnectionsRefused, {"old", "overloaded"})->add(1);  // without a handle that is kept
+    EXPECT_EQ(gone->value(), 3U);
+    EXPECT_EQ(store.series_count(), 0U);
+    EXPECT_EQ(shown(), 0U);
+    EXPECT_EQ(store.retained_count(), 1U);
+    store.counter(Family::kConnectionsRefused, {"web", "overloaded"})->add(1);
+    EXPECT_EQ(shown(), 1U);
+  }
+  EXPECT_EQ(store.retained_count(), 0U);
+  wanted = "old";  // it has come back
+  EXPECT_EQ(store.counter(Family::kConnectionsRefused, {"old", "overloaded"})->value(), 0U);
+  EXPECT_EQ(shown(), 2U);
+}
+
 }  // namespace
 }  // namespace weir::observe

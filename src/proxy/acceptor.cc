@@ -174,13 +174,13 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
   const ListenerSettings& settings = *listener->settings;
   if (settings.proxy_protocol && !may_send_proxy_header(settings, peer)) {
     context.environment.board->remove(context.environment.index);
-    listener->refused("proxy_not_trusted").add(1);
+    listener->count_refused("proxy_not_trusted");
     return context.loop.engine().close(socket);
   }
   if (settings.shared.connections().fetch_add(1, std::memory_order_relaxed) >= settings.max_connections) {
     settings.shared.connections().fetch_sub(1, std::memory_order_relaxed);
     context.environment.board->remove(context.environment.index);
-    listener->refused("overloaded").add(1);
+    listener->count_refused("overloaded");
     // A word that it could read would cost a handshake.
     if (settings.tls != nullptr) return context.loop.engine().close(socket);
     std::array<char, 256> reply;

@@ -26,11 +26,12 @@ void ClusterRuntime::configure(std::shared_ptr<const ClusterSettings> settings) 
   for (const LocalRef<BackendRuntime>& backend : backends_) backend->pool.configure(settings_);
 }
 
-void ClusterRuntime::set_members(const Membership& members) {
+bool ClusterRuntime::set_members(const Membership& members) {
   std::vector<LocalRef<BackendRuntime>> before = std::exchange(backends_, {});
   std::unordered_map<const Backend*, std::size_t> known;
   for (std::size_t i = 0; i < before.size(); ++i) known.emplace(&before[i]->pool.backend(), i);
   loads_.clear();
+  names_.clear();
   for (const Member& member : members) {
     const auto found = known.find(member.backend.get());
     LocalRef<BackendRuntime> backend;
@@ -41,12 +42,15 @@ void ClusterRuntime::set_members(const Membership& members) {
       backend = LocalRef<BackendRuntime>(new BackendRuntime(pools_, settings_, member.backend));
     }
     backend->position = static_cast<std::uint32_t>(backends_.size());
+    names_.insert(backend->pool.backend().name());
     loads_.push_back({member.weight, backend->active, member.usable});
     backends_.push_back(std::move(backend));
   }
   // In the order they had, not that of their addresses in memory: a simulated run must replay.
+  bool any_left = false;
   for (LocalRef<BackendRuntime>& backend : before) {
     if (!backend) continue;
+    any_left = true;
     backend->position = balancing::kNoBackend;
     backend->pool.retire();
   }
@@ -56,6 +60,7 @@ void ClusterRuntime::set_members(const Membership& members) {
     if (!members[i].failing) continue;
     if (BackendRuntime* backend = find(*members[i].backend)) tell_attempts(*backend);
   }
+  return any_left;
 }
 
 void ClusterRuntime::update_member(const Member& member) {

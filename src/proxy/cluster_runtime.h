@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/local_ref.h"
@@ -50,8 +52,8 @@ class ClusterRuntime final : public LocalCounted {
 
   const ClusterSettings& settings() const { return *settings_; }
   void configure(std::shared_ptr<const ClusterSettings> settings);
-  // Backends that stay keep their state.
-  void set_members(const Membership& members);
+  // Backends that stay keep their state. Whether one left.
+  bool set_members(const Membership& members);
   void update_member(const Member& member);
   // Nothing of it is configured any more.
   void retire();
@@ -69,6 +71,8 @@ class ClusterRuntime final : public LocalCounted {
   void mark_unusable(BackendRuntime& backend);
 
   BackendRuntime* find(const Backend& backend);
+  // Whether it has a backend of this name.
+  bool has(std::string_view backend) const { return names_.contains(backend); }
   const std::vector<LocalRef<BackendRuntime>>& backends() const { return backends_; }
   RetryBudget& budget() { return budget_; }
   observe::Counter& retries(std::string_view reason);
@@ -84,6 +88,7 @@ class ClusterRuntime final : public LocalCounted {
   std::unique_ptr<balancing::Balancer> balancer_;
   std::vector<LocalRef<BackendRuntime>> backends_;  // the position is the balancer's
   std::vector<balancing::BackendLoad> loads_;
+  std::unordered_set<std::string_view> names_;  // of backends_
   RetryBudget budget_;
   std::uint32_t epoch_ = 0;
   observe::CounterRef retry_counters_[16];

@@ -11,6 +11,8 @@ namespace {
 
 // How long the client's answer to the first GOAWAY's PING is waited for.
 constexpr Duration kDrainGrace = 1s;
+// Without streams for so long, a connection frees what it kept for the next ones.
+constexpr Duration kRestsAfter = 5s;
 // Bodies enter the output only while it holds less than Session::kOutputBytes. With so much in it, a client asks
 // without reading the answers.
 constexpr std::size_t kChokeBytes = 4 * http2::Session::kOutputBytes;
@@ -19,6 +21,9 @@ http2::SessionLimits session_limits(const ListenerSettings& settings) {
   http2::SessionLimits limits;
   limits.concurrent_streams = settings.concurrent_streams;
   limits.head = settings.head_limits;
+  limits.resets_per_window = settings.http2_limits.resets_per_window;
+  limits.control_frames_per_window = settings.http2_limits.control_frames_per_window;
+  limits.grown_bytes_max = settings.http2_limits.grown_bytes_max;
   return limits;
 }
 
@@ -47,7 +52,7 @@ Http2Downstream::~Http2Downstream() {
 
 Result<void> Http2Downstream::start(SocketId socket) {
   io_.open(socket);
-  arm(listener_->settings->idle_timeout);
+  become_idle();
   mark_dirty();
   return context_.loop.engine().watch(socket, *this);
 }
@@ -57,7 +62,7 @@ Result<void> Http2Downstream::start(Transport&& io) {
   Buffer settings = std::move(io_.output());
   io_ = std::move(io);
   io_.output().splice_back(settings);
-  arm(listener_->settings->idle_timeout);
+  become_idle();
   mark_dirty();
   // What was decrypted, or came behind the handshake, gives no further edge.
   if (io_.secure_layer() != nullptr) readable_ = true;
@@ -168,7 +173,7 @@ void Http2Downstream::handle(const http2::Step& step) {
     case Event::ping_ack:
       return end_drain();
     case Event::error:
-      if (step.abuse != http2::Abuse::none) count_abuse(http2::to_string(step.abuse));
+      count_abuse(step.abuse != http2::Abuse::none ? http2::to_string(step.abuse) : http2::to_string(step.error));
       end_streams();
       return begin_close();
     case Event::need_more:
@@ -192,7 +197,7 @@ void Http2Downstream::look_after(Http2ClientStream& stream) {
 void Http2Downstream::stream_over() {
   if (phase_ != Phase::open || !streams_.empty()) return;
   if (drain_over_) return begin_close();
-  if (!draining_) arm(listener_->settings->idle_timeout);
+  if (!draining_) become_idle();
 }
 
 // What the session has to tell without input: streams whose output has gone down.
@@ -252,6 +257,7 @@ void Http2Downstream::on_timer(Timer& timer) {
     case Phase::open:
       if (draining_ && !drain_over_) return end_drain();
       if (!streams_.empty()) return;
+      if (!rested_) return rest();
       if (io_.unsent() == 0) return go_away(ErrorCode::no_error);
       // Nobody may hold answers back for ever.
       if (const TimePoint until = deadline_after(io_.last_written(), listener_->settings->idle_timeout);
@@ -265,6 +271,19 @@ void Http2Downstream::on_timer(Timer& timer) {
     case Phase::closed:
       return close();
   }
+}
+
+// Nothing runs: idle_timeout begins.
+void Http2Downstream::become_idle() {
+  rested_ = listener_->settings->idle_timeout <= kRestsAfter;
+  arm(rested_ ? listener_->settings->idle_timeout : kRestsAfter);
+}
+
+void Http2Downstream::rest() {
+  rested_ = true;
+  session_.rest();
+  const Duration patience = listener_->settings->idle_timeout;
+  arm(patience == kForever ? kForever : patience - kRestsAfter);
 }
 
 void Http2Downstream::go_away(ErrorCode code) {

@@ -67,6 +67,8 @@ class Http2Downstream final : public Downstream,
   void watch_frames(bool something_left, bool progress);
   void count_abuse(std::string_view kind, std::uint64_t count = 1);
 
+  void become_idle();
+  void rest();
   void end_drain();
   void end_streams();
   void go_away(http2::ErrorCode code);
@@ -90,6 +92,7 @@ class Http2Downstream final : public Downstream,
   bool readable_ = false;  // an edge has come that was not read to its end
   bool peer_fin_ = false;  // FIN announced: read to the end
   bool in_block_ = false;
+  bool rested_ = false;
   bool choked_ = false;  // answers wait that the client does not read: nothing more is read from it
   bool draining_ = false;
   bool drain_over_ = false;  // the second GOAWAY is out, or the client has said its own: no stream begins any more

@@ -84,7 +84,7 @@ void ProxyOpening::go_on() {
 }
 
 void ProxyOpening::refuse(std::string_view reason) {
-  if (!reason.empty()) listener_->refused(reason).add(1);
+  if (!reason.empty()) listener_->count_refused(reason);
   io_.close();
   close();
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <unordered_set>
 
 namespace weir::proxy {
 
@@ -29,8 +28,8 @@ observe::Counter& ListenerRuntime::local_replies(ReplyReason reason) {
   return *cell;
 }
 
-observe::Counter& ListenerRuntime::refused(std::string_view reason) {
-  return *metrics_.counter(Family::kConnectionsRefused, {settings->name, reason});
+void ListenerRuntime::count_refused(std::string_view reason) {
+  metrics_.counter(Family::kConnectionsRefused, {settings->name, reason})->add(1);
 }
 
 RouteRuntime::RouteRuntime(std::shared_ptr<const Route> given, std::vector<LocalRef<ClusterRuntime>> its_clusters)
@@ -74,16 +73,30 @@ RouteRuntimes::RouteRuntimes(PoolContext& pools, observe::MetricStore& metrics, 
     : pools_(pools),
       metrics_(metrics),
       seed_(seed),
-      no_route_(new RouteRuntime(nullptr, std::vector<LocalRef<ClusterRuntime>>())) {}
+      no_route_(new RouteRuntime(nullptr, std::vector<LocalRef<ClusterRuntime>>())) {
+  metrics_.show_only([this](const observe::Series& series) { return applying_ || is_configured(series); });
+}
 
-RouteRuntimes::~RouteRuntimes() = default;
+RouteRuntimes::~RouteRuntimes() {
+  metrics_.show_only(nullptr);
+}
 
 void RouteRuntimes::apply(std::shared_ptr<const Snapshot> snapshot, TimePoint drain_deadline) {
+  applying_ = true;
   apply_clusters(*snapshot);
   apply_listeners(*snapshot, drain_deadline);
   apply_routes(*snapshot);
   snapshot_ = std::move(snapshot);
-  remove_metrics(*snapshot_);
+  route_names_.clear();
+  for (const auto& route : snapshot_->routes) route_names_.push_back(route->name);
+  std::ranges::sort(route_names_);
+  applying_ = false;
+  remove_metrics();
+}
+
+void RouteRuntimes::update_members(const std::string& name, const Membership& members) {
+  ClusterRuntime* runtime = cluster(name);
+  if (runtime != nullptr && runtime->set_members(members)) remove_metrics();
 }
 
 void RouteRuntimes::clear() {
@@ -92,6 +105,7 @@ void RouteRuntimes::clear() {
   listeners_.clear();
   for (auto& [name, cluster] : clusters_) cluster->retire();
   clusters_.clear();
+  route_names_.clear();
   snapshot_ = nullptr;
 }
 
@@ -162,27 +176,34 @@ void RouteRuntimes::apply_routes(const Snapshot& next) {
   }
 }
 
-// Series of what is not configured any more go; of what comes back under the same name they start from 0.
-void RouteRuntimes::remove_metrics(const Snapshot& snapshot) {
-  std::unordered_set<std::string_view> routes{""};
-  for (const auto& route : snapshot.routes) routes.insert(route->name);
-  std::unordered_map<std::string_view, std::unordered_set<std::string_view>> backends;
-  for (const ClusterSnapshot& cluster : snapshot.clusters) {
-    auto& names = backends[cluster.settings->name];
-    for (const Member& member : *cluster.members) names.insert(member.backend->name());
-  }
-  metrics_.remove_if([&](const observe::Series& series) {
-    for (const observe::Label label : observe::describe(series.family()).labels()) {
-      const std::string_view value = series.value_of(label);
-      if (label == observe::Label::kListener && !listeners_.contains(std::string(value))) return true;
-      if (label == observe::Label::kRoute && !routes.contains(value)) return true;
-      if (label == observe::Label::kCluster && !backends.contains(value)) return true;
-      if (label == observe::Label::kBackend && !backends[series.value_of(observe::Label::kCluster)].contains(value)) {
-        return true;
+bool RouteRuntimes::is_configured(const observe::Series& series) const {
+  for (const observe::Label label : observe::describe(series.family()).labels()) {
+    const std::string_view value = series.value_of(label);
+    switch (label) {
+      case observe::Label::kListener:
+        if (!listeners_.contains(std::string(value))) return false;
+        break;
+      case observe::Label::kRoute:
+        if (!value.empty() && !std::ranges::binary_search(route_names_, value)) return false;
+        break;
+      case observe::Label::kCluster:
+        if (!clusters_.contains(std::string(value))) return false;
+        break;
+      case observe::Label::kBackend: {
+        const auto cluster = clusters_.find(std::string(series.value_of(observe::Label::kCluster)));
+        if (cluster == clusters_.end() || !cluster->second->has(value)) return false;
+        break;
       }
+      default:
+        break;
     }
-    return false;
-  });
+  }
+  return true;
+}
+
+// Series of what is not configured any more go; of what comes back under the same name they start from 0.
+void RouteRuntimes::remove_metrics() {
+  metrics_.remove_if([this](const observe::Series& series) { return !is_configured(series); });
 }
 
 const LocalRef<RouteRuntime>& RouteRuntimes::find(const routing::RequestView& request) {

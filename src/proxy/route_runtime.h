@@ -22,7 +22,7 @@ class ListenerRuntime final : public LocalCounted {
   // Null for none. Keeps the sink if the log is the one it has.
   void set_access_log(const std::shared_ptr<observe::AccessLog>& log, std::uint32_t worker);
   observe::Counter& local_replies(ReplyReason reason);
-  observe::Counter& refused(std::string_view reason);
+  void count_refused(std::string_view reason);
 
   std::shared_ptr<const ListenerSettings> settings;
   std::unique_ptr<observe::AccessLogSink> access_log;  // null if there is none
@@ -74,6 +74,9 @@ class RouteRuntimes {
   // them. What is left of a listener that goes is to end at `drain_deadline`.
   void apply(std::shared_ptr<const Snapshot> snapshot, TimePoint drain_deadline);
 
+  // A cluster's backends have changed.
+  void update_members(const std::string& cluster, const Membership& members);
+
   // Lets go of everything; nothing is configured any more.
   void clear();
 
@@ -89,7 +92,9 @@ class RouteRuntimes {
   void apply_clusters(const Snapshot& snapshot);
   void apply_listeners(const Snapshot& snapshot, TimePoint drain_deadline);
   void apply_routes(const Snapshot& next);
-  void remove_metrics(const Snapshot& snapshot);
+  // Whether what the series tells of is configured: its listener, route, cluster and backend.
+  bool is_configured(const observe::Series& series) const;
+  void remove_metrics();
   LocalRef<RouteRuntime> make_route(const std::shared_ptr<const Route>& route);
 
   PoolContext& pools_;
@@ -99,6 +104,8 @@ class RouteRuntimes {
   std::unordered_map<std::string, LocalRef<ClusterRuntime>> clusters_;
   std::unordered_map<std::string, LocalRef<ListenerRuntime>> listeners_;
   std::vector<LocalRef<ListenerRuntime>> removed_;  // by the last reload: a connection may be on its way here
+  std::vector<std::string_view> route_names_;       // of snapshot_, sorted
+  bool applying_ = false;                           // what is configured is not known until it is done
   std::vector<LocalRef<RouteRuntime>> routes_;      // by the route table's index; null until used
   LocalRef<RouteRuntime> no_route_;
 };

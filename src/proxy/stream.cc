@@ -49,7 +49,7 @@ void Stream::on_request_head() {
   head_seen_ = true;
   request_.adopt();
   advance(RequestEvent::head_read);
-  grpc_ = grpc::is_grpc(request_.fields);
+  grpc_ = request_.method != http::Method::connect && grpc::is_grpc(request_.fields);
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
   identity_ = identify_client(request_, facts_.peer, settings.trusted_proxies);

@@ -100,11 +100,13 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_response_body(std::string_view data) override;
   void on_response_end(http::FieldList* trailers) override;
   SpliceRelay* splice_response(std::uint64_t remaining) override;
+  bool would_be_a_tunnel(std::uint16_t status) const;
   void begin_tunnel(http::ResponseHead& head);
   void reply(ReplyReason reason);
   void reply_with(http::ResponseHead& head, std::string_view body);
   void break_off(ReplyReason reason);
   void finish();
+  void count(const RouteRuntime& route, RouteCells& cells, Duration took);
   void record();
 
   void on_timer(Timer& timer) override;

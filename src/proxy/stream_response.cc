@@ -24,6 +24,10 @@ void Stream::on_response_head(http::ResponseHead& head) {
     drop_upstream();
     return reply(ReplyReason::upstream_protocol_error);
   }
+  if (head.status != 101 && would_be_a_tunnel(head.status)) {
+    drop_upstream();
+    return reply(ReplyReason::upstream_protocol_error);
+  }
   if (try_instead_of(head)) return;
   advance(ResponseEvent::head_sent);
   if (grpc_) grpc_status_ = grpc::status_in(head.fields);
@@ -39,6 +43,12 @@ void Stream::on_response_head(http::ResponseHead& head) {
   if (client_awaits_100()) client_->close_after();
   client_->send_head(head);
   touch();
+}
+
+// To an extended CONNECT each 2xx says that its tunnel stands (RFC 8441 5). What is said by a 200 to an HTTP/1.1
+// upgrade, that there will be none, has no such status there.
+bool Stream::would_be_a_tunnel(std::uint16_t status) const {
+  return request_.method == http::Method::connect && status >= 200 && status < 300;
 }
 
 void Stream::begin_tunnel(http::ResponseHead& head) {
@@ -151,6 +161,7 @@ void Stream::close_unless_read_soon() {
 void Stream::redirect_or_respond() {
   http::ResponseHead head(arena_);
   const Route& route = *route_->route;
+  if (route.respond && would_be_a_tunnel(route.respond->status)) return reply(ReplyReason::connect_not_allowed);
   std::string_view body;
   if (route.redirect) {
     head.status = route.redirect->status;
@@ -216,13 +227,8 @@ void Stream::finish() {
   context_.loop.retire(*this);
 }
 
-void Stream::record() {
-  const Duration took = context_.loop.now() - started_;
-  const LocalRef<RouteRuntime>& route = route_ ? route_ : context_.routes.no_route();
-  RouteCells& cells = route->cells(context_.metrics, listener_);
-  const std::string_view listener_name = listener_->settings->name;
-  const std::string_view route_name =
-      route->route == nullptr ? std::string_view() : std::string_view(route->route->name);
+void Stream::count(const RouteRuntime& route, RouteCells& cells, Duration took) {
+  const std::string_view route_name = route.route == nullptr ? std::string_view() : std::string_view(route.route->name);
   // Of what could not be read as far as that, nobody knows the method.
   const http::Method method = request_.method_text.empty() ? http::Method::other : request_.method;
   const std::uint32_t key = static_cast<std::uint32_t>(method) << 16 | status_;
@@ -231,12 +237,19 @@ void Stream::record() {
            [&] {
              return context_.metrics.counter(
                  observe::Family::kRequests,
-                 {listener_name, route_name, http::to_string(method), observe::status_label(status_)});
+                 {listener_->settings->name, route_name, http::to_string(method), observe::status_label(status_)});
            })
       .add(1);
   cells.duration->observe(static_cast<std::uint64_t>(took.count()));
   cells.request_size->observe(request_bytes_);
   cells.response_size->observe(response_bytes_);
+}
+
+void Stream::record() {
+  const Duration took = context_.loop.now() - started_;
+  const LocalRef<RouteRuntime>& route = route_ ? route_ : context_.routes.no_route();
+  // A removed listener's series are gone, and so are its cells; a route must not keep cells of it again.
+  if (!listener_->draining) count(*route, route->cells(context_.metrics, listener_), took);
   context_.requests_total->add(1);
   if (grpc_) record_grpc(*route);
   if (listener_->access_log == nullptr) return;
@@ -246,8 +259,8 @@ void Stream::record() {
   };
   observe::AccessRecord line;
   line.time = started_wall_;
-  line.listener = listener_name;
-  line.route = route_name;
+  line.listener = listener_->settings->name;
+  if (route->route != nullptr) line.route = route->route->name;
   if (cluster_) line.cluster = cluster_->settings().name;
   if (backend_) line.backend = backend_->pool.backend().name();
   line.client = client_text_;

@@ -178,7 +178,7 @@ void Worker::Parts::arm_removal_timer() {
 }
 
 void Worker::update_members(const std::string& cluster, std::shared_ptr<const Membership> members) {
-  if (ClusterRuntime* runtime = parts_->context.routes.cluster(cluster)) runtime->set_members(*members);
+  parts_->context.routes.update_members(cluster, *members);
 }
 
 void Worker::update_member(const std::string& cluster, const Member& member) {

@@ -279,6 +279,22 @@ class HealthKeys(KeyCase):
         http, tcp = self.pair(lambda t: self.check(failing, type=t, unhealthy_after=1), "http", "tcp")
         self.assert_only_first(lambda: not self.healthy(http), lambda: not self.healthy(tcp), "unhealthy")
 
+    @shows("clusters[].health_check.service")
+    def test_service(self):
+        for service in ("shop.Cart", "shop.Till"):
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                server.settimeout(15)
+                backend = {"name": "calls", "url": f"http://127.0.0.1:{server.getsockname()[1]}"}
+                check = {"type": "grpc", "service": service, "interval": "50ms"}
+                self.weir(config_for(backend, cluster={"protocol": "http2", "health_check": check}))
+                with server.accept()[0] as asked:
+                    asked.settimeout(15)
+                    text = b""
+                    while service.encode() not in text:
+                        piece = asked.recv(4096)
+                        self.assertTrue(piece, "it was not asked for")
+                        text += piece
+
     @shows("clusters[].health_check.path", "clusters[].health_check.host")
     def test_path_and_host(self):
         backend = self.backend()

@@ -115,6 +115,9 @@ TEST_F(Failover, no_post_arrives_twice_when_a_backend_is_killed) {
   EXPECT_EQ(result.failed(), bad == result.statuses.end() ? 0 : bad->second);
 }
 
+// A third of all requests fails here for as long as the backend goes on, and nothing takes it out of service: more than
+// the default budget of 20 % lets through. It is there to stop just that, load made of retries. A backend that dies or
+// closes its connections (the other tests) costs a few retries, and those fit.
 TEST_F(Failover, resets_inside_heads_cost_no_idempotent_request) {
   start("    retry: {budget: 100%}");
   LoadOptions options = load(20'000, 0);

@@ -68,6 +68,50 @@ TEST(Memory, an_idle_connection_costs_at_most_512_bytes) {
   EXPECT_TRUE(weir.wait_for_metric("lb_active_connections", "web", 0));
 }
 
+// A frame of HTTP/2 by hand.
+std::string http2_frame(char type, char flags, char stream, std::string_view payload) {
+  std::string frame{'\0', '\0', static_cast<char>(payload.size()), type, flags, '\0', '\0', '\0', stream};
+  return frame += payload;
+}
+
+// The same over HTTP/2. The client puts nothing into HPACK's table.
+TEST(Memory, an_idle_http2_connection_costs_at_most_2_KiB) {
+  const std::size_t limit = raise_descriptor_limit();
+  const std::size_t count = std::min<std::size_t>(limit - std::min<std::size_t>(limit / 2, 1000),
+                                                  number_from_environment("WEIR_IDLE_HTTP2_CONNECTIONS", 20'000));
+  Backend backend;
+  Weir weir(configuration(backend.port(), ", limits: {idle_timeout: 5m}"));
+  LoadOptions warm_up;
+  warm_up.port = weir.port("web");
+  warm_up.requests = 2000;
+  ASSERT_EQ(run_load(warm_up).failed(), 0U);
+  ASSERT_TRUE(weir.wait_for_metric("lb_active_connections", "web", 0));
+  const std::uint64_t before = private_bytes(weir.pid());
+
+  // GET, http, "/", and an authority that enters no table; a PING whose answer shows that all was read.
+  const std::string request = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, "") +
+                              http2_frame(1, 5, 1, std::string("\x82\x86\x84\x01\x01") + "a");
+  const std::string acknowledge = http2_frame(4, 1, 0, "") + http2_frame(6, 0, 0, "all read");
+  std::vector<Descriptor> idle;
+  for (std::size_t i = 0; i < count; ++i) {
+    idle.push_back(connect_to(weir.port("web")));
+    send_all(idle.back().get(), request);
+    if (i % 64 != 63 && i + 1 != count) continue;
+    for (std::size_t k = i / 64 * 64; k <= i; ++k) {
+      read_until(idle[k].get(), "abcde\n");
+      send_all(idle[k].get(), acknowledge);
+      read_until(idle[k].get(), "all read");
+    }
+  }
+  EXPECT_EQ(weir.metric("lb_active_connections", "web"), static_cast<double>(count));
+  const std::uint64_t after = private_bytes(weir.pid());
+  const double each = (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(count);
+  fmt::print("{} idle HTTP/2 connections: {:.0f} bytes resident each\n", count, each);
+  EXPECT_LE(each, 2048);
+  idle.clear();
+  EXPECT_TRUE(weir.wait_for_metric("lb_active_connections", "web", 0));
+}
+
 std::string many_routes(std::uint16_t backend) {
   std::string text =
       "workers: 2\nadmin: {address: \"127.0.0.1:0\"}\nlisteners: [{name: web, address: \"127.0.0.1:0\"}]\n"

@@ -16,6 +16,12 @@ std::int32_t SimH2Client::get(std::string_view target, const Message::Fields& fi
   return stream;
 }
 
+std::int32_t SimH2Client::bodiless(std::string_view method, std::string_view target, const Message::Fields& fields) {
+  const std::int32_t stream = engine_.submit(method, target, fields, true);
+  write();
+  return stream;
+}
+
 std::int32_t SimH2Client::open(std::string_view method, std::string_view target, const Message::Fields& fields) {
   const std::int32_t stream = engine_.submit(method, target, fields, false);
   write();
@@ -78,7 +84,9 @@ std::size_t SimH2Client::complete_answers() const {
 
 void SimH2Client::on_bytes(std::string_view bytes) {
   last_byte_at_ = outside().world().now();
+  if (received_bytes_ == 0) refused_ = bytes.starts_with("H");
   received_bytes_ += bytes.size();
+  if (refused_) return;
   engine_.feed(bytes);
   write();
   if (on_progress) on_progress();

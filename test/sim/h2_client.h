@@ -16,6 +16,8 @@ class SimH2Client final : public Peer {
 
   // A request without a body.
   std::int32_t get(std::string_view target, const Message::Fields& fields = {});
+  // Another one without a body.
+  std::int32_t bodiless(std::string_view method, std::string_view target, const Message::Fields& fields = {});
   // A request whose body follows.
   std::int32_t open(std::string_view method, std::string_view target, const Message::Fields& fields = {});
   std::int32_t post(std::string_view target, std::string_view body, const Message::Fields& fields = {});
@@ -32,8 +34,11 @@ class SimH2Client final : public Peer {
   void raw(std::string_view bytes) { send(bytes); }
 
   H2Engine& engine() { return engine_; }
+  const H2Engine& engine() const { return engine_; }
   const H2Answer& answer(std::int32_t stream) const { return engine_.answer(stream); }
   std::size_t complete_answers() const;
+  // The proxy has turned the connection away before it could know what is spoken.
+  bool refused() const { return refused_; }
   TimePoint last_byte_at() const { return last_byte_at_; }
   TimePoint ended_at() const { return ended_at_; }
   std::uint64_t received_bytes() const { return received_bytes_; }
@@ -47,6 +52,7 @@ class SimH2Client final : public Peer {
 
   H2Engine engine_;
   std::uint64_t received_bytes_ = 0;
+  bool refused_ = false;
   TimePoint last_byte_at_{};
   TimePoint ended_at_{};
 };

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "sim/fixture.h"
+#include "sim/bugs.h"
 
 namespace weir::sim {
 namespace {
@@ -284,6 +284,22 @@ TEST_F(Http2, AnIdleConnectionIsEndedWithAGoodbye) {
   EXPECT_EQ(client.engine().go_aways()[0].code, kH2NoError);
 }
 
+// What an idle connection frees is made anew.
+TEST_F(Http2, ARestedConnectionGoesOn) {
+  backend().on("/", response("hi", "X-One: 1\r\nX-Two: 2\r\n"));
+  start();
+  SimH2Client& client = connect_h2();
+  for (int i = 0; i < 9; ++i) {
+    const auto stream = client.get("/");
+    run(i % 3 == 2 ? 10s : 100ms);
+    EXPECT_EQ(client.engine().error(), "");
+    EXPECT_EQ(message(client, stream).field("x-two"), "2");
+  }
+  EXPECT_EQ(proxy_.metric(Family::kActiveConnections), 1);
+  run(61s);
+  EXPECT_TRUE(client.got_fin());
+}
+
 TEST_F(Http2, HeldWindowsEndByStreamIdle) {
   cluster().timeouts.stream_idle = 5s;
   backend().on("/", response(pattern(1, 1'000'000)));
@@ -301,39 +317,6 @@ TEST_F(Http2, HeldWindowsEndByStreamIdle) {
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
-TEST_F(Http2, OneStalledStreamSlowsNobody) {
-  const std::string body = pattern(1, 1'000'000);
-  backend().on("/", response(body));
-  start();
-  SimH2Client& client = connect_h2();
-  const auto stalled = client.get("/");
-  client.engine().hold_window(stalled);
-  run(100ms);
-  std::vector<std::int32_t> others;
-  for (int i = 0; i < 99; ++i) others.push_back(client.get("/"));
-  run(10s);
-  for (const auto stream : others) EXPECT_TRUE(message(client, stream).body == body) << stream;
-  EXPECT_LT(client.answer(stalled).body_bytes, 70'000U);
-  client.open_window(stalled);
-  run(5s);
-  EXPECT_TRUE(message(client, stalled).body == body);
-}
-
-TEST_F(Http2, StalledStreamsStayWithinTheirMemory) {
-  backend().on("/", response(pattern(1, 1'000'000)));
-  start();
-  H2Options options;
-  options.stream_window = 0;
-  for (int i = 0; i < 10; ++i) {
-    SimH2Client& client = connect_h2(options);
-    for (int k = 0; k < 100; ++k) client.get("/");
-  }
-  run(5s);
-  EXPECT_EQ(proxy_.live_streams(), 1000U);
-  // Of each: the head's arena, and what is between the watermark and one read more.
-  EXPECT_LE(proxy_.buffers_out() * kSliceBytes, 1000U * 200 * 1024);
-}
-
 TEST_F(Http2, AnUploadIsHeldBackWithItsBackend) {
   backend().on("/", Handler{[](const Message&) {
                               return Script{then(Action::Kind::stop_reading), wait_for(2s),
@@ -346,7 +329,7 @@ TEST_F(Http2, AnUploadIsHeldBackWithItsBackend) {
   const auto stream = client.post("/", up);
   run(1s);
   EXPECT_GT(client.engine().unsent(stream), 3'000'000U);
-  EXPECT_LE(proxy_.buffers_out() * kSliceBytes, 1024U * 1024);
+  EXPECT_LE(proxy_.buffer_bytes_out(), 1024U * 1024);
   run(10s);
   EXPECT_EQ(client.engine().error(), "");
   EXPECT_EQ(client.answer(stream).reset.value_or(999), 999U) << last_log("reason") << client.engine().unsent(stream);
@@ -378,61 +361,46 @@ TEST_F(Http2, AFrameThatIsNeverFinishedEndsTheConnection) {
   EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"slow_frame"}), 1);
 }
 
-// Each kind of flood ends its own connection; others notice nothing.
-struct Flood {
-  const char* kind;
-  std::string frame;
-  int count;
-};
-class Floods : public SimTest, public testing::WithParamInterface<Flood> {};
-
-TEST_P(Floods, EndTheirConnectionAlone) {
-  start();
-  SimH2Client& good = connect_h2();
-  SimClient& bad = connect();
-  std::string all = std::string(kH2Preface) + h2_frame(4, 0, 0, "");
-  for (int i = 0; i < GetParam().count; ++i) all += GetParam().frame;
-  const std::size_t before = proxy_.buffers_out();
-  bad.raw(all, "");
-  std::vector<std::int32_t> streams;
-  for (int i = 0; i < 20; ++i) {
-    streams.push_back(good.get("/"));
-    run(5ms);
-  }
-  run(5s);
-  // GOAWAY, ENHANCE_YOUR_CALM, for stream 0.
-  EXPECT_NE(bad.received().find(std::string("\0\0\0\0\0\0\0\0\13", 9)), std::string::npos);
-  EXPECT_TRUE(bad.ended());
-  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {GetParam().kind}), 1);
-  for (const auto stream : streams) EXPECT_EQ(good.answer(stream).message.status, 200);
-  EXPECT_LE(proxy_.buffers_out(), before + 4);
-}
-
-INSTANTIATE_TEST_SUITE_P(, Floods,
-                         testing::Values(Flood{"ping", h2_frame(6, 0, 0, "12345678"), 20'000},
-                                         Flood{"settings", h2_frame(4, 0, 0, ""), 20'000},
-                                         Flood{"priority", h2_frame(2, 0, 1, std::string(5, '\1')), 20'000},
-                                         Flood{"unknown_frame", h2_frame(0x77, 0, 0, ""), 20'000}),
-                         [](const auto& info) { return std::string(info.param.kind); });
-
-TEST_F(Http2, RapidResetsEndTheConnection) {
-  backend().on("/", Script{wait_for(1h)});
+// What an HTTP/1.1 backend says by any answer but 101, that there will be no tunnel, must not look like one (RFC 8441
+// 5).
+TEST_F(BugsOfHttp2, Case029ARefusedUpgradeIsNoTunnel) {
+  backend().on("/ok", response("not a tunnel"));
+  backend().on("/no", response("no", "", "403 Forbidden"));
+  proxy_.setup.add_route("said", {}, "/said").respond = proxy::Respond{200, "ok", {}};
+  std::swap(proxy_.setup.routes[0], proxy_.setup.routes[1]);
   start();
   SimH2Client& client = connect_h2();
-  run(10ms);
-  for (std::uint32_t i = 0; i < 1000; ++i) {
-    const std::uint32_t id = 2 * i + 1;
-    client.raw(
-        h2_frame(1, 5, id, h2_block({{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}})) +
-        h2_frame(3, 0, id, std::string("\0\0\0\10", 4)));
-  }
-  run(1s);
-  ASSERT_FALSE(client.engine().go_aways().empty());
-  EXPECT_EQ(client.engine().go_aways().back().code, kH2EnhanceYourCalm);
-  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"rapid_reset"}), 1);
-  EXPECT_EQ(proxy_.live_streams(), 0U);
-  SimClient& other = get("/x");
-  EXPECT_EQ(other.reader().error(), "");
+  const auto ok = client.websocket("/ok");
+  const auto no = client.websocket("/no");
+  const auto said = client.websocket("/said");
+  run(100ms);
+  EXPECT_EQ(client.answer(ok).message.status, 502);
+  EXPECT_EQ(client.answer(ok).message.body, "502 upstream_protocol_error\n");
+  EXPECT_EQ(client.answer(no).message.status, 403);
+  EXPECT_EQ(client.answer(said).message.status, 405);
+}
+
+// A protocol's breach is counted by its error code.
+TEST_F(Http2, BreachesAreCounted) {
+  start();
+  connect().raw(std::string(kH2Preface) + h2_frame(4, 0, 0, "") + h2_frame(0, 0, 0, "data"), "");
+  connect().raw(std::string(kH2Preface) + h2_frame(4, 0, 0, "") + h2_frame(1, 5, 1, std::string(6, '\xFF')), "");
+  run(100ms);
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"PROTOCOL_ERROR"}), 1);
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"COMPRESSION_ERROR"}), 1);
+}
+
+// The header of the PROXY protocol stands before the preface.
+TEST_F(Http2, ThePrefaceMayFollowAProxyHeader) {
+  listener().proxy_protocol = true;
+  start();
+  SimClient& raw = connect();
+  raw.raw("PROXY TCP4 203.0.113.7 10.0.0.1 5555 80\r\n" + std::string(kH2Preface) + h2_frame(4, 0, 0, "") +
+          h2_frame(1, 5, 1, h2_block({{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}})));
+  run(100ms);
+  ASSERT_EQ(backend().requests().size(), 1U);
+  EXPECT_EQ(backend().requests()[0].field("x-forwarded-for"), "203.0.113.7");
+  EXPECT_EQ(last_log("protocol"), "HTTP/2.0");
 }
 
 }  // namespace

@@ -177,20 +177,44 @@ std::size_t SimProxy::buffers_out() const {
   return sum;
 }
 
+std::size_t SimProxy::buffer_bytes_out() const {
+  std::size_t sum = 0;
+  for (const auto& part : workers_) sum += part->loop.buffers().outstanding_bytes();
+  return sum;
+}
+
 bool SimProxy::done() const {
   return std::ranges::all_of(workers_, [](const auto& part) { return part->worker->done(); });
+}
+
+namespace {
+
+bool has_labels(const observe::Series& series, std::initializer_list<std::string_view> labels) {
+  return std::ranges::all_of(labels, [&](std::string_view label) {
+    for (std::size_t i = 0; i < series.label_count(); ++i) {
+      if (series.label(i) == label) return true;
+    }
+    return false;
+  });
+}
+
+}  // namespace
+
+std::size_t SimProxy::series(observe::Family family, std::initializer_list<std::string_view> labels) const {
+  std::size_t count = 0;
+  for (const auto& part : workers_) {
+    observe::MetricStore::Reading(part->metrics).for_each([&](const observe::Series& series) {
+      if (series.family() == family && has_labels(series, labels)) ++count;
+    });
+  }
+  return count;
 }
 
 std::int64_t SimProxy::metric(observe::Family family, std::initializer_list<std::string_view> labels) const {
   std::int64_t sum = 0;
   for (const auto& part : workers_) {
     observe::MetricStore::Reading(part->metrics).for_each([&](const observe::Series& series) {
-      if (series.family() != family) return;
-      for (const std::string_view label : labels) {
-        bool has = false;
-        for (std::size_t i = 0; i < series.label_count(); ++i) has = has || series.label(i) == label;
-        if (!has) return;
-      }
+      if (series.family() != family || !has_labels(series, labels)) return;
       const bool gauge = observe::describe(family).type == observe::CellType::kGauge;
       sum += gauge ? static_cast<std::int64_t>(series.gauge().value())
                    : static_cast<std::int64_t>(series.counter().value());

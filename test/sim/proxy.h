@@ -71,10 +71,13 @@ class SimProxy {
   std::size_t connections() const;
   // Pieces of buffers that are in use.
   std::size_t buffers_out() const;
+  std::size_t buffer_bytes_out() const;
   bool done() const;
 
   // All series of a family whose label values contain these texts, over all workers: the sum.
   std::int64_t metric(observe::Family family, std::initializer_list<std::string_view> labels = {}) const;
+  // How many series of a family have these label values, over all workers.
+  std::size_t series(observe::Family family, std::initializer_list<std::string_view> labels) const;
   // Observations of a histogram.
   std::uint64_t observations(observe::Family family) const;
   const std::vector<std::string>& log() const { return logs_.lines("access.log"); }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/scenario_check.h"
+#include "sim/scenario_http2.h"
 
 namespace weir::sim {
 
@@ -45,7 +46,8 @@ class Scenario {
         faults_(rng_.fork(), rng_.chance(0.5) ? 0.3 : 0.0, rng_.chance(0.6) ? 0.3 : 0.0),
         workers_(rng_.between(1, 4)),
         weir_(world_, workers_, 10'000),
-        config_(draw_config(rng_, workers_)) {
+        config_(draw_config(rng_, workers_)),
+        http2_(outside_, rng_.fork()) {
     world_.set_trace(trace);
   }
 
@@ -83,6 +85,7 @@ class Scenario {
   std::map<std::string, AnswerPlan> plans_;
   WholeWeir weir_;
   ScenarioConfig config_;
+  Http2Clients http2_;
   ScenarioFacts facts_;
   std::vector<std::unique_ptr<SimClient>> admins_;
   ScenarioResult result_;
@@ -132,15 +135,19 @@ void Scenario::add_client(std::size_t index) {
   facts_.clients.push_back(std::make_unique<ScenarioClient>());
   ScenarioClient& client = *facts_.clients.back();
   client.index = index;
-  if (rng_.chance(0.5))
-    client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(ClientFault::count_) - 1));
+  client.http2 = rng_.chance(0.4);
+  if (client.http2) {
+    client.fault = http2_.draw_fault();
+  } else if (rng_.chance(0.5)) {
+    client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(kLastHttp1Fault)));
+  }
   if (client.fault != ClientFault::none) ++result_.drawn[std::string(to_string(client.fault))];
   const bool http10 = client.fault == ClientFault::speaks_http10;
   const std::uint64_t requests = rng_.between(1, 5);
   for (std::uint64_t i = 0; i < requests; ++i) {
     client.requests.push_back(draw_request(rng_, index * 100 + i + 1 + 1000 * rng_.below(1000) * 100, http10));
     facts_.requests.emplace(client.requests.back().id, client.requests.back());
-    if (client.requests.back().upgrade || client.requests.back().close) break;
+    if (!client.http2 && (client.requests.back().upgrade || client.requests.back().close)) break;
   }
   client.second = config_.second_listener && rng_.chance(0.2);
   world_.after(some_time(kBusy), [this, &client] { begin_client(client); });
@@ -148,8 +155,13 @@ void Scenario::add_client(std::size_t index) {
 
 void Scenario::begin_client(ScenarioClient& client) {
   world_.trace("client {} begins, {}", client.index, to_string(client.fault));
-  client.peer =
-      std::make_unique<SimClient>(outside_, *SocketAddress::parse(client.second ? "10.0.0.1:81" : "10.0.0.1:80"));
+  const SocketAddress proxy = *SocketAddress::parse(client.second ? "10.0.0.1:81" : "10.0.0.1:80");
+  if (client.http2) {
+    http2_.begin(client, proxy);
+    client.clean = faults_.last_was_clean();
+    return;
+  }
+  client.peer = std::make_unique<SimClient>(outside_, proxy);
   client.clean = faults_.last_was_clean();
   client.peer->on_progress = [this, &client] { go_on(client); };
   switch (client.fault) {
@@ -189,6 +201,8 @@ void Scenario::go_on(ScenarioClient& client) {
     world_.after(some_time(500ms), [&peer] { peer.half_close(); });
   }
   if (client.in_tunnel || client.body_pending || client.sent == client.requests.size()) return;
+  // Whatever it sent now would be the rest of a body that it owes.
+  if (client.fault == ClientFault::stalls_inside_body) return;
   if (peer.answer_count() < client.sent || peer.reader().broken() || client.sent == 0) return;
   client.body_pending = true;  // until it has thought about the next one
   world_.after(some_time(rng_.chance(0.8) ? 10ms : 800ms), [this, &client] {
@@ -276,6 +290,7 @@ void Scenario::event(std::string_view name) {
     }
     if (addresses.empty()) addresses.push_back(SocketAddress::parse(backend_address(some))->ip);
     weir_.resolver().answer("app.test", {addresses, 1s});
+    facts_.backends_left = true;
   } else if (name == "dns_failure") {
     weir_.resolver().answer("app.test", Error{"no answer", ETIMEDOUT});
   } else if (name == "backend_stops") {
@@ -309,6 +324,7 @@ void Scenario::administer(std::string_view name) {
   };
   const std::string one = fmt::format("/api/v1/clusters/app/backends/b{}", rng_.below(kBackends));
   static constexpr std::string_view kStates[] = {"active", "draining", "disabled"};
+  facts_.backends_left = facts_.backends_left || name == "admin_remove";
   if (name == "admin_patch") {
     ask("PATCH", one, fmt::format(R"({{"weight":{},"state":"{}"}})", rng_.below(4), kStates[rng_.below(3)]));
   } else if (name == "admin_add") {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/h2_client.h"
 #include "sim/scenario.h"
 
 namespace weir::sim {
@@ -19,7 +20,11 @@ struct ScenarioClient {
   bool clean = true;    // nothing is wrong with its connection
   bool body_pending = false;
   bool in_tunnel = false;
-  std::unique_ptr<SimClient> peer;  // null until it has begun
+  std::unique_ptr<SimClient> peer;  // null until it has begun, and of one that speaks HTTP/2
+  bool http2 = false;
+  std::unique_ptr<SimH2Client> h2;              // the same for HTTP/2
+  std::map<std::int32_t, std::size_t> streams;  // which request went on which
+  std::set<std::int32_t> tunnels;
 };
 
 // What was done, for the checks afterwards.
@@ -31,6 +36,7 @@ struct ScenarioFacts {
   std::set<std::string> cut_by_backend;
   bool cut_by_network = false;
   std::size_t reloads = 0;
+  bool backends_left = false;  // by DNS or the admin port: their series went
   bool listener_removed = false;
   Duration strictest_total{};  // the longest `total` that was in force
   Duration longest_header_timeout{};

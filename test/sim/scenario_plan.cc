@@ -46,7 +46,13 @@ std::string_view to_string(ClientFault fault) {
                                                 "client_sends_garbage",
                                                 "client_pipelines",
                                                 "client_speaks_http10",
-                                                "client_says_nothing"};
+                                                "client_says_nothing",
+                                                "client_h2_resets_streams",
+                                                "client_h2_tiny_windows",
+                                                "client_h2_holds_windows",
+                                                "client_h2_goes_away",
+                                                "client_h2_stalls_in_frame",
+                                                "client_h2_breaks_rules"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(ClientFault::count_));
   return kNames[static_cast<std::size_t>(fault)];
 }
@@ -130,13 +136,13 @@ ScenarioConfig draw_config(Rng& rng, std::size_t workers) {
   return config;
 }
 
+std::string RequestPlan::target() const {
+  return fmt::format("{}/{}", number % 17 == 0 ? "/said" : number % 19 == 0 ? "/nowhere" : "/r", number);
+}
+
 std::string RequestPlan::head() const {
-  std::string text =
-      fmt::format("{} {}/{} HTTP/1.{}\r\nHost: a.test\r\nX-Request-Id: {}\r\nX-Id: {}\r\nX-Number: {}\r\n", method,
-                  number % 17 == 0   ? "/said"
-                  : number % 19 == 0 ? "/nowhere"
-                                     : "/r",
-                  number, http10 ? 0 : 1, id, id, number);
+  std::string text = fmt::format("{} {} HTTP/1.{}\r\nHost: a.test\r\nX-Request-Id: {}\r\nX-Id: {}\r\nX-Number: {}\r\n",
+                                 method, target(), http10 ? 0 : 1, id, id, number);
   if (upgrade) {
     text +=
         "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
@@ -211,10 +217,10 @@ std::string proper_answer(const Message& request, std::uint64_t number, bool& un
   }
 }
 
-Script accept_upgrade(std::uint64_t number, Rng& rng) {
-  return {send_bytes(fmt::format(
-              "HTTP/1.1 101 Switching Protocols\r\nX-Number: {}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-              number)),
+Script accept_upgrade(const Message& request, std::uint64_t number, Rng& rng) {
+  std::string head = switching(request);
+  head.insert(head.size() - 2, fmt::format("X-Number: {}\r\n", number));
+  return {send_bytes(std::move(head)),
           then(Action::Kind::tunnel),
           wait_for(std::chrono::milliseconds(rng.below(50))),
           send_bytes(pattern(number, 5000)),
@@ -263,7 +269,7 @@ AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
   const std::uint64_t number = std::stoull("0" + std::string(request.field("x-number")));
   if (request.field("upgrade") == "websocket" &&
       (fault == BackendFault::none || fault == BackendFault::h1_switches_unasked)) {
-    return {{}, accept_upgrade(number, rng)};
+    return {{}, accept_upgrade(request, number, rng)};
   }
   bool until_close = false;
   const std::string whole = proper_answer(request, number, until_close);

@@ -56,8 +56,15 @@ enum class ClientFault : std::uint8_t {
   pipelines,
   speaks_http10,
   says_nothing,
+  h2_resets_streams,
+  h2_tiny_windows,
+  h2_holds_windows,
+  h2_goes_away,
+  h2_stalls_in_frame,
+  h2_breaks_rules,
   count_
 };
+inline constexpr ClientFault kLastHttp1Fault = ClientFault::says_nothing;
 std::string_view to_string(ClientFault fault);
 
 // The settings that are drawn once for a schedule, and again for each reload.
@@ -84,6 +91,7 @@ struct RequestPlan {
   bool close = false;
   bool http10 = false;
   bool trailers = false;
+  std::string target() const;
   std::string head() const;
   std::string body() const;  // with its framing
 };

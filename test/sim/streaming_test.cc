@@ -39,14 +39,14 @@ TEST_P(Downloads, ASlowReaderCostsLittle) {
   client.stop_reading();
   client.get("/");
   run(2s);
-  EXPECT_LE(proxy_.buffers_out() * kSliceBytes, kMemoryMax);
+  EXPECT_LE(proxy_.buffer_bytes_out(), kMemoryMax);
   EXPECT_GT(backend().connections().at(0)->unsent(), kBig - 64 * 1024 * 2 - kMemoryMax - 256 * 1024);
   for (int i = 0; i < 10; ++i) {  // in fits and starts
     client.go_on_reading();
     run(2ms);
     client.stop_reading();
     run(20ms);
-    EXPECT_LE(proxy_.buffers_out() * kSliceBytes, kMemoryMax);
+    EXPECT_LE(proxy_.buffer_bytes_out(), kMemoryMax);
   }
   client.go_on_reading();
   run(5s);
@@ -131,7 +131,7 @@ TEST_P(Uploads, ASlowBackendCostsLittle) {
     SimClient& client = connect();
     client.raw(request(method, body), method);
     run(2s);
-    EXPECT_LE(proxy_.buffers_out() * kSliceBytes, memory_max);
+    EXPECT_LE(proxy_.buffer_bytes_out(), memory_max);
     EXPECT_GT(client.unsent(), kBig - 64 * 1024 * 2 - kMemoryMax - 256 * 1024);
     BackendConnection& connection = *backend().connections().back();
     for (int i = 0; i < 10; ++i) {
@@ -139,7 +139,7 @@ TEST_P(Uploads, ASlowBackendCostsLittle) {
       run(2ms);
       connection.stop_reading();
       run(20ms);
-      EXPECT_LE(proxy_.buffers_out() * kSliceBytes, memory_max);
+      EXPECT_LE(proxy_.buffer_bytes_out(), memory_max);
     }
     connection.go_on_reading();
     run(5s);
@@ -249,7 +249,7 @@ TEST_F(StreamingOfHttp1, ALongPipelineOfSmallRequestsIsHeldBackToo) {
   client.stop_reading();
   for (int i = 0; i < 400; ++i) client.get("/");
   run(1s);
-  EXPECT_LE(proxy_.buffers_out() * kSliceBytes, kMemoryMax);
+  EXPECT_LE(proxy_.buffer_bytes_out(), kMemoryMax);
   client.go_on_reading();
   run(5s);
   EXPECT_EQ(client.answer_count(), 400U);

@@ -301,7 +301,12 @@ TEST_P(Draining, ARemovedListenerDrainsAndOthersGoOn) {
   SimClient refused(outside_, second);
   run(10ms);
   EXPECT_TRUE(refused.got_reset());
-  lost_series_ = 1;  // of the removed listener
+  // Requests at the removed listener, also those that ended after it was removed: its series don't come again.
+  EXPECT_EQ(proxy_.metric(Family::kRequests, {"second"}), 0);
+  EXPECT_EQ(proxy_.metric(Family::kLocalReplies, {"second"}), 0);
+  lost_series_ = std::ranges::count_if(
+      proxy_.log(), [](const std::string& line) { return SimProxy::log_value(line, "listener") == "second"; });
+  EXPECT_GE(lost_series_, 2);
 }
 
 class Reloads : public OverWires {};
@@ -343,6 +348,8 @@ TEST_P(Reloads, RunningRequestsSeeNothingOfThem) {
   ProxySetup::Cluster old = std::move(proxy_.setup.clusters.front());
   proxy_.setup.clusters.pop_front();
   proxy_.reload();
+  backend_left_ = true;
+  lost_series_ = 1;  // of the request that was under way
   run(150ms);
   client.get("/two");
   run(1s);
@@ -361,8 +368,15 @@ TEST_P(Reloads, ABackendThatLeavesFinishesWhatItHas) {
   auto& members = proxy_.setup.clusters[0].members;
   const Member gone = members[1];
   members.pop_back();
+  EXPECT_GT(proxy_.metric(Family::kBackendConnectionsActive, {"two"}), 0);
   proxy_.update_members("app");
+  backend_left_ = true;
   run(1s);
+  // What ended there afterwards doesn't make its series again.
+  for (const Family family : {Family::kBackendRequests, Family::kPoolConnections, Family::kBackendConnectionsActive}) {
+    EXPECT_EQ(proxy_.series(family, {"two"}), 0U) << observe::describe(family).name;
+  }
+  EXPECT_EQ(proxy_.metric(Family::kBackendRequests, {"one"}), 2);
   for (const auto& client : clients_) EXPECT_EQ(client->answers().at(0).status, 200);
   EXPECT_EQ(two.open_connections(), 0U);
   EXPECT_EQ(gone.backend->connections(), 0U);
@@ -370,6 +384,31 @@ TEST_P(Reloads, ABackendThatLeavesFinishesWhatItHas) {
   for (const auto& client : clients_) client->get("/");
   run(1s);
   EXPECT_EQ(two.requests().size(), 2U);
+}
+
+// The series of a route that a reload removed are gone, whatever still runs on it; those of a route that only changed
+// stay, and requests of before the change count there too.
+TEST_P(Reloads, RequestsOfARemovedRouteDontBringItsSeriesBack) {
+  backend().on("/", Script{wait_for(1s), send_bytes(response("late"))});
+  proxy_.setup.routes.clear();
+  proxy_.setup.add_route("going", "app", "/going");
+  proxy_.setup.add_route("all", "app");
+  start();
+  SimClient& going = connect();
+  going.get("/going");
+  SimClient& staying = connect();
+  staying.get("/");
+  run(100ms);
+  proxy_.setup.routes.clear();
+  proxy_.setup.add_route("all", "app");  // another object of the same name
+  proxy_.reload();
+  run(2s);
+  EXPECT_EQ(going.answers().at(0).status, 200);
+  EXPECT_EQ(staying.answers().at(0).status, 200);
+  EXPECT_EQ(proxy_.series(Family::kRequests, {"going"}), 0U);
+  EXPECT_EQ(proxy_.series(Family::kRequestDuration, {"going"}), 0U);
+  EXPECT_EQ(proxy_.metric(Family::kRequests, {"all"}), 1);
+  lost_series_ = 1;
 }
 
 TEST_P(Reloads, TwoBackendsLeaveWhileRetriesWait) {
@@ -384,6 +423,7 @@ TEST_P(Reloads, TwoBackendsLeaveWhileRetriesWait) {
   auto& members = proxy_.setup.clusters[0].members;
   members.erase(members.begin(), members.begin() + 2);
   proxy_.update_members("app");
+  backend_left_ = true;
   run(5s);
   for (const auto& client : clients_) {
     ASSERT_EQ(client->answer_count(), 1U);

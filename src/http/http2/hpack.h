@@ -111,18 +111,21 @@ class HpackEncoder {
     return out + 1;
   }
 
+  // Frees the dynamic table's memory: the next block begins with an empty one, and says so.
+  void rest();
+
   // Octets that the dynamic table holds now; its memory is freed when it is empty.
   std::uint32_t table_bytes() const { return table_.bytes(); }
 
  private:
-  struct Index;
+  class Index;
   struct Hashes {
     std::uint32_t name;
     std::uint32_t field;
   };
 
   bool insert(std::string_view name, std::string_view value, std::uint8_t name_index, http::FieldId id, Hashes hashes);
-  bool seen_before(std::uint32_t hash);
+  void grow_index();
   void add_large(Buffer& out, std::string_view name, std::string_view value, bool sensitive);
 
   HpackTable table_{kDefaultTableBytes};

@@ -101,6 +101,10 @@ std::uint64_t hash_text(std::uint64_t seed, std::string_view text) {
   return mix(a ^ kB, b ^ hash);
 }
 
+std::uint64_t hash_name(std::string_view name, std::uint8_t static_index) {
+  return static_index != 0 ? static_index * 0x9e3779b97f4a7c15ULL : hash_text(0, name);
+}
+
 char* write_integer(char* out, std::uint8_t flags, unsigned prefix_bits, std::size_t value) {
   const std::size_t prefix_max = (std::size_t{1} << prefix_bits) - 1;
   if (value < prefix_max) {
@@ -144,34 +148,20 @@ char* write_value(char* out, std::string_view value, FieldId id) {
 }  // namespace
 
 // Finds entries by hash. A slot names an entry by the low bits of its number, and is stale when that has left the
-// table; whatever is found is compared.
-struct HpackEncoder::Index {
-  struct Slot {
-    std::uint16_t number;
-    std::uint16_t tag;
-  };
-  static constexpr std::size_t kBuckets = 64;
-  static constexpr std::size_t kOtherNames = 16;
-
-  // By name, the number of the entry that served last: most fields say the same as the time before. Names without an
-  // id share places by chance, so whoever looks compares the name too.
-  std::array<std::uint16_t, kIdCount + kOtherNames> recent{};
-  std::array<std::array<Slot, 4>, kBuckets> buckets{};
-  std::array<std::uint32_t, kBuckets> seen{};  // fields that came once: the last four marks of each bucket
-
+// table; whatever is found is compared. Small as long as few entries were put in: most connections see few fields.
+class HpackEncoder::Index {
+ public:
+  // By name, the number of the entry that served last: most fields say the same as the time before. Names share places
+  // by chance, so whoever looks compares the name too.
   std::uint16_t& recent_of(std::string_view name, FieldId id) {
-    if (id != FieldId::other) return recent[static_cast<std::size_t>(id)];
-    return recent[kIdCount +
-                  (name.empty() ? 0 : (name.size() * 5 + static_cast<unsigned char>(name.back())) % kOtherNames)];
+    if (id != FieldId::other) return recent_[static_cast<std::size_t>(id) % kRecent];
+    return recent_[name.empty() ? 0 : (name.size() * 5 + static_cast<unsigned char>(name.back())) % kRecent];
   }
-
-  std::array<Slot, 4>& bucket(std::uint32_t hash) { return buckets[hash % kBuckets]; }
-  static std::uint16_t tag(std::uint32_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
 
   // The age of the first entry with that hash for which `matches`, or -1.
   template <typename Matches>
-  int find(const HpackTable& table, std::uint32_t hash, Matches&& matches) {
-    for (const Slot& slot : bucket(hash)) {
+  int find(const HpackTable& table, std::uint32_t hash, Matches&& matches) const {
+    for (const Slot& slot : buckets_[hash & mask_].slots) {
       if (slot.tag != tag(hash)) continue;
       const std::uint32_t age = table.age_of(slot.number);
       if (age < table.count() && matches(table.by_age(age))) return static_cast<int>(age);
@@ -179,12 +169,12 @@ struct HpackEncoder::Index {
     return -1;
   }
 
-  // The newest entry gets the place of one with the same hash or of the oldest in its bucket.
-  void add(const HpackTable& table, std::uint32_t hash) {
-    const auto number = static_cast<std::uint16_t>(table.inserted() - 1);
+  // The entry gets the place of one with the same hash or of the oldest in its bucket.
+  void add(std::uint32_t entry, std::uint32_t hash) {
+    const auto number = static_cast<std::uint16_t>(entry);
     Slot* place = nullptr;
     unsigned oldest = 0;
-    for (Slot& slot : bucket(hash)) {
+    for (Slot& slot : buckets_[hash & mask_].slots) {
       const unsigned age = slot.tag == tag(hash) ? 0x10000u : static_cast<std::uint16_t>(number - slot.number);
       if (place != nullptr && age <= oldest) continue;
       place = &slot;
@@ -192,6 +182,44 @@ struct HpackEncoder::Index {
     }
     *place = {number, tag(hash)};
   }
+
+  // Whether the field was seen before; from now on it was.
+  bool see(std::uint32_t hash) {
+    std::uint32_t& seen = buckets_[hash & mask_].seen;
+    const std::uint32_t mark = hash >> 24;
+    for (unsigned shift = 0; shift < 32; shift += 8) {
+      if (((seen >> shift) & 0xff) == mark) return true;
+    }
+    seen = seen << 8 | mark;
+    return false;
+  }
+
+  // Too small for so many entries: they must be added anew after grow().
+  bool crowded(std::uint32_t entries) const { return mask_ + 1 < kBucketsMax && entries > 2 * (mask_ + 1); }
+  void grow() {
+    mask_ = kBucketsMax - 1;
+    buckets_ = std::make_unique<Bucket[]>(kBucketsMax);
+  }
+
+ private:
+  static constexpr std::size_t kRecent = 32;
+  static constexpr std::uint32_t kBucketsAtFirst = 16;
+  static constexpr std::uint32_t kBucketsMax = 64;
+
+  struct Slot {
+    std::uint16_t number;
+    std::uint16_t tag;
+  };
+  struct Bucket {
+    std::array<Slot, 4> slots;
+    std::uint32_t seen;  // fields that came once: the last four marks
+  };
+
+  static std::uint16_t tag(std::uint32_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
+
+  std::array<std::uint16_t, kRecent> recent_{};
+  std::unique_ptr<Bucket[]> buckets_ = std::make_unique<Bucket[]>(kBucketsAtFirst);
+  std::uint32_t mask_ = kBucketsAtFirst - 1;
 };
 
 HpackEncoder::HpackEncoder() = default;
@@ -222,23 +250,36 @@ void HpackEncoder::begin_block(Buffer& out) {
   out.commit(static_cast<std::size_t>(begin_block(start) - start));
 }
 
-bool HpackEncoder::seen_before(std::uint32_t hash) {
-  std::uint32_t& seen = index_->seen[hash % Index::kBuckets];
-  const std::uint32_t mark = hash >> 24;
-  for (unsigned shift = 0; shift < 32; shift += 8) {
-    if (((seen >> shift) & 0xff) == mark) return true;
-  }
-  seen = seen << 8 | mark;
-  return false;
-}
-
 bool HpackEncoder::insert(std::string_view name, std::string_view value, std::uint8_t name_index, FieldId id,
                           Hashes hashes) {
   if (name.size() + value.size() + kEntryOverhead > table_.bytes_max() / 4 * 3) return false;
   table_.insert(name, value, name_index, id, true);
-  if (hashes.field != 0) index_->add(table_, hashes.field);
-  if (name_index == 0) index_->add(table_, hashes.name);
+  if (index_->crowded(table_.count())) {
+    grow_index();
+    return true;
+  }
+  const std::uint32_t number = table_.inserted() - 1;
+  if (hashes.field != 0) index_->add(number, hashes.field);
+  if (name_index == 0) index_->add(number, hashes.name);
   return true;
+}
+
+void HpackEncoder::grow_index() {
+  index_->grow();
+  for (std::uint32_t age = table_.count(); age-- > 0;) {
+    const HpackTable::Entry& entry = table_.by_age(age);
+    const std::uint64_t name_hash = hash_name(table_.name(entry), entry.name_index);
+    const std::uint32_t number = table_.inserted() - 1 - age;
+    index_->add(number, static_cast<std::uint32_t>(hash_text(name_hash, table_.value(entry))));
+    if (entry.name_index == 0) index_->add(number, static_cast<std::uint32_t>(name_hash));
+  }
+}
+
+void HpackEncoder::rest() {
+  index_.reset();
+  if (table_.count() == 0) return;
+  table_.clear();
+  lowest_ = 0;
 }
 
 char* HpackEncoder::add(char* out, std::string_view name, std::string_view value, FieldId id, std::uint8_t name_index,
@@ -264,7 +305,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
       if (age < table_.count() && is_it(table_.by_age(age))) return write_indexed(out, age);
     }
     Hashes hashes{};
-    const std::uint64_t name_hash = name_index != 0 ? name_index * 0x9e3779b97f4a7c15ULL : hash_text(0, name);
+    const std::uint64_t name_hash = hash_name(name, name_index);
     hashes.name = static_cast<std::uint32_t>(name_hash);
     if (indexing == Indexing::allowed) {
       hashes.field = static_cast<std::uint32_t>(hash_text(name_hash, value));
@@ -279,7 +320,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
       if (age >= 0) index = static_cast<std::uint32_t>(age) + kStaticCount + 1;
     }
     // A name that no table has is worth its place at once; it must not take a secret along.
-    if (indexing != Indexing::never && (index == 0 || (indexing == Indexing::allowed && seen_before(hashes.field)))) {
+    if (indexing != Indexing::never && (index == 0 || (indexing == Indexing::allowed && index_->see(hashes.field)))) {
       enters = insert(name, value, name_index, id, hashes);
       recent = static_cast<std::uint16_t>(table_.inserted() - 1);
     }

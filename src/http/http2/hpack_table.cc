@@ -9,8 +9,8 @@
 namespace weir::http2 {
 namespace {
 
-constexpr std::uint32_t kEntriesAtFirst = 16;
-constexpr std::uint32_t kTextAtFirst = 512;
+constexpr std::uint32_t kEntriesAtFirst = 4;
+constexpr std::uint32_t kTextAtFirst = 64;
 
 }  // namespace
 

@@ -52,6 +52,11 @@ class HpackTable {
   // not lie in the table. `id` is that of the name, or `other` if it has capitals.
   bool insert(std::string_view name, std::string_view value, std::uint8_t name_index, http::FieldId id, bool clean);
 
+  void clear() {
+    evict_to(0);
+    release_if_empty();
+  }
+
   // Gives the memory of an empty table back.
   void release_if_empty() {
     if (count_ == 0 && entries_capacity_ != 0) release();

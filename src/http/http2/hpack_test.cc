@@ -375,5 +375,29 @@ TEST(HuffmanCode, WhatWouldNotBeShorterIsNotEncoded) {
   EXPECT_NE(huffman_encode("aaa", out), nullptr);
 }
 
+// With its index small and grown, and after it was freed: what is encoded is what is decoded.
+TEST(HpackEncoder, MayRestBetweenBlocks) {
+  HpackEncoder encoder;
+  HpackDecoder decoder;
+  Lines lines;
+  for (int i = 0; i < 60; ++i) lines.push_back({"x-" + std::to_string(i), "value " + std::to_string(i)});
+  for (int round = 0; round < 5; ++round) {
+    EXPECT_EQ(test::decode(decoder, encode(encoder, lines)).lines, lines);
+    EXPECT_EQ(encoder.table_bytes(), decoder.table_bytes());
+    if (round < 2) continue;
+    encoder.rest();
+    EXPECT_EQ(encoder.table_bytes(), 0U);
+  }
+  encoder.set_table_bytes_max(100);
+  encoder.rest();
+  EXPECT_EQ(test::decode(decoder, encode(encoder, lines)).lines, lines);
+  EXPECT_LE(decoder.table_bytes(), 100U);
+  // What was said often is found whatever the index has become.
+  HpackEncoder growing;
+  const std::size_t first = encode(growing, lines).size();
+  encode(growing, lines);
+  EXPECT_LT(encode(growing, lines).size(), first / 5);
+}
+
 }  // namespace
 }  // namespace weir::http2

@@ -49,6 +49,12 @@ class IdTable {
     }
   }
 
+  // Of an empty one: gives all memory back.
+  void release() {
+    slots_.reset();
+    mask_ = 0;
+  }
+
   std::size_t size() const { return size_; }
   std::size_t capacity() const { return slots_ == nullptr ? 0 : std::size_t{mask_} + 1; }
 

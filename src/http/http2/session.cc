@@ -218,6 +218,12 @@ void Session::reset(SessionStream& stream, ErrorCode code) {
   detach(stream, StreamState::reset_local);
 }
 
+void Session::rest() {
+  if (broken() || table_.size() > 0) return;
+  table_.release();
+  encoder_.rest();
+}
+
 void Session::go_away(ErrorCode code, bool final) {
   if (broken()) return;
   sent_goaway_ = true;

@@ -186,6 +186,8 @@ class Session {
   // client opens behind that one is ignored.
   void go_away(ErrorCode code, bool final);
   void ping();
+  // The connection is idle: without streams, what only makes the next ones cheaper is freed.
+  void rest();
 
   // Bytes of the output that its owner has written, since the beginning.
   std::uint64_t written() const { return appended_ - output_.size(); }

@@ -100,8 +100,10 @@ void Session::remember_frame(SessionStream& stream, char* header) {
 }
 
 // Sets END_STREAM in the stream's last frame, if nothing stands behind it and nothing has been written since.
+// A request that was begun without END_STREAM ends with DATA: gRPC demands it, and some of its servers wait for ever.
 bool Session::patch_end(const SessionStream& stream) {
   if (last_id_ != stream.id_ || last_output_size_ != output_.size()) return false;
+  if (role_ == Role::client && last_header_[3] != static_cast<char>(FrameType::data)) return false;
   last_header_[4] = static_cast<char>(last_header_[4] | kFlagEndStream);
   return true;
 }

@@ -500,5 +500,18 @@ TEST(Session, AnIdleOneIsSmall) {
   EXPECT_LE(sizeof(SessionStream), 256u);
 }
 
+// gRPC demands a DATA frame at the end of a request that was begun without END_STREAM, and its server in Go waits for
+// it for ever.
+TEST(Bugs, Case035ABegunRequestEndsWithData) {
+  Owner client(Role::client);
+  client.forget_start();
+  test::OwnedStream& stream = client.open([](http::RequestHead& head) { head.method = http::Method::post; }, false);
+  client.session.send_end(stream, nullptr);
+  EXPECT_THAT(client.take_frames(),
+              ElementsAre(testing::AllOf(StartsWith("HEADERS 1"), testing::EndsWith(" END_HEADERS"),
+                                         testing::Not(testing::HasSubstr("END_STREAM"))),
+                          "DATA 1 len=0 END_STREAM"));
+}
+
 }  // namespace
 }  // namespace weir::http2

@@ -9,6 +9,7 @@
 
 #include "net/transport.h"
 #include "tls/client_context.h"
+#include "upstream/health/grpc_exchange.h"
 
 namespace weir::health {
 namespace {
@@ -101,8 +102,9 @@ std::optional<ProbeResult> HealthProbe::connected() {
 }
 
 std::optional<ProbeResult> HealthProbe::secure() {
-  // What it speaks beside HTTP/1.1 is of no interest here.
-  if (settings_.tls != nullptr) layer_ = settings_.tls->connect(loop_.buffers(), tls_host_, nullptr, "http/1.1");
+  // What else it speaks is of no interest here.
+  const std::string_view protocol = settings_.type == CheckType::grpc ? "h2" : "http/1.1";
+  if (settings_.tls != nullptr) layer_ = settings_.tls->connect(loop_.buffers(), tls_host_, nullptr, protocol);
   if (layer_ == nullptr) return ProbeResult{Outcome::inconclusive, "TLS: out of memory"};
   phase_ = Phase::handshake;
   return std::nullopt;
@@ -135,6 +137,12 @@ std::optional<ProbeResult> HealthProbe::secured() {
     if (!unsent_.empty()) send();
     return ProbeResult{Outcome::success, "connected"};
   }
+  if (settings_.type == CheckType::grpc) {
+    grpc_ = std::make_unique<GrpcExchange>(loop_.buffers(), settings_, host_, layer_ != nullptr, loop_.now());
+    unsent_ += grpc_->take_output();
+    phase_ = Phase::sending;
+    return std::nullopt;
+  }
   unsent_ += fmt::format(
       "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n",
       settings_.path, host_);
@@ -151,7 +159,7 @@ std::optional<ProbeResult> HealthProbe::send_secure() {
   // What is encrypted is the layer's to send.
   unsent_.erase(0, unsent_.size() - plain.size());
   if (flushed == FlushResult::failed) return ProbeResult{Outcome::failure, "write: the connection is dead"};
-  if (flushed == FlushResult::done) phase_ = Phase::receiving;
+  phase_ = flushed == FlushResult::done ? Phase::receiving : Phase::sending;
   return std::nullopt;
 }
 
@@ -162,7 +170,7 @@ std::optional<ProbeResult> HealthProbe::send() {
   if (written.status == IoStatus::failed)
     return ProbeResult{Outcome::failure, fmt::format("write: {}", std::strerror(written.error))};
   unsent_.erase(0, written.bytes);
-  if (unsent_.empty()) phase_ = Phase::receiving;
+  phase_ = unsent_.empty() ? Phase::receiving : Phase::sending;
   return std::nullopt;
 }
 
@@ -202,7 +210,17 @@ std::optional<ProbeResult> HealthProbe::receive() {
   }
 }
 
+std::optional<ProbeResult> HealthProbe::receive_grpc() {
+  const std::string_view input(input_->data() + input_->begin, input_->readable());
+  auto result = grpc_->receive(input, loop_.now());
+  input_->begin = input_->end = 0;
+  if (result) return result;
+  unsent_ += grpc_->take_output();
+  return unsent_.empty() ? std::nullopt : send();
+}
+
 std::optional<ProbeResult> HealthProbe::decode() {
+  if (grpc_ != nullptr) return receive_grpc();
   for (;;) {
     const std::string_view input(input_->data() + input_->begin, input_->readable());
     const http1::Step step = decoder_.next(input, head_, trailers_, kHeadLimits);
@@ -236,6 +254,7 @@ std::optional<ProbeResult> HealthProbe::decode() {
 }
 
 std::optional<ProbeResult> HealthProbe::ended() {
+  if (grpc_ != nullptr) return grpc_->ended();
   if (!head_read_) return ProbeResult{Outcome::failure, "closed before it answered"};
   if (decoder_.finish().event == http1::Event::end) return verdict();
   return ProbeResult{Outcome::failure, "closed inside its answer"};

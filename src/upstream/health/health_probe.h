@@ -10,18 +10,15 @@
 #include "net/event_loop.h"
 #include "net/secure_layer.h"
 #include "upstream/health/health_settings.h"
-#include "upstream/health/health_state.h"
+#include "upstream/health/probe_result.h"
 
 namespace weir::health {
 
-struct ProbeResult {
-  Outcome outcome = Outcome::failure;
-  std::string reason;  // "status 503", "connection refused"; for the log
-};
+class GrpcExchange;
 
-// One try at one backend: connect and, for HTTP, ask and read the answer. The owner hands in readiness and keeps the
-// deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory for the
-// answer is taken when it comes, not while waiting. One thread.
+// One try at one backend: connect and, for HTTP and gRPC, ask and read the answer. The owner hands in readiness and
+// keeps the deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory
+// for the answer is taken when it comes, not while waiting. One thread.
 class HealthProbe {
  public:
   // `settings`, `address` and the hosts must outlive the probe. Over TLS if `tls_host` is not empty.
@@ -50,6 +47,7 @@ class HealthProbe {
   IoResult read(std::span<char> into);
   std::optional<ProbeResult> receive();
   std::optional<ProbeResult> decode();
+  std::optional<ProbeResult> receive_grpc();
   std::optional<ProbeResult> ended();
   ProbeResult verdict() const;
 
@@ -65,6 +63,7 @@ class HealthProbe {
   std::uint16_t status_ = 0;
   std::size_t body_bytes_ = 0;
   std::string unsent_;
+  std::unique_ptr<GrpcExchange> grpc_;  // once connected, for such a check
   Slice* input_ = nullptr;
   Arena arena_;
   http::ResponseHead head_;

@@ -16,7 +16,7 @@ class ClientContext;
 
 namespace weir::health {
 
-enum class CheckType : std::uint8_t { http, tcp };
+enum class CheckType : std::uint8_t { http, tcp, grpc };
 
 // Both ends are included; 100 to 599.
 struct StatusRange {
@@ -29,14 +29,15 @@ struct StatusRange {
 struct HealthCheckSettings {
   CheckType type = CheckType::http;
   std::string path = "/";             // with query; http only
-  std::string host;                   // of the Host field; empty: the backend's own host:port
+  std::string service = {};           // of the server, grpc only; empty: the server as a whole
+  std::string host = {};              // of the Host field, or :authority; empty: the backend's own host:port
   Duration interval = 5s;             // from the start of one probe to the start of the next, +-10 %
   Duration timeout = 2s;              // of one probe, connecting included
   std::uint32_t unhealthy_after = 3;  // failures in a row; at least 1
   std::uint32_t healthy_after = 2;    // successes in a row; at least 1
   std::vector<StatusRange> expect = {StatusRange{}};
   std::shared_ptr<const tls::ClientContext> tls = {};  // for backends over TLS
-  std::optional<ProxyVersion> proxy_protocol;          // a probe first says that it speaks for nobody else
+  std::optional<ProxyVersion> proxy_protocol = {};     // a probe first says that it speaks for nobody else
 
   bool operator==(const HealthCheckSettings&) const = default;
 

@@ -48,6 +48,7 @@ void Http2UpstreamStream::send_body(std::string_view data) {
 
 void Http2UpstreamStream::send_end(const http::FieldList* trailers) {
   if (!opened_ || detached() || local_done()) return;
+  if (wants_tunnel_ && !tunnel_) return;  // the request is complete, but what the client says in the tunnel follows
   connection_.session_.send_end(*this, trailers);
   connection_.io_.loop().mark_dirty(connection_);
   if (tunnel_ && pending() > 0 && !ListNode<ClosingTag>::linked()) connection_.closing_.push_back(*this);

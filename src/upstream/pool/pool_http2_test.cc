@@ -178,7 +178,7 @@ TEST_F(PoolHttp2, AHeldBackStreamSlowsNoOther) {
 }
 
 using Bugs = PoolHttp2;
-TEST_F(Bugs, Case029AWindowOpenedAfterAPauseIsToldAtOnce) {
+TEST_F(Bugs, Case034AWindowOpenedAfterAPauseIsToldAtOnce) {
   make_http2();
   Try& one = get();
   const SocketId socket = accept();
@@ -332,6 +332,31 @@ TEST_F(PoolHttp2, ElseATunnelGoesOverHttp1) {
   ASSERT_NE(one.lent, nullptr);
   EXPECT_FALSE(one.lent->tells_unprocessed());
   check(2, 0);
+  one.lent->cancel();
+}
+
+TEST_F(Bugs, Case033TheEndOfAnUpgradeIsNotTheEndOfItsTunnel) {
+  make_http2();
+  Try& one = tries.emplace_back(loop.buffers());
+  one.head.upgrade_websocket = true;
+  one.head.fields.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", http::FieldId::sec_websocket_key);
+  EXPECT_EQ(pool->acquire(one).status, Status::pending);
+  run();
+  const SocketId socket = accept();
+  say(socket, settings(setting(Setting::enable_connect_protocol, 1)));
+  ASSERT_NE(one.lent, nullptr);
+  one.lent->send_head(one.head);
+  one.lent->send_end(nullptr);  // a GET has no body
+  run();
+  say(socket, headers(1, kOk, false));
+  one.lent->start_tunnel();
+  heard(socket);
+  one.lent->send_body("ping");
+  run();
+  EXPECT_EQ(heard(socket), data(1, "ping"));
+  one.lent->send_end(nullptr);
+  run();
+  EXPECT_EQ(heard(socket), data(1, "", true));
   one.lent->cancel();
 }
 

@@ -1,0 +1,251 @@
+#include "upstream/health/grpc_exchange.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+
+#include "http/http2/session_test_util.h"
+
+namespace weir::health {
+namespace {
+
+using http2::ErrorCode;
+using http2::Role;
+using http2::test::OwnedStream;
+using http2::test::Owner;
+using std::string_literals::operator""s;
+
+// A message of HealthCheckResponse in gRPC's frame.
+std::string message(std::string_view bytes) {
+  std::string framed(5, '\0');
+  http2::write_u32(framed.data() + 1, static_cast<std::uint32_t>(bytes.size()));
+  return framed.append(bytes);
+}
+std::string status(char number) {
+  return message("\x08"s + number);
+}
+
+class GrpcExchangeTest : public testing::Test {
+ protected:
+  ~GrpcExchangeTest() override {
+    exchange.reset();
+    EXPECT_EQ(pool.outstanding(), 0U);
+  }
+
+  void start() { exchange.emplace(pool, settings, "app:50051", secure, server.now); }
+  // Both sides talk until neither has more to say.
+  void talk(std::size_t piece = SIZE_MAX) {
+    for (int i = 0; i < 20; ++i) {
+      server.feed(exchange->take_output());
+      const std::string bytes = server.take_all();
+      if (bytes.empty()) return;
+      for (std::size_t at = 0; at < bytes.size() && !result; at += std::min(piece, bytes.size() - at)) {
+        result = exchange->receive(std::string_view(bytes).substr(at, piece), server.now);
+      }
+    }
+  }
+  // A head, a message, and trailers with a grpc-status.
+  void answer(std::string_view body, std::string_view grpc_status, std::uint16_t http_status = 200,
+              std::string_view type = "application/grpc+proto") {
+    http::ResponseHead head(arena);
+    head.status = http_status;
+    head.version = http::Version::http_2;
+    head.fields.add("content-type", type, http::FieldId::content_type);
+    OwnedStream& stream = server.stream(1);
+    server.session.send_head(stream, head, false);
+    server.session.send_body(stream, body);
+    trailers.add("grpc-status", grpc_status, http::FieldId::other);
+    server.session.send_end(stream, grpc_status.empty() ? nullptr : &trailers);
+    talk();
+  }
+  void trailers_only(std::string_view grpc_status) {
+    http::ResponseHead head(arena);
+    head.status = 200;
+    head.version = http::Version::http_2;
+    head.fields.add("content-type", "application/grpc", http::FieldId::content_type);
+    head.fields.add("grpc-status", grpc_status, http::FieldId::other);
+    server.session.send_head(server.stream(1), head, true);
+    talk();
+  }
+  void expect(Outcome outcome, std::string_view reason) {
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->outcome, outcome);
+    EXPECT_EQ(result->reason, reason);
+  }
+
+  BufferPool pool{4};
+  BufferPool own_pool{4};
+  Arena arena{own_pool};
+  http::FieldList trailers{arena};
+  HealthCheckSettings settings{.type = CheckType::grpc};
+  bool secure = false;
+  Owner server{Role::server};
+  std::optional<GrpcExchange> exchange;
+  std::optional<ProbeResult> result;
+};
+
+TEST_F(GrpcExchangeTest, AsksForTheWholeServer) {
+  start();
+  talk();
+  EXPECT_EQ(server.stream(1).request.method_text, "POST");
+  EXPECT_EQ(server.stream(1).request.path, "/grpc.health.v1.Health/Check");
+  EXPECT_EQ(server.stream(1).request.authority, "app:50051");
+  EXPECT_EQ(server.stream(1).request.scheme, "http");
+  EXPECT_EQ(server.stream(1).request.fields.find("content-type")->value(), "application/grpc");
+  EXPECT_EQ(server.stream(1).request.fields.find("te")->value(), "trailers");
+  EXPECT_EQ(server.stream(1).request.fields.find("grpc-timeout")->value(), "2000000u");
+  EXPECT_EQ(server.stream(1).body, std::string(5, '\0'));
+  EXPECT_TRUE(server.stream(1).ended);
+  answer(status(1), "0");
+  expect(Outcome::success, "SERVING");
+}
+
+TEST_F(GrpcExchangeTest, AsksForAService) {
+  settings.service = std::string(200, 's');
+  secure = true;
+  start();
+  talk();
+  EXPECT_EQ(server.stream(1).request.scheme, "https");
+  EXPECT_EQ(server.stream(1).body, message("\x0a\xc8\x01" + settings.service));
+  answer(status(1), "0");
+  expect(Outcome::success, "SERVING");
+}
+
+TEST_F(GrpcExchangeTest, OnlyServingIsHealthy) {
+  const std::pair<std::string, std::string> kAnswers[] = {
+      {message(""), "UNKNOWN"},
+      {status(0), "UNKNOWN"},
+      {status(2), "NOT_SERVING"},
+      {status(3), "SERVICE_UNKNOWN"},
+      {status(4), "health status 4"},
+      {message("\x08"), "its answer can't be read"},
+      {message("\x0a\x05x"), "its answer can't be read"},
+      {"", "its answer can't be read"},
+      {"\1"s + status(1).substr(1), "its answer can't be read"},  // compressed, which nobody asked for
+      {status(1) + "x", "its answer can't be read"},
+  };
+  for (const auto& [body, reason] : kAnswers) {
+    Owner fresh(Role::server);
+    SCOPED_TRACE(reason);
+    GrpcExchange one(pool, settings, "a", false, fresh.now);
+    fresh.feed(one.take_output());
+    http::FieldList ok(arena);
+    ok.add("grpc-status", "0", http::FieldId::other);
+    http::ResponseHead head(arena);
+    head.status = 200;
+    head.version = http::Version::http_2;
+    head.fields.add("content-type", "application/grpc", http::FieldId::content_type);
+    fresh.session.send_head(fresh.stream(1), head, false);
+    fresh.session.send_body(fresh.stream(1), body);
+    fresh.session.send_end(fresh.stream(1), &ok);
+    result = one.receive(fresh.take_all(), fresh.now);
+    expect(Outcome::failure, reason);
+  }
+}
+
+TEST_F(GrpcExchangeTest, OtherFieldsOfTheMessageAreSkipped) {
+  start();
+  talk();
+  answer(message("\x12\x02hi\x19" + std::string(8, 'x') + "\x25" + std::string(4, 'y') + "\x08\x01\x30\x80\x01"), "0");
+  expect(Outcome::success, "SERVING");
+}
+
+TEST_F(GrpcExchangeTest, AStatusOfTheCallIsAFailure) {
+  start();
+  talk();
+  trailers_only("12");
+  expect(Outcome::failure, "grpc-status 12: it has no health service");
+}
+
+TEST_F(GrpcExchangeTest, AServiceThatIsNotKnown) {
+  start();
+  talk();
+  trailers_only("5");
+  expect(Outcome::failure, "grpc-status 5: it does not know the service");
+}
+
+TEST_F(GrpcExchangeTest, AStatusBehindAMessageHoldsToo) {
+  start();
+  talk();
+  answer(status(1), "14");
+  expect(Outcome::failure, "grpc-status 14");
+}
+
+TEST_F(GrpcExchangeTest, AnAnswerWithoutAStatusIsNone) {
+  start();
+  talk();
+  answer(status(1), "");
+  expect(Outcome::failure, "its answer has no grpc-status");
+}
+
+TEST_F(GrpcExchangeTest, AnAnswerOfHttpIsNone) {
+  start();
+  talk();
+  answer("not found", "", 404, "text/plain");
+  expect(Outcome::failure, "status 404");
+}
+
+TEST_F(GrpcExchangeTest, AnAnswerOfAnotherTypeIsNone) {
+  start();
+  talk();
+  answer(status(1), "0", 200, "text/html");
+  expect(Outcome::failure, "its answer is not gRPC's");
+}
+
+TEST_F(GrpcExchangeTest, AnAnswerMayComeByteByByte) {
+  start();
+  talk(1);
+  http::ResponseHead head(arena);
+  head.status = 200;
+  head.version = http::Version::http_2;
+  head.fields.add("content-type", "application/grpc", http::FieldId::content_type);
+  server.session.send_head(server.stream(1), head, false);
+  server.session.send_body(server.stream(1), status(1));
+  trailers.add("grpc-status", "0", http::FieldId::other);
+  server.session.send_end(server.stream(1), &trailers);
+  talk(1);
+  expect(Outcome::success, "SERVING");
+}
+
+TEST_F(GrpcExchangeTest, AnEndlessAnswerIsGivenUp) {
+  start();
+  talk();
+  answer(std::string(5000, 'x'), "0");
+  expect(Outcome::failure, "its answer is too long");
+}
+
+TEST_F(GrpcExchangeTest, AResetIsAFailure) {
+  start();
+  talk();
+  server.session.reset(server.stream(1), ErrorCode::enhance_your_calm);
+  talk();
+  expect(Outcome::failure, "stream reset: ENHANCE_YOUR_CALM");
+}
+
+TEST_F(GrpcExchangeTest, AGoawayIsAFailure) {
+  start();
+  result = exchange->receive(http2::test::settings() + http2::test::goaway(0), server.now);
+  expect(Outcome::failure, "it takes no more requests");
+}
+
+TEST_F(GrpcExchangeTest, AnotherProtocolIsAFailure) {
+  start();
+  result = exchange->receive("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", server.now);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->outcome, Outcome::failure);
+  EXPECT_TRUE(result->reason.starts_with("bad answer: ")) << result->reason;
+}
+
+TEST_F(GrpcExchangeTest, AnEndIsAFailure) {
+  start();
+  result = exchange->ended();
+  expect(Outcome::failure, "it does not speak HTTP/2");
+  result.reset();
+  talk();
+  result = exchange->ended();
+  expect(Outcome::failure, "closed before it answered");
+}
+
+}  // namespace
+}  // namespace weir::health

@@ -1,0 +1,233 @@
+// HTTP/2 clients that attack, on one connection and on a hundred: each is
+// counted by its kind, ends its own connections at most, costs little memory,
+// and nobody else notices.
+
+#include <gmock/gmock.h>
+
+#include "sim/fixture.h"
+
+namespace weir::sim {
+namespace {
+
+using observe::Family;
+
+constexpr std::size_t kGrowthMax = 16 * 1024 * 1024;
+
+std::string number(std::uint32_t value) {
+  std::string text;
+  for (const int shift : {24, 16, 8, 0}) text.push_back(static_cast<char>(value >> shift & 0xFF));
+  return text;
+}
+
+std::string request(std::uint32_t id, std::uint8_t flags = 5, const Message::Fields& more = {}) {
+  Message::Fields fields{
+      {":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/hold"}, {"x-evil", "1"}};
+  fields.insert(fields.end(), more.begin(), more.end());
+  return h2_frame(1, flags, id, h2_block(fields));
+}
+
+std::string repeat(int count, const std::function<std::string(std::uint32_t)>& make) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += make(static_cast<std::uint32_t>(2 * i + 1));
+  return all;
+}
+std::string repeat(int count, const std::string& frame) {
+  return repeat(count, [&](std::uint32_t) { return frame; });
+}
+
+// A field that nearly fills the table, then the same again and again, each time
+// for a single byte.
+std::string bomb(std::uint32_t id) {
+  std::string block = h2_block({{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}});
+  std::string entry = h2_block({{"x", std::string(4000, 'a')}});
+  entry[0] = 0x40;  // with indexing
+  block += entry + std::string(12'000, '\xBE');
+  return h2_frame(1, 5, id, block);
+}
+
+enum class Ends : std::uint8_t {
+  calm,   // its connection, with ENHANCE_YOUR_CALM
+  flow,   // its connection, with FLOW_CONTROL_ERROR
+  reset,  // nothing but its streams
+};
+
+struct Attack {
+  const char* name;
+  const char* kind;  // of lb_http2_abuse_total, or the reason of the local replies
+  Ends ends;
+  std::string bytes;   // behind preface and SETTINGS
+  std::string second;  // what follows 100 ms later
+};
+
+const std::vector<Attack>& attacks() {
+  static const std::vector<Attack> all = {
+      {"rapid_reset", "rapid_reset", Ends::calm,
+       repeat(1000, [](std::uint32_t id) { return request(id) + h2_frame(3, 0, id, number(8)); }), ""},
+      {"resets_that_it_provokes", "rapid_reset", Ends::calm,
+       repeat(1000, [](std::uint32_t id) { return request(id) + h2_frame(8, 0, id, number(0)); }), ""},
+      {"windows_that_overflow_streams", "rapid_reset", Ends::calm,
+       repeat(1000, [](std::uint32_t id) { return request(id) + h2_frame(8, 0, id, number(0x7FFFFFFF)); }), ""},
+      {"continuations", "continuation", Ends::calm,
+       request(1, 1) + repeat(10'000, h2_frame(9, 0, 1, h2_block({{"x", std::string(1000, 'y')}}))), ""},
+      {"empty_continuations", "continuation", Ends::calm, request(1, 1) + repeat(10'000, h2_frame(9, 0, 1, "")), ""},
+      {"empty_data", "empty_frames", Ends::calm, request(1, 4) + repeat(10'000, h2_frame(0, 0, 1, "")), ""},
+      {"settings", "settings", Ends::calm, repeat(10'000, h2_frame(4, 0, 0, "")), ""},
+      {"pings", "ping", Ends::calm, repeat(10'000, h2_frame(6, 0, 0, "12345678")), ""},
+      {"priorities", "priority", Ends::calm, repeat(10'000, h2_frame(2, 0, 1, std::string(5, '\1'))), ""},
+      {"unknown_frames", "unknown_frame", Ends::calm, repeat(10'000, h2_frame(0x77, 0, 0, "")), ""},
+      {"resets_of_what_is_over", "reset", Ends::calm, request(1) + repeat(10'000, h2_frame(3, 0, 1, number(8))), ""},
+      {"tiny_window_updates", "window_update", Ends::calm, repeat(10'000, h2_frame(8, 0, 0, number(1))), ""},
+      {"a_window_that_overflows", "FLOW_CONTROL_ERROR", Ends::flow, h2_frame(8, 0, 0, number(0x7FFFFFFF)), ""},
+      {"streams_past_the_limit", "stream_limit", Ends::reset, repeat(150, [](std::uint32_t id) { return request(id); }),
+       ""},
+      {"header_bombs", "headers_too_large", Ends::reset, repeat(20, bomb), ""},
+      {"header_lists_past_the_limit", "headers_too_large", Ends::reset,
+       repeat(20, [](std::uint32_t id) { return request(id, 5, Message::Fields(101, {"x", std::string(100, 'y')})); }),
+       ""},
+      {"a_frame_that_drips", "slow_frame", Ends::calm, request(1).substr(0, 5), "\1"},
+      {"a_head_that_drips", "slow_frame", Ends::calm, request(1, 1), h2_frame(9, 0, 1, "")},
+  };
+  return all;
+}
+
+class Hostile : public SimTest, public testing::WithParamInterface<std::tuple<std::size_t, int>> {
+ protected:
+  const Attack& attack() const { return attacks()[std::get<0>(GetParam())]; }
+};
+
+TEST_P(Hostile, PeersHarmNobodyElse) {
+  // What waits at a backend costs what it costs; the attack is what comes on
+  // top of that.
+  listener().concurrent_streams = 2;
+  listener().header_timeout = 2s;
+  backend().on("/hold", Script{wait_for(kForever)});
+  start();
+  const int connections = std::get<1>(GetParam());
+  SimH2Client& good = connect_h2();
+  SimClient& old = connect();
+  run(10ms);
+  const std::size_t before = proxy_.buffer_bytes_out();
+  std::size_t most = before;
+  std::vector<SimClient*> bad;
+  for (int i = 0; i < connections; ++i) {
+    bad.push_back(&connect());
+    bad.back()->raw(std::string(kH2Preface) + h2_frame(4, 0, 0, "") + attack().bytes, "");
+  }
+  std::vector<std::int32_t> streams;
+  for (int i = 0; i < 100; ++i) {
+    if (i % 5 == 0) {
+      streams.push_back(good.get("/"));
+      old.get("/");
+    }
+    run(1ms);
+    most = std::max(most, proxy_.buffer_bytes_out());
+  }
+  for (SimClient* client : bad) {
+    if (!attack().second.empty() && !client->ended()) client->send(attack().second);
+  }
+  run(5s);
+  most = std::max(most, proxy_.buffer_bytes_out());
+  EXPECT_LE(most - before, kGrowthMax);
+  for (const auto stream : streams) EXPECT_EQ(good.answer(stream).message.body, "hello\n");
+  EXPECT_EQ(old.answer_count(), streams.size());
+  for (const Message& answer : old.answers()) EXPECT_EQ(answer.status, 200);
+  for (const SimClient* client : bad) {
+    // GOAWAY for stream 0: the last stream it names may be any.
+    const char code = attack().ends == Ends::calm ? '\13' : '\3';
+    const std::size_t found = client->received().rfind(std::string("\7\0\0\0\0\0", 6));
+    const bool said =
+        found != std::string::npos && client->received().size() > found + 13 && client->received()[found + 13] == code;
+    EXPECT_EQ(said, attack().ends != Ends::reset);
+    EXPECT_EQ(client->ended(), attack().ends != Ends::reset);
+  }
+  const std::int64_t counted = attack().kind == std::string("headers_too_large")
+                                   ? proxy_.metric(Family::kLocalReplies, {attack().kind})
+                                   : proxy_.metric(Family::kHttp2Abuse, {attack().kind});
+  if (attack().ends == Ends::reset) {
+    EXPECT_GE(counted, 20 * connections);
+  } else {
+    EXPECT_EQ(counted, connections);
+    EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse), connections);
+    EXPECT_EQ(proxy_.live_streams(), 0U);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, Hostile,
+                         testing::Combine(testing::Range(std::size_t{0}, attacks().size()), testing::Values(1, 100)),
+                         [](const auto& info) {
+                           return std::string(attacks()[std::get<0>(info.param)].name) + "_on_" +
+                                  std::to_string(std::get<1>(info.param));
+                         });
+
+class HostileReaders : public SimTest {};
+
+// Windows that let nothing through hold answers back: with each at most what is
+// stated here, and not for ever.
+class HeldWindows : public SimTest, public testing::WithParamInterface<std::uint32_t> {};
+
+TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
+  cluster().timeouts.stream_idle = 5s;
+  backend().on("/big", response(pattern(1, 1'000'000)));
+  start();
+  SimH2Client& good = connect_h2();
+  run(10ms);
+  const std::size_t before = proxy_.buffer_bytes_out();
+  H2Options options;
+  options.stream_window = GetParam();
+  SimH2Client& bad = connect_h2(options);
+  std::vector<std::int32_t> held;
+  for (int i = 0; i < 100; ++i) {
+    held.push_back(bad.get("/big"));
+    bad.engine().hold_window(held.back());
+  }
+  std::vector<std::int32_t> streams;
+  for (int i = 0; i < 20; ++i) {
+    streams.push_back(good.get("/"));
+    run(5ms);
+  }
+  EXPECT_EQ(proxy_.live_streams(), 100U);
+  EXPECT_LE(proxy_.buffer_bytes_out() - before, kGrowthMax);
+  for (const auto stream : streams) EXPECT_EQ(good.answer(stream).message.body, "hello\n");
+  run(12s);
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+  for (const auto stream : held) EXPECT_EQ(bad.answer(stream).reset, kH2InternalError);
+  EXPECT_LE(proxy_.buffer_bytes_out() - before, 64U * 1024);
+}
+
+INSTANTIATE_TEST_SUITE_P(, HeldWindows, testing::Values(0U, 1U, 100U),
+                         [](const auto& info) { return "of_" + std::to_string(info.param); });
+
+// Who asks and does not read the answers is read no more, or sent away; what
+// waits for it is bounded.
+TEST_F(HostileReaders, AreHeldBack) {
+  proxy_.setup.routes.front()->match.path_prefix = "/app";
+  listener().idle_timeout = 5s;
+  fates_.client.send_buffer_bytes = 8000;
+  start();
+  const std::size_t before = proxy_.buffer_bytes_out();
+  for (int i = 0; i < 5; ++i) {
+    SimClient& client = connect();
+    client.stop_reading();
+    client.raw(
+        std::string(kH2Preface) + h2_frame(4, 0, 0, "") + repeat(5000, [](std::uint32_t id) { return request(id); }),
+        "");
+  }
+  run(3s);
+  EXPECT_LE(proxy_.buffer_bytes_out() - before, 5U * 3 * 1024 * 1024);
+  EXPECT_EQ(get("/none").answer_count(), 1U);
+  run(20s);
+  EXPECT_EQ(proxy_.connections(), 0U);
+}
+
+// The limits are the listener's.
+TEST_F(HostileReaders, MeetTheListenersLimits) {
+  listener().http2_limits.control_frames_per_window = 20;
+  start();
+  SimClient& client = connect();
+  client.raw(std::string(kH2Preface) + h2_frame(4, 0, 0, "") + repeat(100, h2_frame(6, 0, 0, "12345678")), "");
+  run(100ms);
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"ping"}), 1);
+}
+
+}  // namespace
+}  // namespace weir::sim
