@@ -255,6 +255,7 @@ class Upstream(TlsCase):
         for protocol, spoken in (("auto", "http2"), ("http1", "http1"), ("http2", "http2")):
             secure = self.weir(config_for(backend, listener={**self.listen(), "protocol": protocol}))
             front = self.behind(f"https://localhost:{secure.port}")
+            until(lambda: fetch(front.port, "/x").status == 200, "the name is looked up")
             for _ in range(3):
                 self.assertEqual(fetch(front.port, "/x").status, 200)
             self.assertEqual(front.metric("lb_pool_connections_created_total", protocol=spoken), 1)
@@ -308,7 +309,7 @@ class Upstream(TlsCase):
         arguments = ["proxy", "--listen", f"127.0.0.1:{port}", "--to", f"https://localhost:{secure.port}"]
         running = self.weir({}, arguments=arguments, env={"SSL_CERT_FILE": str(self.root.cert)}, wait=False)
         running.wait_log("listening")
-        self.assertEqual(fetch(port).status, 200)
+        until(lambda: fetch(port).status == 200, "the name is looked up")
 
     def test_a_backend_of_the_admin_api_needs_tls_in_the_configuration(self):
         secure = self.weir(respond_config(listener=self.listen()))
