@@ -123,7 +123,8 @@ class Nghttp(RealCase):
         data = os.urandom(100_000)
         large = ["-H", f"x-large: {'v' * 20_000}"]
         options = ["--padding=200", "--no-content-length", "--trailer", "x-sum: 1"]
-        self.assertEqual(self.call("nghttp", *options, *large, "-d", self.write("body", data), f"{self.url}/echo"), data)
+        echoed = self.call("nghttp", *options, *large, "-d", self.write("body", data), f"{self.url}/echo")
+        self.assertEqual(echoed, data)
 
     def test_load_of_many_streams(self):
         for path in ("/echo", "/bytes?size=50000"):
@@ -152,7 +153,8 @@ class Go(RealCase):
     def test_its_client_gets_all_it_asks_for(self):
         env = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOCACHE": os.environ.get("GOCACHE", "")}
         if not env["GOCACHE"]:
-            env["GOCACHE"] = str(pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "go-build")
+            caches = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+            env["GOCACHE"] = str(caches / "go-build")
         program = self.scratch / "client"
         command = ["go", "build", "-o", str(program), str(GO_CLIENT)]
         try:
