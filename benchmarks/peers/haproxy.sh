@@ -56,12 +56,16 @@ global
   maxconn $((LAB_CONNECTIONS + 100))
   no strict-limits
   tune.h2.fe.max-concurrent-streams 1000
+  # Else it closes idle connections to the backends as soon as a quarter of its descriptors is in use.
+  tune.pool-low-fd-ratio 100
+  tune.pool-high-fd-ratio 100
 defaults
   mode http
   timeout connect 5s
   timeout client 600s
   timeout server 60s
   http-reuse always
+  default-server pool-purge-delay 10m
   option forwardfor
 $([[ -z $LAB_BIG ]] || echo '  option splice-auto')
   no log
