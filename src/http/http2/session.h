@@ -186,6 +186,11 @@ class Session {
   // client opens behind that one is ignored.
   void go_away(ErrorCode code, bool final);
   void ping();
+  // What another connection to the same peer was told: taken until this one's SETTINGS come (client). If it is too
+  // much, the peer refuses streams unprocessed.
+  void expect_concurrent_streams(std::uint32_t count) {
+    if (!settings_received_) peer_concurrent_ = count;
+  }
   // The connection is idle: without streams, what only makes the next ones cheaper is freed.
   void rest();
 
@@ -330,7 +335,7 @@ class Session {
   std::uint32_t control_unread_ = 0;
   std::uint32_t grown_bytes_ = 0;
   std::uint32_t peer_frame_bytes_ = kFrameBytesMin;
-  std::uint32_t peer_concurrent_ = 100;  // until SETTINGS say
+  std::uint32_t peer_concurrent_ = 100;  // until SETTINGS say, or somebody knows
   std::uint64_t refused_streams_ = 0;
 
   std::uint32_t next_id_ = 1;               // client

@@ -45,6 +45,7 @@ Http2Connection::Http2Connection(Pool& pool, Transport io)
 
 Result<void> Http2Connection::start(Readiness readiness) {
   peer_gone_ = readiness.peer_gone();
+  session_.expect_concurrent_streams(pool_.backend().http2_streams_max());
   // What was read behind the TLS handshake gives no further edge.
   if (readiness.can_read() || io_.secure_layer() != nullptr) {
     readable_ = true;
@@ -56,9 +57,7 @@ Result<void> Http2Connection::start(Readiness readiness) {
 
 std::size_t Http2Connection::room() const {
   if (state_ != State::live || !session_.can_open()) return 0;
-  // Until its SETTINGS are here: what they said last, but no more than the session takes without them.
-  const std::uint32_t said = session_.concurrent_streams();
-  const std::size_t allowed = settled() ? said : std::min(said, pool_.backend().http2_streams_max());
+  const std::size_t allowed = session_.concurrent_streams();
   return allowed > load_ ? allowed - load_ : 0;
 }
 

@@ -11,6 +11,7 @@ using http2::ErrorCode;
 Http2UpstreamStream::Http2UpstreamStream(Http2Connection& connection, UpstreamHandler& handler, bool reused)
     : SessionStream(connection.io_.loop().buffers()),
       connection_(connection),
+      context_(connection.context_),
       handler_(&handler),
       arena_(connection.io_.loop().buffers()),
       head_(arena_),
@@ -183,7 +184,7 @@ void Http2UpstreamStream::fail(UpstreamFailure failure, bool unprocessed) {
 }
 
 void Http2UpstreamStream::destroy() {
-  connection_.context_.http2_streams.destroy(this);
+  context_.http2_streams.destroy(this);
 }
 
 }  // namespace weir

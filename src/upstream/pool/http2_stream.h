@@ -9,6 +9,7 @@
 namespace weir {
 
 class Http2Connection;
+struct PoolContext;
 struct BorrowedTag;
 struct ResumedTag;
 struct ClosingTag;
@@ -64,6 +65,7 @@ class Http2UpstreamStream final : public UpstreamStream,
   void fail(UpstreamFailure failure, bool unprocessed);
 
   Http2Connection& connection_;
+  PoolContext& context_;      // a connection that is lost is destroyed before its streams
   UpstreamHandler* handler_;  // null once it has come back
   Arena arena_;
   http::ResponseHead head_;

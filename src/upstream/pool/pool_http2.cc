@@ -35,7 +35,6 @@ Http2Connection* Pool::find_http2(bool tunnel, bool fresh) {
       if (best != nullptr && best->load() <= connection.load()) return;
       if (tunnel && !(connection.settled() && connection.offers_tunnels())) return;
       if (fresh && connection.load() == 0) return;
-      if (connection.room() == 0) return;  // its backend's SETTINGS have come to another worker
       best = &connection;
     });
     if (best == nullptr) return nullptr;
