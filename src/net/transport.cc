@@ -41,16 +41,13 @@ Transport& Transport::operator=(Transport&& other) noexcept {
 
 void Transport::secure(std::unique_ptr<SecureLayer> layer) {
   secure_ = std::move(layer);
-  if (!kept_.empty()) secure_->begin_with(kept_);
+  if (kept() > 0) secure_->begin_with(*kept_);
 }
 
 Transport::Input Transport::read(ReadScratch& scratch, std::size_t at_most) {
-  const std::size_t before = kept_.size();
+  const std::size_t before = kept();
   char* memory = scratch.reserve(before + at_most);
-  if (before > 0) {
-    kept_.peek(memory, before);
-    kept_.clear();
-  }
+  if (before > 0) take_kept(memory);
   if (secure_ != nullptr) [[unlikely]]
     return read_secure(memory, before, scratch, at_most);
   const IoResult result = loop_->engine().read(socket_, {memory + before, at_most});
@@ -73,15 +70,21 @@ bool Transport::quiet(ReadScratch& scratch) {
 }
 
 Transport::Input Transport::reread(ReadScratch& scratch) {
-  const std::size_t before = kept_.size();
+  const std::size_t before = kept();
   char* memory = scratch.reserve(before + 1);
-  kept_.peek(memory, before);
-  kept_.clear();
+  if (before > 0) take_kept(memory);
   return {{memory, before}, 0, 0, IoStatus::ok, 0, false};
 }
 
 void Transport::keep(std::string_view rest) {
-  if (!rest.empty()) kept_.append(rest);
+  if (rest.empty()) return;
+  if (kept_ == nullptr) kept_ = std::make_unique<Buffer>(loop_->buffers());
+  kept_->append(rest);
+}
+
+void Transport::take_kept(char* memory) {
+  kept_->peek(memory, kept_->size());
+  kept_->clear();
 }
 
 Transport::Flush Transport::flush_secure(std::size_t& sent) {
@@ -116,7 +119,7 @@ Transport::Flush Transport::flush(std::size_t& sent, bool more) {
 void Transport::forget() {
   socket_ = kNoSocket;
   output_.clear();
-  kept_.clear();
+  kept_.reset();
   secure_.reset();
 }
 

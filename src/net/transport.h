@@ -35,7 +35,7 @@ class ReadScratch {
 // was read from it: the new one has to watch the socket.
 class Transport {
  public:
-  explicit Transport(EventLoop& loop) : loop_(&loop), output_(loop.buffers()), kept_(loop.buffers()) {}
+  explicit Transport(EventLoop& loop) : loop_(&loop), output_(loop.buffers()) {}
   Transport(Transport&& other) noexcept;
   // What this one had open is closed.
   Transport& operator=(Transport&& other) noexcept;
@@ -67,7 +67,7 @@ class Transport {
   // What was kept, without reading.
   Input reread(ReadScratch& scratch);
   void keep(std::string_view rest);
-  std::size_t kept() const { return kept_.size(); }
+  std::size_t kept() const { return kept_ == nullptr ? 0 : kept_->size(); }
   // From a peer that has sent FIN no more than this is still to come, what is kept included.
   std::size_t left_at_most() const { return kept() + loop_->engine().unread(socket_); }
 
@@ -99,13 +99,14 @@ class Transport {
  private:
   Input read_secure(char* memory, std::size_t before, ReadScratch& scratch, std::size_t at_most);
   Flush flush_secure(std::size_t& sent);
+  void take_kept(char* memory);
   void forget();
 
   EventLoop* loop_;
   SocketId socket_ = kNoSocket;
   TimePoint last_written_{};
   Buffer output_;
-  Buffer kept_;
+  std::unique_ptr<Buffer> kept_;  // made when it is first needed: most connections keep nothing
   std::unique_ptr<SecureLayer> secure_;
 };
 

@@ -27,7 +27,7 @@ Downstream::Downstream(Downstream& predecessor)
 }
 
 void Downstream::leave() {
-  pools_.finish();
+  if (pools_ != nullptr) pools_->finish();
   ListNode<DownstreamTag>::unlink();
   listener_->active_connections->add(-1);
   listener_->settings->shared.connections().fetch_sub(1, std::memory_order_relaxed);
@@ -36,7 +36,11 @@ void Downstream::leave() {
 }
 
 ProxiedEnds Downstream::ends() const {
-  ProxiedEnds ends{true, facts_.peer, facts_.local, facts_.peer_port, facts_.local_port};
+  ProxiedEnds ends{true, facts_.peer, {}, facts_.peer_port, 0};
+  if (facts_.local) {
+    ends.destination = facts_.local->address;
+    ends.destination_port = facts_.local->port;
+  }
   if (ends.destination.family != IpAddress::Family::none) return ends;
   if (socket() == kNoSocket) return {};
   const Result<SocketAddress> local = context_.loop.engine().local_address(socket());

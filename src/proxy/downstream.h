@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "base/intrusive_list.h"
 #include "base/local_ref.h"
 #include "base/time.h"
@@ -44,7 +46,10 @@ class Downstream : public ListNode<DownstreamTag> {
   ListenerRuntime& listener() { return *listener_; }
   const ConnectionFacts& facts() const { return facts_; }
   // Its own pools, where backends are told of it, and what they are told.
-  ClientPools& pools() { return pools_; }
+  ClientPools& pools() {
+    if (pools_ == nullptr) pools_ = std::make_unique<ClientPools>();
+    return *pools_;
+  }
   ProxiedEnds ends() const;
 
  protected:
@@ -72,7 +77,7 @@ class Downstream : public ListNode<DownstreamTag> {
   WorkerContext& context_;
   LocalRef<ListenerRuntime> listener_;
   ConnectionFacts facts_;
-  ClientPools pools_;
+  std::unique_ptr<ClientPools> pools_;  // only where backends are told of clients
 };
 
 }  // namespace weir::proxy

@@ -61,8 +61,9 @@ void ProxyOpening::read() {
   if (parsed.ends.known && parsed.ends.source.family != IpAddress::Family::none) {
     facts_.peer = parsed.ends.source;
     facts_.peer_port = parsed.ends.source_port;
-    facts_.local = parsed.ends.destination;
-    facts_.local_port = parsed.ends.destination_port;
+    facts_.local = LocalRef<ToldLocalEnd>(new ToldLocalEnd);
+    facts_.local->address = parsed.ends.destination;
+    facts_.local->port = parsed.ends.destination_port;
   }
   io_.keep(input.bytes.substr(parsed.consumed));
   go_on();

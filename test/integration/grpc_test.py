@@ -142,7 +142,7 @@ class Calls(Case):
 
         self.start([{"/a.B/C": unary(note)}])
         self.call("/a.B/C", timeout=10)
-        self.assertLess(left[0], 10)
+        self.assertLess(left[0], 10.5)  # gRPC rounds a deadline up
         self.assertGreater(left[0], 1)
 
     def test_the_configured_limit_is_the_servers_deadline_too(self):
