@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE=1
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1  # another clone of the same sources finds the same objects
 jobs=$(nproc)
 results=build/test-results
-fuzz_seconds=6  # for each target
+fuzz_seconds=10  # for each target
 step_number=0
 
 # step "NAME" COMMAND...: runs it, its output into a log, and prints one line with the time it took. A failure prints

@@ -6,10 +6,10 @@ import os
 import re
 import shutil
 import struct
-import subprocess
 import unittest
 
-from harness import WEBSOCKET, WEIR_BACKEND, Case, config_for, fetch, free_port, ok, render, until
+from harness import WEBSOCKET, Case, config_for, free_port, ok, render, until
+from real_backend import RealBackend
 
 
 def frame(text, mask=b"abcd"):
@@ -19,45 +19,10 @@ def frame(text, mask=b"abcd"):
 
 
 @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
-class Curl(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.backend_port = free_port()
-        cls.process = subprocess.Popen(
-            [WEIR_BACKEND, "--listen", f"127.0.0.1:{cls.backend_port}", "--name", "real"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        cls.addClassCleanup(cls.end)
-
-        def up():
-            try:
-                return fetch(cls.backend_port, "/health").status == 200
-            except OSError:
-                return False
-
-        until(up, "weir-backend is up")
-
-    @classmethod
-    def end(cls):
-        cls.process.terminate()
-        cls.process.wait(10)
-
-    def setUp(self):
-        real = {"name": "real", "url": f"http://127.0.0.1:{self.backend_port}"}
-        self.running = self.weir(config_for(real, workers=2))
-        self.url = f"http://127.0.0.1:{self.running.port}"
-        self.scratch = self.folder()
-
-    def curl(self, *arguments, code=0, stdin=None):
-        done = subprocess.run(
-            ["curl", "--noproxy", "*", "--silent", "--show-error", "--max-time", "30", *arguments],
-            capture_output=True,
-            timeout=60,
-            input=stdin,
-        )
-        self.assertEqual(done.returncode, code, done.stderr)
-        return done.stdout
+class Curl(RealBackend):
+    def curl(self, *arguments, **options):
+        quietly = ["--noproxy", "*", "--silent", "--show-error", "--max-time", "30"]
+        return self.call("curl", *quietly, *arguments, **options)
 
     def test_get_head_and_status(self):
         self.assertEqual(self.curl(f"{self.url}/echo").strip(), b"real")

@@ -4,27 +4,16 @@
 import hashlib
 import os
 import pathlib
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import unittest
 
 from certificates import Authority
-from harness import PATIENCE_S, WEIR_BACKEND, Backend, Case, Wire, config_for, connect, fetch, free_port, ok, until
-
-try:
-    import h2.config
-except ImportError:  # Debian's, when another Python runs this
-    sys.path.append("/usr/lib/python3/dist-packages")
-try:
-    import h2.config
-    import h2.connection
-    import h2.events
-except ImportError:
-    h2 = None
+from h2_client import H2Client, h2
+from harness import PATIENCE_S, Backend, Case, Wire, config_for, connect, ok, until
+from real_backend import RealBackend
 
 GO_CLIENT = pathlib.Path(__file__).resolve().parent / "go" / "http2_client.go"
 
@@ -36,50 +25,8 @@ def frame(kind, flags, stream, payload=b""):
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-class RealCase(Case):
-    """Weir before weir-backend."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.backend_port = free_port()
-        cls.process = subprocess.Popen(
-            [WEIR_BACKEND, "--listen", f"127.0.0.1:{cls.backend_port}", "--name", "real"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        cls.addClassCleanup(cls.end)
-
-        def up():
-            try:
-                return fetch(cls.backend_port, "/health").status == 200
-            except OSError:
-                return False
-
-        until(up, "weir-backend is up")
-
-    @classmethod
-    def end(cls):
-        cls.process.terminate()
-        cls.process.wait(10)
-
-    def setUp(self):
-        real = {"name": "real", "url": f"http://127.0.0.1:{self.backend_port}"}
-        self.running = self.weir(config_for(real, workers=2))
-        self.url = f"http://127.0.0.1:{self.running.port}"
-        self.scratch = self.folder()
-
-    def call(self, *command, stdin=None, timeout_s=60):
-        done = subprocess.run([str(word) for word in command], capture_output=True, timeout=timeout_s, input=stdin)
-        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
-        return done.stdout
-
-    def write(self, name, data):
-        (self.scratch / name).write_bytes(data)
-        return self.scratch / name
-
-
 @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
-class Curl(RealCase):
+class Curl(RealBackend):
     def curl(self, *arguments, stdin=None):
         options = ["--noproxy", "*", "--silent", "--show-error", "--max-time", "30", "--http2-prior-knowledge"]
         return self.call("curl", *options, *arguments, stdin=stdin)
@@ -105,7 +52,7 @@ class Curl(RealCase):
 
 
 @unittest.skipUnless(shutil.which("nghttp") and shutil.which("h2load"), "nghttp2-client is not installed")
-class Nghttp(RealCase):
+class Nghttp(RealBackend):
     def test_get_and_head(self):
         self.assertEqual(self.call("nghttp", f"{self.url}/echo"), b"real\n")
         text = self.call("nghttp", "--verbose", "-H", ":method: HEAD", f"{self.url}/bytes?size=1000").decode()
@@ -149,7 +96,7 @@ class Nghttp(RealCase):
 
 
 @unittest.skipUnless(shutil.which("go"), "Go is not installed")
-class Go(RealCase):
+class Go(RealBackend):
     def test_its_client_gets_all_it_asks_for(self):
         env = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOCACHE": os.environ.get("GOCACHE", "")}
         if not env["GOCACHE"]:
@@ -165,69 +112,6 @@ class Go(RealCase):
             self.skipTest("this Go has no HTTP/2 in the clear")
         self.assertEqual(built.returncode, 0, built.stderr)
         self.assertEqual(self.call(program, self.url), b"ok\n")
-
-
-class H2Client:
-    """One connection of Python's h2."""
-
-    def __init__(self, test, port):
-        self.test = test
-        self.wire = connect(port)
-        test.addCleanup(self.wire.close)
-        self.session = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
-        self.session.initiate_connection()
-        self.answers = {}
-        self.going_away = []
-        self.flush()
-
-    def flush(self):
-        self.wire.send(self.session.data_to_send())
-
-    def ask(self, path, method="GET", fields=(), body=None, trailers=None):
-        stream = self.session.get_next_available_stream_id()
-        head = [(":method", method), (":scheme", "http"), (":authority", "test.example"), (":path", path), *fields]
-        self.answers[stream] = {"status": None, "interim": [], "body": b"", "trailers": [], "end": None}
-        self.session.send_headers(stream, head, end_stream=body is None and trailers is None)
-        if body is not None:
-            self.session.send_data(stream, body, end_stream=trailers is None)
-        if trailers is not None:
-            self.session.send_headers(stream, trailers, end_stream=True)
-        self.flush()
-        return stream
-
-    def read(self):
-        """Takes in what comes next; False at the connection's end."""
-        data = self.wire.sock.recv(1 << 16)
-        if not data:
-            return False
-        for event in self.session.receive_data(data):
-            self.on(event)
-        self.flush()
-        return True
-
-    def on(self, event):
-        answer = self.answers.get(getattr(event, "stream_id", None))
-        if isinstance(event, h2.events.InformationalResponseReceived):
-            answer["interim"].append(event.headers)
-        elif isinstance(event, h2.events.ResponseReceived):
-            answer["status"] = int(dict(event.headers)[":status"])
-            answer["fields"] = event.headers[1:]
-        elif isinstance(event, h2.events.DataReceived):
-            answer["body"] += event.data
-            self.session.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        elif isinstance(event, h2.events.TrailersReceived):
-            answer["trailers"] = event.headers
-        elif isinstance(event, h2.events.StreamEnded):
-            answer["end"] = "end"
-        elif isinstance(event, h2.events.StreamReset):
-            answer["end"] = f"reset {int(event.error_code)}"
-        elif isinstance(event, h2.events.ConnectionTerminated):
-            self.going_away.append((int(event.error_code), event.last_stream_id))
-
-    def answer(self, stream):
-        while self.answers[stream]["end"] is None:
-            self.test.assertTrue(self.read(), f"closed before {stream} was answered: {self.answers[stream]}")
-        return self.answers[stream]
 
 
 @unittest.skipUnless(h2, "python3-h2 is not installed")
