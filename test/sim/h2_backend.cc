@@ -52,7 +52,7 @@ void H2BackendSide::look() {
     if (!stream.head_seen) {
       stream.head_seen = true;
       stream.answer.expect(request.message.method);
-      backend_.note_head(request.message);
+      backend_.note_head(request.message, connection_, id);
       if (handler != nullptr && handler->at_head) run(id, handler->at_head(request.message));
     }
     if (!request.message.complete && request.message.field("upgrade").empty()) continue;
@@ -96,9 +96,14 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
         server_.end(id);
         break;
       }
-      [[fallthrough]];
+      if (end_with_connection(id)) break;
+      flush();
+      connection_.half_close();
+      break;
     case Action::Kind::close:
-      close(id);
+      if (end_with_connection(id)) break;
+      flush();
+      connection_.close();
       break;
     case Action::Kind::reset:
       connection_.reset();
@@ -132,14 +137,12 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
 }
 
 // A body whose end is the connection's end in HTTP/1 has one of its own here.
-void H2BackendSide::close(std::int32_t id) {
+bool H2BackendSide::end_with_connection(std::int32_t id) {
   Stream& stream = streams_[id];
-  if (stream.answer.current.until_close && !stream.tunnel) {
-    stream.answer.end(false);
-    return translate(id);
-  }
-  flush();
-  connection_.close();
+  if (!stream.answer.current.until_close || stream.tunnel) return false;
+  stream.answer.end(false);
+  translate(id);
+  return true;
 }
 
 void H2BackendSide::translate(std::int32_t id) {
@@ -173,20 +176,6 @@ void H2BackendSide::translate(std::int32_t id) {
 bool H2BackendSide::busy() const {
   const auto runs = [](const auto& entry) { return !entry.second.script.empty(); };
   return server_.unsent() > 0 || std::ranges::any_of(streams_, runs);
-}
-
-const Message* H2BackendSide::current() const {
-  for (const auto& [id, request] : server_.requests()) {
-    if (request.head_seen && !request.message.complete && !request.closed) return &request.message;
-  }
-  return nullptr;
-}
-
-const std::string* H2BackendSide::tunnel() const {
-  for (const auto& [id, request] : server_.requests()) {
-    if (!request.message.field("upgrade").empty()) return &request.message.body;
-  }
-  return nullptr;
 }
 
 }  // namespace weir::sim
