@@ -225,10 +225,9 @@ TEST_P(Timeouts, ABodyThatIsHeldBackIsNotTooSlow) {
   cluster().timeouts.stream_idle = 10min;
   // Who reads nothing at all answers no PING either: over HTTP/2 it is the stream that is held back.
   backend().accepts_without_reading = to_http1();
-  backend().on("/", Handler{[this](const Message&) {
-                              return to_http1() ? Script{} : Script{then(Action::Kind::stop_reading)};
-                            },
-                            [](const Message&) { return Script{send_bytes(response("got it"))}; }});
+  backend().on(
+      "/", Handler{[this](const Message&) { return to_http1() ? Script{} : Script{then(Action::Kind::stop_reading)}; },
+                   [](const Message&) { return Script{send_bytes(response("got it"))}; }});
   start();
   SimClient& client = connect();
   client.request("POST", "/", "", pattern(1, 1'000'000));
