@@ -70,10 +70,12 @@ bool BackendConnection::busy() const {
 }
 
 void BackendConnection::on_bytes(std::string_view bytes) {
+  std::string behind_header;
   if (!begun_) {
     first_bytes_ += bytes;
-    if (backend_.expects_proxy_header && !reads_proxy_header()) return;
-    bytes = first_bytes_;
+    if ((backend_.expects_proxy_header || backend_.takes_proxy_header) && !reads_proxy_header()) return;
+    behind_header = first_bytes_;
+    bytes = behind_header;
     if (http2_ == nullptr && asks_for_http2(bytes)) return;
     begun_ = true;
   }
@@ -82,10 +84,11 @@ void BackendConnection::on_bytes(std::string_view bytes) {
   look();
 }
 
-// True once it has been read.
+// True once it has been read, or is known to be none.
 bool BackendConnection::reads_proxy_header() {
   if (proxied_) return true;
   const ProxyParsed parsed = parse_proxy_header(first_bytes_);
+  if (parsed.status == ProxyParsed::Status::broken && backend_.takes_proxy_header) return true;
   if (parsed.status == ProxyParsed::Status::broken) reset();
   if (parsed.status != ProxyParsed::Status::done) return false;
   proxied_ = parsed.ends;
@@ -118,6 +121,7 @@ void BackendConnection::look() {
     if (!head_told_) {
       head_told_ = true;
       backend_.note_head(request, *this, 0);
+      note_id(request);
       if (handler != nullptr && handler->at_head) run(handler->at_head(request));
     }
     if (!complete) return;
@@ -131,6 +135,10 @@ void BackendConnection::look() {
       run(handler->at_end(backend_.requests_.back()));
     }
   }
+}
+
+void BackendConnection::note_id(const Message& request) {
+  if (!request.field("x-id").empty()) ids_.emplace_back(request.field("x-id"));
 }
 
 void BackendConnection::on_ended() {

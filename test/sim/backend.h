@@ -89,6 +89,9 @@ class BackendConnection final : public Peer {
   // What its PROXY header said, once it has come.
   const std::optional<ProxiedEnds>& proxied() const { return proxied_; }
   std::size_t requests() const { return requests_; }
+  // Whose heads have come, by their x-id.
+  const std::vector<std::string>& ids() const { return ids_; }
+  void note_id(const Message& request);
   // Has something left to do or to send.
   bool busy() const;
   void run(Script script);
@@ -107,6 +110,7 @@ class BackendConnection final : public Peer {
   std::unique_ptr<H2BackendSide> http2_;
   std::string first_bytes_;  // as long as they may become HTTP/2's preface
   std::optional<ProxiedEnds> proxied_;
+  std::vector<std::string> ids_;
   bool begun_ = false;
   bool probed_ = false;
   std::size_t requests_ = 0;
@@ -182,6 +186,8 @@ class SimBackend final : private ReadinessHandler {
   bool accepts_without_reading = false;
   // Connections must begin with a PROXY header; those that don't are reset.
   bool expects_proxy_header = false;
+  // They may, as whoever configures the proxy changes his mind.
+  bool takes_proxy_header = false;
   // What a new connection does at once.
   Script greeting;
   // A connection has come: what is set below may be set anew for it.

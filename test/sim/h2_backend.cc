@@ -59,6 +59,7 @@ void H2BackendSide::look() {
       stream.head_seen = true;
       stream.answer.expect(request.message.method);
       backend_.note_head(request.message, connection_, id);
+      connection_.note_id(request.message);
       if (id > last_) {
         disown(id);
         continue;

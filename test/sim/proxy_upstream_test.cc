@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "sim/fixture.h"
+#include "sim/bugs.h"
 
 namespace weir::sim {
 namespace {
@@ -339,6 +339,21 @@ TEST_F(UnixListener, AClientWithoutAnAddressIsNobody) {
   run(100ms);
   EXPECT_EQ(clients_.back()->answers().at(0).status, 200);
   EXPECT_FALSE(backend().connections().at(0)->proxied()->known);
+}
+
+// The pool of a client's own is asked to close what is idle while its connection is being closed.
+TEST_F(BugsOfHttp2, Case051AConnectionThatIsLostIsNotClosedTwice) {
+  cluster().proxy_protocol = ProxyVersion::v2;
+  backend().expects_proxy_header = true;
+  speak_http2(0);
+  backend().on("/", Script{send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun"), wait_for(10ms),
+                           then(Action::Kind::reset)});
+  start();
+  SimClient& client = get("/");
+  EXPECT_EQ(client.answer_count(), 0U);
+  EXPECT_TRUE(broken_off(client));
+  EXPECT_EQ(proxy_.metric(Family::kPoolConnections), 0);
+  EXPECT_TRUE(broken_off(get("/")));
 }
 
 }  // namespace
