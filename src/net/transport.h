@@ -83,6 +83,9 @@ class Transport {
   Buffer& output() { return output_; }
   std::size_t unsent() const { return secure_ == nullptr ? output_.size() : output_.size() + secure_->unsent(); }
 
+  // Of these, what is out of output() already.
+  std::uint64_t encrypted_unsent() const { return secure_ == nullptr ? 0 : secure_->unsent(); }
+
   using Flush = FlushResult;
   // Writes what is there. `sent` counts the bytes that the socket took.
   Flush flush(std::size_t& sent, bool more = false);

@@ -130,7 +130,7 @@ void Http2ClientStream::send_head(http::ResponseHead& head) {
 void Http2ClientStream::send_body(std::string_view data) {
   if (detached() || bodiless_ || data.empty()) return;
   connection_.session().send_body(*this, data);
-  progress_.given(*this, connection_.session(), connection_.context().loop.now());
+  progress_.given(*this, connection_.taken(), connection_.context().loop.now());
   connection_.mark_dirty();
 }
 
@@ -167,7 +167,7 @@ void Http2ClientStream::finished() {
 }
 
 TimePoint Http2ClientStream::last_written() const {
-  return progress_.last(*this, connection_.session(), connection_.last_written());
+  return progress_.last(*this, connection_.taken(), connection_.last_written());
 }
 
 void Http2ClientStream::resume_request() {

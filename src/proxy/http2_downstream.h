@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "http/http2/session.h"
@@ -46,6 +47,8 @@ class Http2Downstream final : public Downstream,
   void look_after(Http2ClientStream& stream);
   void stream_over();
   TimePoint last_written() const { return io_.last_written(); }
+  // Bytes of the session's output that the socket took.
+  std::uint64_t taken() const { return session_.written() - std::min(session_.written(), io_.encrypted_unsent()); }
 
  private:
   enum class Phase : std::uint8_t { open, closing, linger, closed };

@@ -103,7 +103,8 @@ void Stream::on_response_writable() {
 }
 
 SpliceRelay* Stream::splice_response(std::uint64_t remaining) {
-  if (tunnel_ || response_ != ResponsePhase::body || client_->splice_sink() == kNoSocket) return nullptr;
+  if (tunnel_ || response_ != ResponsePhase::body) return nullptr;
+  if (client_->splice_sink() == kNoSocket || upstream_->splice_socket() == kNoSocket) return nullptr;
   if (route_->route->filters.wants(filters::Step::response_body)) return nullptr;
   if (!response_relay_.start(upstream_->splice_socket(), client_->splice_sink(), client_->flusher(), remaining)) {
     return nullptr;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "net/transport.h"
 #include "tls/peer_certificate.h"
@@ -196,9 +197,8 @@ SecureLayer::Input Layer::read(Engine& engine, SocketId socket, ReadScratch& scr
   const std::size_t bytes = decrypt(into, broken);
   broken_ = broken;
   keep_incoming();
-  std::size_t sent = 0;
-  // An alert, or what the peer asked for in passing.
-  if (!outgoing_.empty()) static_cast<void>(write_out(engine, socket, sent));
+  // An alert, or what the peer asked for in passing, behind what waits.
+  if (!outgoing_.empty()) static_cast<void>(write_out(engine, socket, sent_in_reads_));
 
   Input input{IoStatus::would_block, 0, bytes, fetched.bytes, fetched.drained};
   const bool more = broken_ || peer_said_goodbye_ || !kept_.empty() || SSL_pending(ssl_.get()) > 0;
@@ -287,6 +287,7 @@ FlushResult Layer::write_out(Engine& engine, SocketId socket, std::size_t& sent)
 }
 
 FlushResult Layer::flush(Engine& engine, SocketId socket, Buffer& plain, std::size_t& sent) {
+  sent += std::exchange(sent_in_reads_, 0);
   do {
     if (!broken_ && !encrypt_some(plain, engine.now())) broken_ = true;
     if (broken_) plain.clear();

@@ -165,6 +165,23 @@ TEST_F(LayerTest, WhatComesWithTheLastOfTheHandshakeIsNotLost) {
   EXPECT_EQ(server_->received, "early");
 }
 
+class Bugs : public PairTest {};
+
+// What waited for the socket and went out while the peer's bytes were read was not counted, and the connection seemed
+// to stand still.
+TEST_F(Bugs, Case046WhatReadingSendsIsCounted) {
+  connect(serve({}), ask({}));
+  constexpr std::size_t kBytes = 2'000'000;
+  server_->send(std::string(kBytes, 'x'));
+  while (client_->received.size() < kBytes) {
+    const std::size_t before = client_->received.size();
+    ASSERT_TRUE(world_.run_until([&] { return client_->received.size() > before; }));
+    client_->send("and you?");
+  }
+  run(1s);
+  EXPECT_GE(server_->wire_sent, kBytes);
+}
+
 TEST_F(LayerTest, NoErrorIsLeftBehindInTheThread) {
   connect_well();
   client_->io.close();

@@ -50,12 +50,17 @@ BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, So
     : Peer(backend.outside_), backend_(backend), number_(number), reader_(MessageReader::Kind::request) {
   if (backend.http2) http2_ = std::make_unique<H2BackendSide>(backend, *this, *backend.http2, backend.http2_mute);
   if (backend.accepts_without_reading) stop_reading();
+  if (backend.tls != nullptr && !backend.expects_proxy_header) secure(new_tls());
   adopt(socket);
   if (http2_ != nullptr && !backend.expects_proxy_header) http2_->flush();  // SETTINGS
   if (!backend.greeting.empty()) run(backend.greeting);
 }
 
 BackendConnection::~BackendConnection() = default;
+
+std::unique_ptr<PeerTls> BackendConnection::new_tls() const {
+  return backend_.tls->server(http2_ == nullptr ? "http/1.1" : "h2");
+}
 
 H2Server* BackendConnection::http2() const {
   return http2_ == nullptr ? nullptr : &http2_->server();
@@ -74,6 +79,10 @@ void BackendConnection::on_bytes(std::string_view bytes) {
   if (!begun_) {
     first_bytes_ += bytes;
     if ((backend_.expects_proxy_header || backend_.takes_proxy_header) && !reads_proxy_header()) return;
+    if (backend_.tls != nullptr && !is_secure()) {
+      secure(new_tls(), std::exchange(first_bytes_, {}));
+      return;
+    }
     behind_header = first_bytes_;
     bytes = behind_header;
     if (http2_ == nullptr && asks_for_http2(bytes)) return;

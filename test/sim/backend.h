@@ -100,6 +100,7 @@ class BackendConnection final : public Peer {
   void on_bytes(std::string_view bytes) override;
   void on_ended() override;
   bool reads_proxy_header();
+  std::unique_ptr<PeerTls> new_tls() const;
   bool asks_for_http2(std::string_view& bytes);
   void look();
   void go_on();
@@ -192,6 +193,8 @@ class SimBackend final : private ReadinessHandler {
   Script greeting;
   // A connection has come: what is set below may be set anew for it.
   std::function<void()> before_connection;
+  // Set: new connections speak TLS, behind a PROXY header if there is one. Outlives the backend.
+  const PeerTlsContexts* tls = nullptr;
   // New connections speak HTTP/2 and nothing else.
   std::optional<H2ServerOptions> http2;
   // They say nothing, not even SETTINGS, before this time.

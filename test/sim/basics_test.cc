@@ -30,7 +30,7 @@ TEST_P(Basics, AGetGoesThrough) {
   EXPECT_EQ(seen.version, to_http1() ? "HTTP/1.1" : "HTTP/2.0");
   EXPECT_EQ(seen.field("host"), "example.com");
   EXPECT_EQ(seen.field("x-forwarded-for"), "192.0.2.1");
-  EXPECT_EQ(seen.field("x-forwarded-proto"), "http");
+  EXPECT_EQ(seen.field("x-forwarded-proto"), from_tls() ? "https" : "http");
   EXPECT_EQ(seen.field("x-forwarded-host"), "example.com");
   EXPECT_EQ(seen.field("x-request-id"), answer.field("x-request-id"));
   EXPECT_EQ(seen.field("x-request-id").size(), 32U);
@@ -116,7 +116,7 @@ TEST_P(Basics, UntrustedClientsCannotForge) {
   const Message& seen = backend().requests().at(0);
   EXPECT_EQ(seen.field("x-forwarded-for"), "192.0.2.1");
   EXPECT_EQ(seen.count("x-forwarded-for"), 1U);
-  EXPECT_EQ(seen.field("x-forwarded-proto"), "http");
+  EXPECT_EQ(seen.field("x-forwarded-proto"), from_tls() ? "https" : "http");
   for (const char* name : {"forwarded", "x-real-ip", "x_forwarded_for", "x-forwarded-port", "x_request_id",
                            "x-client-cert-subject", "client-cert"}) {
     EXPECT_EQ(seen.count(name), 0U) << name;

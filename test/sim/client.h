@@ -14,10 +14,11 @@ namespace weir::sim {
 enum class Protocol : std::uint8_t { http1, http2 };
 
 // A client with one connection: what is sent is given as raw bytes of HTTP/1, what comes is read strictly. Over HTTP/2
-// both are translated.
+// both are translated. `opening` goes before it all, and before TLS.
 class SimClient final : public Peer {
  public:
-  SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol = Protocol::http1);
+  SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol = Protocol::http1,
+            const PeerTlsContexts* tls = nullptr, std::string_view opening = {});
 
   // A request in HTTP/1.1 with a Host; `more` are whole field lines. A body gets a Content-Length.
   void request(std::string_view method, std::string_view target, std::string_view more = {},

@@ -34,16 +34,41 @@ class Fates final : public FaultPlan {
 struct Wires {
   Protocol down = Protocol::http1;
   Protocol up = Protocol::http1;
+  bool down_tls = false;
+  bool up_tls = false;
 };
+// All protocols in the clear and with TLS on both sides, and each protocol on each side with TLS on that side only.
 inline constexpr Wires kAllWires[] = {{Protocol::http1, Protocol::http1},
                                       {Protocol::http2, Protocol::http1},
                                       {Protocol::http1, Protocol::http2},
-                                      {Protocol::http2, Protocol::http2}};
+                                      {Protocol::http2, Protocol::http2},
+                                      {Protocol::http1, Protocol::http1, true, true},
+                                      {Protocol::http2, Protocol::http1, true, true},
+                                      {Protocol::http1, Protocol::http2, true, true},
+                                      {Protocol::http2, Protocol::http2, true, true},
+                                      {Protocol::http1, Protocol::http2, true, false},
+                                      {Protocol::http2, Protocol::http1, true, false},
+                                      {Protocol::http1, Protocol::http1, false, true},
+                                      {Protocol::http2, Protocol::http2, false, true}};
 // For what only HTTP/1 to a backend has: suites named ...ToHttp1.
-inline constexpr Wires kWiresToHttp1[] = {{Protocol::http1, Protocol::http1}, {Protocol::http2, Protocol::http1}};
+inline constexpr Wires kWiresToHttp1[] = {{Protocol::http1, Protocol::http1},
+                                          {Protocol::http2, Protocol::http1},
+                                          {Protocol::http1, Protocol::http1, true, true},
+                                          {Protocol::http2, Protocol::http1, false, true}};
+// For what only HTTP/2 to a backend has.
+inline constexpr Wires kWiresToHttp2[] = {{Protocol::http1, Protocol::http2},
+                                          {Protocol::http2, Protocol::http2},
+                                          {Protocol::http1, Protocol::http2, false, true},
+                                          {Protocol::http2, Protocol::http2, true, true}};
 inline std::string name_of(const Wires& wires) {
-  return std::string(wires.down == Protocol::http1 ? "FromHttp1" : "FromHttp2") +
-         (wires.up == Protocol::http1 ? "ToHttp1" : "ToHttp2");
+  return std::string("From") + (wires.down_tls ? "Tls" : "") + (wires.down == Protocol::http1 ? "Http1" : "Http2") +
+         "To" + (wires.up_tls ? "Tls" : "") + (wires.up == Protocol::http1 ? "Http1" : "Http2");
+}
+
+// Made once: only the handshakes are each connection's own.
+inline const PeerTlsContexts& peer_tls() {
+  static const PeerTlsContexts contexts;
+  return contexts;
 }
 
 // A proxy with one listener, one cluster "app" and one backend, in virtual time. At the end of each test everything is
@@ -117,8 +142,14 @@ class SimTest : public testing::Test {
     const SocketAddress address = *SocketAddress::parse("10.1.0." + std::to_string(backends_.size() + 1) + ":80");
     backends_.push_back(std::make_unique<SimBackend>(outside_, name, address));
     proxy_.setup.clusters.front().members.push_back({make_backend(name, address, max_connections), weight, true});
-    if (backends_speak_ == Protocol::http2) speak_http2(backends_.size() - 1);
+    if (to_tls()) speak_tls(backends_.size() - 1);
+    if (!to_http1()) speak_http2(backends_.size() - 1);
     return *backends_.back();
+  }
+
+  // A further listener that speaks as the first does.
+  void add_listener(std::string name, std::string_view address) {
+    proxy_.setup.add_listener(std::move(name), address).tls = listener().tls;
   }
 
   void start() {
@@ -127,12 +158,15 @@ class SimTest : public testing::Test {
   }
   void run(Duration duration) { ASSERT_TRUE(world_.run_until(world_.now() + duration)); }
 
-  SimClient& connect() {
-    clients_.push_back(std::make_unique<SimClient>(outside_, kProxy, clients_speak_));
+  SimClient& connect() { return connect_to(kProxy); }
+  SimClient& connect_to(const SocketAddress& proxy, std::string_view opening = {}) {
+    const PeerTlsContexts* tls = from_tls() ? &peer_tls() : nullptr;
+    clients_.push_back(std::make_unique<SimClient>(outside_, proxy, wires_.down, tls, opening));
     return *clients_.back();
   }
   SimH2Client& connect_h2(const H2Options& options = {}) {
-    http2_clients_.push_back(std::make_unique<SimH2Client>(outside_, kProxy, options));
+    http2_clients_.push_back(
+        std::make_unique<SimH2Client>(outside_, kProxy, options, "", from_tls() ? &peer_tls() : nullptr));
     return *http2_clients_.back();
   }
   // Sends one GET on a connection of its own, and waits a little for the answer.
@@ -144,17 +178,29 @@ class SimTest : public testing::Test {
   }
 
   void speak(const Wires& wires) {
-    clients_speak_ = wires.down;
-    backends_speak_ = wires.up;
-    for (std::size_t i = 0; wires.up == Protocol::http2 && i < backends_.size(); ++i) speak_http2(i);
+    wires_ = wires;
+    if (from_tls()) listener().tls = peer_tls().for_listener();
+    if (to_tls()) cluster().tls = peer_tls().for_cluster();
+    for (std::size_t i = 0; i < backends_.size(); ++i) {
+      if (to_tls()) speak_tls(i);
+      if (!to_http1()) speak_http2(i);
+    }
+  }
+  void speak_tls(std::size_t index) {
+    backends_[index]->tls = &peer_tls();
+    std::shared_ptr<Backend>& known = proxy_.setup.clusters.front().members[index].backend;
+    known = std::make_shared<Backend>(known->name(), "https://" + known->address().to_string(), known->address(),
+                                      known->max_connections());
   }
   // The backend speaks HTTP/2, and the proxy knows it.
   void speak_http2(std::size_t index, H2ServerOptions options = {.streams_max = 100, .offers_tunnels = true}) {
     backends_[index]->http2 = options;
     proxy_.setup.clusters.front().members[index].backend->set_protocol(SpokenProtocol::http2);
   }
-  bool from_http1() const { return clients_speak_ == Protocol::http1; }
-  bool to_http1() const { return backends_speak_ == Protocol::http1; }
+  bool from_http1() const { return wires_.down == Protocol::http1; }
+  bool to_http1() const { return wires_.up == Protocol::http1; }
+  bool from_tls() const { return wires_.down_tls; }
+  bool to_tls() const { return wires_.up_tls; }
   // The last answer was broken off, so that its client can tell: HTTP/1 has nothing but the connection's end for that.
   bool broken_off(const SimClient& client) const {
     return client.reader().broken() && (!from_http1() || client.ended());
@@ -183,8 +229,7 @@ class SimTest : public testing::Test {
   SimProxy proxy_;
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::unique_ptr<SimH2Client>> http2_clients_;
-  Protocol clients_speak_ = Protocol::http1;
-  Protocol backends_speak_ = Protocol::http1;
+  Wires wires_;
   std::int64_t lost_series_ = 0;  // requests whose series went with their route
   std::int64_t lost_lines_ = 0;   // of the access log, as a test wanted it
 };

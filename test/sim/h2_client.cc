@@ -5,10 +5,11 @@
 namespace weir::sim {
 
 SimH2Client::SimH2Client(Outside& outside, const SocketAddress& proxy, const H2Options& options,
-                         std::string_view opening)
+                         std::string_view opening, const PeerTlsContexts* tls)
     : Peer(outside), engine_(options) {
   connect(proxy);
   Peer::send(opening);
+  if (tls != nullptr) secure(tls->client("h2"));
   write();
 }
 

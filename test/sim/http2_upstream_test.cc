@@ -10,8 +10,6 @@ namespace {
 using testing::SizeIs;
 using Kind = Action::Kind;
 
-constexpr Wires kToHttp2[] = {{Protocol::http1, Protocol::http2}, {Protocol::http2, Protocol::http2}};
-
 class Http2Upstream : public OverWires {
  protected:
   // As many requests at once, each of a client of its own.
@@ -52,7 +50,7 @@ class Http2Upstream : public OverWires {
     return *backend(at).connections()[connection]->http2();
   }
 };
-INSTANTIATE_TEST_SUITE_P(, Http2Upstream, testing::ValuesIn(kToHttp2),
+INSTANTIATE_TEST_SUITE_P(, Http2Upstream, testing::ValuesIn(kWiresToHttp2),
                          [](const testing::TestParamInfo<Wires>& info) { return name_of(info.param); });
 
 TEST_P(Http2Upstream, OneConnectionCarriesWhatSettingsAllow) {

@@ -33,10 +33,27 @@ void Peer::adopt(SocketId accepted) {
   WEIR_CHECK(outside_.engine().watch(socket_, *this).has_value());
 }
 
+void Peer::secure(std::unique_ptr<PeerTls> tls, std::string_view early) {
+  tls_ = std::move(tls);
+  if (!early.empty()) tls_->receive(early);
+  take_from_tls();
+  decrypt();
+}
+
+void Peer::take_from_tls() {
+  if (tls_ == nullptr) return;
+  out_.append(tls_->take_output());
+  write();
+}
+
 void Peer::send(std::string_view bytes) {
   if (!is_open()) return;
-  out_.append(bytes);
-  write();
+  if (tls_ == nullptr) {
+    out_.append(bytes);
+    return write();
+  }
+  tls_->send(bytes);
+  take_from_tls();
 }
 
 void Peer::release() {
@@ -46,10 +63,15 @@ void Peer::release() {
 
 void Peer::half_close() {
   fin_wanted_ = true;
+  if (tls_ != nullptr) tls_->finish();
+  take_from_tls();
   write();
 }
 
 void Peer::close() {
+  if (!is_open()) return;
+  if (tls_ != nullptr) tls_->finish();
+  take_from_tls();
   if (!is_open()) return;
   outside_.engine().close(socket_);
   socket_ = kNoSocket;
@@ -63,6 +85,7 @@ void Peer::reset() {
 
 void Peer::go_on_reading() {
   reading_ = true;
+  decrypt();
   read();
 }
 
@@ -85,8 +108,8 @@ void Peer::on_ready(Readiness readiness) {
 
 void Peer::write() {
   if (!is_open() || !connected_ || fin_sent_) return;
-  while (unsent() > 0 && sent_bytes_ < hold_after_) {
-    const std::size_t size = std::min<std::size_t>(unsent(), hold_after_ - sent_bytes_);
+  while (out_sent_ < out_.size() && sent_bytes_ < hold_after_) {
+    const std::size_t size = std::min<std::size_t>(out_.size() - out_sent_, hold_after_ - sent_bytes_);
     const iovec piece{out_.data() + out_sent_, size};
     const IoResult result = outside_.engine().write(socket_, {&piece, 1}, false);
     if (result.status == IoStatus::failed) {
@@ -103,21 +126,37 @@ void Peer::write() {
     sent_bytes_ += result.bytes;
     if (result.bytes < size) return;
   }
-  if (unsent() > 0) return;
+  if (out_sent_ < out_.size()) return;
   out_.clear();
   out_sent_ = 0;
-  if (!fin_wanted_) return;
+  if (!fin_wanted_ || (tls_ != nullptr && !tls_->finished())) return;
   fin_sent_ = true;
   outside_.engine().shutdown_write(socket_);
 }
 
+void Peer::decrypt() {
+  while (tls_ != nullptr && is_open() && reading_) {
+    const std::string plain = tls_->read();
+    take_from_tls();
+    if (plain.empty()) return;
+    on_bytes(plain);
+  }
+}
+
 void Peer::read() {
   char piece[16 * 1024];
-  while (is_open() && connected_ && reading_ && !ended()) {
+  while (connected_ && reads_on()) {
     const IoResult result = outside_.engine().read(socket_, piece);
     if (result.status == IoStatus::would_block) return;
     if (result.status == IoStatus::ok) {
-      on_bytes({piece, result.bytes});
+      if (tls_ == nullptr) {
+        on_bytes({piece, result.bytes});
+        continue;
+      }
+      tls_->receive({piece, result.bytes});
+      take_from_tls();
+      decrypt();
+      if (tls_->failed()) close();
       continue;
     }
     (result.status == IoStatus::end ? got_fin_ : got_reset_) = true;

@@ -8,6 +8,7 @@
 #include "net/event_loop.h"
 #include "net/sim_engine.h"
 #include "net/sim_world.h"
+#include "sim/peer_tls.h"
 
 namespace weir::sim {
 
@@ -38,6 +39,8 @@ class Peer : private ReadinessHandler {
   Peer& operator=(const Peer&) = delete;
   virtual ~Peer() = default;
 
+  // From here on TLS is spoken; `early` has been read already.
+  void secure(std::unique_ptr<PeerTls> tls, std::string_view early = {});
   void connect(const SocketAddress& to);
   void adopt(SocketId accepted);
 
@@ -50,13 +53,14 @@ class Peer : private ReadinessHandler {
   void go_on_reading();
 
   bool is_open() const { return socket_ != kNoSocket; }
+  bool is_secure() const { return tls_ != nullptr; }
   bool connected() const { return connected_; }
   bool got_fin() const { return got_fin_; }
   bool got_reset() const { return got_reset_; }
   // The peer has ended the connection in one way or the other.
   bool ended() const { return got_fin_ || got_reset_; }
   // Given to send(), and not yet taken by the network.
-  std::size_t unsent() const { return out_.size() - out_sent_; }
+  std::size_t unsent() const { return out_.size() - out_sent_ + (tls_ == nullptr ? 0 : tls_->waiting()); }
   std::uint64_t sent_bytes() const { return sent_bytes_; }
 
   // The network takes at most this many bytes in all from now on; what is beyond waits.
@@ -75,10 +79,16 @@ class Peer : private ReadinessHandler {
   void on_ready(Readiness readiness) override;
   void write();
   void read();
+  // A handshake goes on also where nothing is read.
+  bool reads_on() const { return is_open() && (reading_ || (tls_ != nullptr && !tls_->established())) && !ended(); }
+  // Hands on what there is, for as long as it is wanted.
+  void decrypt();
+  void take_from_tls();
 
   Outside& outside_;
   SocketId socket_ = kNoSocket;
-  std::string out_;
+  std::unique_ptr<PeerTls> tls_;
+  std::string out_;  // for the wire
   std::size_t out_sent_ = 0;
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t hold_after_ = UINT64_MAX;

@@ -182,10 +182,8 @@ TEST_P(ToldBackend, WhatIsBusyDoesNot) {
 
 TEST_P(ToldBackend, WhatAProxyBeforeThisOneToldGoesOn) {
   listener().proxy_protocol = true;
-  clients_speak_ = Protocol::http1;
   start();
-  SimClient& client = connect();
-  client.send("PROXY TCP4 192.0.2.7 192.0.2.80 40000 8080\r\n");
+  SimClient& client = connect_to(kProxy, "PROXY TCP4 192.0.2.7 192.0.2.80 40000 8080\r\n");
   client.get("/");
   run(100ms);
   EXPECT_EQ(client.answers().at(0).status, 200);

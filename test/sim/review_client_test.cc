@@ -224,7 +224,7 @@ TEST_F(BugsFewDescriptors, Case026OnePauseIsCountedOnce) {
 // Each reload that came meanwhile gave the connections of a removed listener all the time again.
 TEST_P(Bugs, Case027LaterReloadsGiveARemovedListenerNoMoreTime) {
   backend().on("/", Script{wait_for(kForever)});
-  proxy_.setup.add_listener("other", "10.0.0.1:81");
+  add_listener("other", "10.0.0.1:81");
   start();
   SimClient& client = connect();
   client.get("/");

@@ -68,5 +68,18 @@ TEST_P(Bugs, Case043AResetBehindATunnelsHalfCloseIsHeard) {
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
+// A long answer from a TLS backend to a client in the clear was to be spliced: from no socket at all.
+TEST_P(Bugs, Case045WhatIsEncryptedOnOneSideOnlyIsNotSpliced) {
+  const std::string body = pattern(1, 900'000);
+  backend().on("/", response(body));
+  start();
+  SimClient& client = connect();
+  client.request("POST", "/", {}, body);
+  run(1s);
+  ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
+  EXPECT_TRUE(client.answers()[0].body == body);
+  EXPECT_TRUE(backend().requests().at(0).body == body);
+}
+
 }  // namespace
 }  // namespace weir::sim

@@ -271,16 +271,13 @@ TEST_P(Draining, TheDeadlineCutsWhatIsLeft) {
 }
 
 TEST_P(Draining, ARemovedListenerDrainsAndOthersGoOn) {
-  proxy_.setup.add_listener("second", "10.0.0.1:81");
+  add_listener("second", "10.0.0.1:81");
   backend().on("/slow", Script{wait_for(2s), send_bytes(response("slow"))});
   start();
   const SocketAddress second = *SocketAddress::parse("10.0.0.1:81");
-  clients_.push_back(std::make_unique<SimClient>(outside_, second, clients_speak_));
-  SimClient& idle = *clients_.back();
-  clients_.push_back(std::make_unique<SimClient>(outside_, second, clients_speak_));
-  SimClient& running = *clients_.back();
-  clients_.push_back(std::make_unique<SimClient>(outside_, second, clients_speak_));
-  SimClient& stuck = *clients_.back();
+  SimClient& idle = connect_to(second);
+  SimClient& running = connect_to(second);
+  SimClient& stuck = connect_to(second);
   idle.get("/");
   running.get("/slow");
   stuck.raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "POST");
@@ -344,7 +341,9 @@ TEST_P(Reloads, RunningRequestsSeeNothingOfThem) {
   proxy_.setup.listeners[0] = settings;
   proxy_.setup.routes.clear();
   proxy_.setup.add_route("new", "other");
-  proxy_.setup.add_cluster("other").members = proxy_.setup.clusters[0].members;
+  ProxySetup::Cluster& other = proxy_.setup.add_cluster("other");
+  other.members = proxy_.setup.clusters[0].members;
+  other.settings.tls = cluster().tls;
   ProxySetup::Cluster old = std::move(proxy_.setup.clusters.front());
   proxy_.setup.clusters.pop_front();
   proxy_.reload();
@@ -434,11 +433,10 @@ TEST_P(Reloads, UnixSocketsOnBothSides) {
   const SocketAddress app = *SocketAddress::parse("unix:/run/app.sock");
   backends_.push_back(std::make_unique<SimBackend>(outside_, "local", app));
   SimBackend& local = *backends_.back();
-  proxy_.setup.add_listener("local", "unix:/run/weir.sock");
+  add_listener("local", "unix:/run/weir.sock");
   proxy_.setup.clusters[0].members = {{make_backend("local", app), 1, true}};
   start();
-  clients_.push_back(std::make_unique<SimClient>(outside_, path, clients_speak_));
-  SimClient& client = *clients_.back();
+  SimClient& client = connect_to(path);
   client.request("POST", "/", "", pattern(4, 200'000));
   run(1s);
   ASSERT_EQ(client.answer_count(), 1U);

@@ -12,17 +12,16 @@ class SendProgress {
  public:
   explicit SendProgress(TimePoint now) : last_(now) {}
 
-  // Body bytes were given to the session.
-  void given(const SessionStream& stream, const Session& session, TimePoint now) {
+  // Body bytes were given to the session. `written`: how much of the session's output the socket has taken, ever.
+  void given(const SessionStream& stream, std::uint64_t written, TimePoint now) {
     pending_seen_ = stream.pending();
-    written_seen_ = session.written();
+    written_seen_ = written;
     last_ = now;
   }
   // `written_at`: when the socket last took something of the connection's output. Exact where nobody else uses the
   // connection; else what moved since the last call may have moved a little earlier than is said.
-  TimePoint last(const SessionStream& stream, const Session& session, TimePoint written_at) {
+  TimePoint last(const SessionStream& stream, std::uint64_t written, TimePoint written_at) {
     // Something of what waited for its window went, or of what was in the output when the window closed.
-    const std::uint64_t written = session.written();
     const bool in_output = stream.data_end() > written_seen_ && written > written_seen_;
     if (stream.pending() < pending_seen_ || in_output) last_ = std::max(last_, written_at);
     pending_seen_ = stream.pending();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "http/http2/session.h"
@@ -90,6 +91,8 @@ class Http2Connection final : private ReadinessHandler,
   void release(Http2UpstreamStream& stream);
   void close();
   bool open() const { return !gone(); }
+  // Bytes of the session's output that the socket took.
+  std::uint64_t taken() const { return session_.written() - std::min(session_.written(), io_.encrypted_unsent()); }
   TimePoint now() const { return io_.loop().now(); }
 
   Pool& pool_;  // gone once the connection has closed

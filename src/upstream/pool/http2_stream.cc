@@ -43,7 +43,7 @@ void Http2UpstreamStream::send_head(const http::RequestHead& head) {
 void Http2UpstreamStream::send_body(std::string_view data) {
   if (!opened_ || detached() || data.empty()) return;
   connection_.session_.send_body(*this, data);
-  progress_.given(*this, connection_.session_, connection_.now());
+  progress_.given(*this, connection_.taken(), connection_.now());
   if (pending() > kHighWatermark) above_high_ = true;
   connection_.io_.loop().mark_dirty(connection_);
 }
@@ -57,7 +57,7 @@ void Http2UpstreamStream::send_end(const http::FieldList* trailers) {
 }
 
 TimePoint Http2UpstreamStream::last_written() const {
-  return progress_.last(*this, connection_.session_, connection_.io_.last_written());
+  return progress_.last(*this, connection_.taken(), connection_.io_.last_written());
 }
 
 void Http2UpstreamStream::resume_response() {

@@ -1,0 +1,139 @@
+#include "sim/peer_tls.h"
+
+#include <array>
+#include <utility>
+
+#include "base/assert.h"
+#include "tls/test_certificates.h"
+
+namespace weir::sim {
+namespace {
+
+constexpr const char* kHttp1 = "http/1.1";
+constexpr const char* kHttp2 = "h2";
+
+std::string on_wire(std::string_view protocol) {
+  return static_cast<char>(protocol.size()) + std::string(protocol);
+}
+
+int choose(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered, unsigned int room,
+           void* wanted) {
+  const std::string_view protocol = static_cast<const char*>(wanted);
+  for (unsigned int at = 0; at < room; at += offered[at] + 1U) {
+    if (std::string_view(reinterpret_cast<const char*>(offered) + at + 1, offered[at]) != protocol) continue;
+    *chosen = offered + at + 1;
+    *size = offered[at];
+    return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+tls::ContextPtr make_server(const tls::IdentityText& identity, const char* protocol) {
+  tls::ContextPtr context(SSL_CTX_new(TLS_server_method()));
+  const tls::BioPtr certificate(BIO_new_mem_buf(identity.certificate.data(), -1));
+  const tls::BioPtr key(BIO_new_mem_buf(identity.key.data(), -1));
+  const tls::CertificatePtr leaf(PEM_read_bio_X509(certificate.get(), nullptr, nullptr, nullptr));
+  const tls::KeyPtr secret(PEM_read_bio_PrivateKey(key.get(), nullptr, nullptr, nullptr));
+  WEIR_CHECK(SSL_CTX_use_certificate(context.get(), leaf.get()) == 1);
+  WEIR_CHECK(SSL_CTX_use_PrivateKey(context.get(), secret.get()) == 1);
+  SSL_CTX_set_alpn_select_cb(context.get(), choose, const_cast<char*>(protocol));
+  return context;
+}
+
+tls::SslPtr make_ssl(SSL_CTX* context) {
+  tls::SslPtr ssl(SSL_new(context));
+  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  return ssl;
+}
+
+}  // namespace
+
+PeerTls::PeerTls(tls::SslPtr ssl) : ssl_(std::move(ssl)) {
+  go_on();
+}
+
+void PeerTls::receive(std::string_view bytes) {
+  BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+  go_on();
+}
+
+// The handshake, and what waited for its end.
+void PeerTls::go_on() {
+  if (failed_) return;
+  if (!established()) {
+    const int done = SSL_do_handshake(ssl_.get());
+    const int error = SSL_get_error(ssl_.get(), done);
+    failed_ = done != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
+    if (done != 1) return static_cast<void>(tls::take_errors());
+  }
+  if (!waiting_.empty()) {
+    const int sent = SSL_write(ssl_.get(), waiting_.data(), static_cast<int>(waiting_.size()));
+    failed_ = sent != static_cast<int>(waiting_.size());
+    waiting_.clear();
+  }
+  if (finish_wanted_ && !std::exchange(finished_, true)) SSL_shutdown(ssl_.get());
+  static_cast<void>(tls::take_errors());
+}
+
+std::string PeerTls::read() {
+  if (failed_ || !established()) return {};
+  std::array<char, 16 * 1024> piece;
+  const int size = SSL_read(ssl_.get(), piece.data(), piece.size());
+  if (size > 0) return {piece.data(), static_cast<std::size_t>(size)};
+  const int error = SSL_get_error(ssl_.get(), size);
+  failed_ = error == SSL_ERROR_SSL || error == SSL_ERROR_SYSCALL;
+  static_cast<void>(tls::take_errors());
+  return {};
+}
+
+void PeerTls::send(std::string_view bytes) {
+  if (finish_wanted_) return;
+  waiting_.append(bytes);
+  go_on();
+}
+
+void PeerTls::finish() {
+  finish_wanted_ = true;
+  go_on();
+}
+
+std::string PeerTls::take_output() {
+  BIO* out = SSL_get_wbio(ssl_.get());
+  std::string bytes(BIO_ctrl_pending(out), '\0');
+  if (!bytes.empty()) BIO_read(out, bytes.data(), static_cast<int>(bytes.size()));
+  return bytes;
+}
+
+PeerTlsContexts::PeerTlsContexts() : client_(SSL_CTX_new(TLS_client_method())) {
+  const tls::TestAuthority authority("root");
+  tls::ServerOptions listener;
+  listener.certificates.push_back(authority.issue({.alternative_names = "DNS:example.com"}));
+  listener.protocols = {kHttp2, kHttp1};
+  listener_ = *tls::ServerContext::make(listener, std::make_shared<tls::TicketKeys>());
+  const tls::IdentityText backend = authority.issue({.alternative_names = "DNS:backend.example"});
+  http1_server_ = make_server(backend, kHttp1);
+  http2_server_ = make_server(backend, kHttp2);
+  tls::ClientOptions cluster;
+  cluster.ca = authority.certificate();
+  cluster.server_name = "backend.example";
+  cluster.protocols = {kHttp2, kHttp1};
+  cluster_ = *tls::ClientContext::make(cluster);
+}
+
+std::unique_ptr<PeerTls> PeerTlsContexts::client(std::string_view protocol) const {
+  tls::SslPtr ssl = make_ssl(client_.get());
+  const std::string list = on_wire(protocol);
+  SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(list.data()),
+                      static_cast<unsigned int>(list.size()));
+  SSL_set_tlsext_host_name(ssl.get(), "example.com");
+  SSL_set_connect_state(ssl.get());
+  return std::make_unique<PeerTls>(std::move(ssl));
+}
+
+std::unique_ptr<PeerTls> PeerTlsContexts::server(std::string_view protocol) const {
+  tls::SslPtr ssl = make_ssl((protocol == kHttp2 ? http2_server_ : http1_server_).get());
+  SSL_set_accept_state(ssl.get());
+  return std::make_unique<PeerTls>(std::move(ssl));
+}
+
+}  // namespace weir::sim
