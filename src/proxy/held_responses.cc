@@ -5,7 +5,8 @@
 
 namespace weir::proxy {
 
-void HeldResponses::settle(ResponseHolder& holder, std::size_t bytes) {
+void HeldResponses::settle(ResponseHolder& holder, std::size_t bytes, std::size_t streams) {
+  holder.held_streams_ = streams;
   const std::size_t before = std::exchange(holder.held_bytes_, bytes);
   bytes_ += bytes - before;
   if (before == 0 && bytes > 0) {
@@ -17,23 +18,25 @@ void HeldResponses::settle(ResponseHolder& holder, std::size_t bytes) {
   }
 }
 
-ResponseHolder& HeldResponses::heaviest() {
-  ResponseHolder* most = &holders_.front();
-  holders_.for_each([&](ResponseHolder& connection) {
-    if (connection.held_bytes() > most->held_bytes()) most = &connection;
+// The first that has no less than the average, and more than one paused download has, if there is one.
+ResponseHolder& HeldResponses::next_victim(std::size_t limit) {
+  const std::size_t average = bytes_ / holder_count_;
+  ResponseHolder* found = nullptr;
+  ResponseHolder* single = nullptr;
+  holders_.for_each([&](ResponseHolder& holder) {
+    if (holder.held_bytes_ < average) return;
+    ResponseHolder*& first = holder.held_streams_ > 1 || holder.held_bytes_ > limit / 16 ? found : single;
+    if (first == nullptr) first = &holder;
   });
-  return *most;
+  return found != nullptr ? *found : *single;
 }
 
 void HeldResponses::relieve(std::size_t limit) {
   const std::size_t target = limit - limit / 16;
-  bool equals = false;  // nobody stands out: no need to look for who has most again and again
   while (bytes_ > target && holder_count_ > 0) {
-    ResponseHolder& victim = equals ? holders_.front() : heaviest();
-    equals = victim.held_bytes() <= 2 * (bytes_ / holder_count_);
-    // Half of what stands out at a time: others may have as much.
-    const std::size_t wanted = equals ? bytes_ - target : std::min(bytes_ - target, victim.held_bytes() / 2);
-    if (victim.cut_held(wanted) == 0) return;
+    ResponseHolder& victim = next_victim(limit);
+    // Half of it at a time: the next one may have as much.
+    if (victim.cut_held(std::min(bytes_ - target, victim.held_bytes() / 2)) == 0) return;
   }
 }
 

@@ -24,11 +24,13 @@ class ResponseHolder : public ListNode<HoldingTag> {
  private:
   friend class HeldResponses;
   std::size_t held_bytes_ = 0;
+  std::size_t held_streams_ = 0;
 };
 
 // What one worker keeps of responses that the HTTP/2 clients of one listener don't take, and what is done about it: as
 // soon as there is some, little is read for streams whose windows are shut; above the limit streams are cut, those of
-// the connection that has most first, and of equals those of the one that has had some for longest. One thread.
+// connections that have no less than the average, who has had some for longest first. A connection's only held stream
+// is cut last, unless it is a large one. One thread.
 class HeldResponses {
  public:
   // Counted for each held stream, beside its body: its request, and the smallest piece of a buffer.
@@ -46,15 +48,15 @@ class HeldResponses {
     return pending.bytes + upstream_bytes + pending.streams * kStreamBytes > limit / 16;
   }
 
-  // `holder` holds `bytes` for shut windows now.
-  void settle(ResponseHolder& holder, std::size_t bytes);
+  // `holder` holds `bytes` for shut windows now, of so many streams.
+  void settle(ResponseHolder& holder, std::size_t bytes, std::size_t streams);
   bool above(std::size_t limit) const { return bytes_ > limit; }
   std::size_t bytes() const { return bytes_; }
   // Cuts streams until there is room again below the limit.
   void relieve(std::size_t limit);
 
  private:
-  ResponseHolder& heaviest();
+  ResponseHolder& next_victim(std::size_t limit);
 
   IntrusiveList<ResponseHolder, HoldingTag> holders_;  // who has held something for longest first
   std::size_t holder_count_ = 0;

@@ -242,7 +242,7 @@ void Http2Downstream::settle_held() {
   std::size_t bytes = 0;
   if (some) streams_.for_each([&](Http2ClientStream& stream) { bytes += stream.held_bytes(); });
   HeldResponses& held = listener_->held;
-  held.settle(*this, bytes);
+  held.settle(*this, bytes, session_.held_streams());
   if (held.above(listener_->settings->http2_held_bytes)) held.relieve(listener_->settings->http2_held_bytes);
 }
 
@@ -257,7 +257,7 @@ std::size_t Http2Downstream::cut_held(std::size_t wanted) {
     stream.cut_held();
   });
   if (cut > 0) count_abuse("held_response", cut);
-  listener_->held.settle(*this, held_bytes() - std::min(freed, held_bytes()));
+  listener_->held.settle(*this, held_bytes() - std::min(freed, held_bytes()), session_.held_streams());
   return freed;
 }
 
@@ -374,7 +374,7 @@ void Http2Downstream::close() {
   if (phase_ == Phase::closed) return;
   WEIR_ASSERT(streams_.empty());
   phase_ = Phase::closed;
-  listener_->held.settle(*this, 0);
+  listener_->held.settle(*this, 0, 0);
   io_.close();
   context_.loop.timers().disarm(timer_);
   context_.loop.timers().disarm(frame_timer_);
