@@ -171,8 +171,16 @@ void BackendConnection::go_on() {
       case Action::Kind::tunnel:
         reader_.become_tunnel();
         break;
+      case Action::Kind::deaf:
+        stop_reading();
+        break;
       case Action::Kind::reset_stream:
       case Action::Kind::go_away:
+      case Action::Kind::warn_to_go:
+      case Action::Kind::streams_max:
+      case Action::Kind::window:
+      case Action::Kind::raw:
+      case Action::Kind::mute:
         break;  // HTTP/1 has no such thing
       case Action::Kind::wait:
         waiting_ = true;
@@ -217,6 +225,7 @@ void SimBackend::on_ready(Readiness) {
   for (;;) {
     const Accepted accepted = outside_.engine().accept(listener_);
     if (accepted.status != Accepted::Status::ok) return;
+    if (before_connection) before_connection();
     connections_.push_back(std::make_unique<BackendConnection>(*this, connections_.size(), accepted.socket));
   }
 }
@@ -224,6 +233,10 @@ void SimBackend::on_ready(Readiness) {
 void SimBackend::note_head(const Message& request) {
   ++heads_;
   if (!request.field("x-id").empty()) ++ids_[std::string(request.field("x-id"))];
+}
+
+void SimBackend::note_disowned(const Message& request) {
+  if (!request.field("x-id").empty()) ++disowned_[std::string(request.field("x-id"))];
 }
 
 std::size_t SimBackend::http2_connections() const {

@@ -24,7 +24,7 @@ struct Action {
   enum class Kind : std::uint8_t {
     send,
     wait,
-    close,
+    close,  // with a `code` also where a script's close only ends an HTTP/1 body
     half_close,
     reset,
     stop_reading,
@@ -32,6 +32,12 @@ struct Action {
     tunnel,
     reset_stream,  // over HTTP/2: RST_STREAM with `code`
     go_away,       // over HTTP/2: GOAWAY; with a `code` this stream is above its id, not processed
+    warn_to_go,    // over HTTP/2: a GOAWAY that leaves out nothing, the first of two
+    streams_max,   // over HTTP/2: SETTINGS that allow `code` streams at a time
+    window,        // over HTTP/2: SETTINGS that give streams a window of `code`
+    raw,           // over HTTP/2: bytes between the frames; with a `code` a frame that is to be of this stream
+    mute,          // over HTTP/2: nothing more is said, whatever scripts say
+    deaf,          // nothing of the connection is read any more
   };
   Kind kind = Kind::send;
   std::string bytes;
@@ -138,12 +144,16 @@ class SimBackend final : private ReadinessHandler {
   std::size_t http2_probes() const { return http2_probes_; }
   // How often a head with this x-id has come.
   const std::map<std::string, int>& ids() const { return ids_; }
+  // How often it was then said over HTTP/2 not to be processed: whoever sent it may send it again.
+  const std::map<std::string, int>& disowned() const { return disowned_; }
   // New connections are not read from until told to.
   bool accepts_without_reading = false;
   // Connections must begin with a PROXY header; those that don't are reset.
   bool expects_proxy_header = false;
   // What a new connection does at once.
   Script greeting;
+  // A connection has come: what is set below may be set anew for it.
+  std::function<void()> before_connection;
   // New connections speak HTTP/2 and nothing else.
   std::optional<H2ServerOptions> http2;
   // They say nothing, not even SETTINGS, before this time.
@@ -157,6 +167,7 @@ class SimBackend final : private ReadinessHandler {
   friend class BackendConnection;
   friend class H2BackendSide;
   void note_head(const Message& request);
+  void note_disowned(const Message& request);
   void on_ready(Readiness readiness) override;
   const Handler* handler_for(const Message& request) const;
 
@@ -170,6 +181,7 @@ class SimBackend final : private ReadinessHandler {
   std::size_t heads_ = 0;
   std::size_t http2_probes_ = 0;
   std::map<std::string, int> ids_;
+  std::map<std::string, int> disowned_;
 };
 
 }  // namespace weir::sim

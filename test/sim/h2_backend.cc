@@ -18,6 +18,12 @@ Message::Fields without_those_of_http1(const Message::Fields& fields) {
   return kept;
 }
 
+// The frame is this stream's.
+std::string on_stream(std::int32_t id, std::string frame) {
+  for (int i = 0; i < 4; ++i) frame[5 + static_cast<std::size_t>(i)] = static_cast<char>(id >> (24 - 8 * i));
+  return frame;
+}
+
 }  // namespace
 
 H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection, const H2ServerOptions& options,
@@ -25,7 +31,7 @@ H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection,
     : backend_(backend), connection_(connection), server_(options), mute_(output_after > Duration{}) {
   if (mute_ && output_after != kForever) {
     connection_.outside().world().after(output_after, [this] {
-      mute_ = false;
+      mute_ = false;  // nothing was said that could have muted it since
       flush();
     });
   }
@@ -53,8 +59,13 @@ void H2BackendSide::look() {
       stream.head_seen = true;
       stream.answer.expect(request.message.method);
       backend_.note_head(request.message);
+      if (id > last_) {
+        disown(id);
+        continue;
+      }
       if (handler != nullptr && handler->at_head) run(id, handler->at_head(request.message));
     }
+    if (stream.end_seen) continue;  // the head's script saw to it
     if (!request.message.complete && request.message.field("upgrade").empty()) continue;
     stream.end_seen = true;
     backend_.requests_.push_back(request.message);
@@ -98,7 +109,12 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       }
       [[fallthrough]];
     case Action::Kind::close:
-      close(id);
+      if (action.code == 0) {
+        close(id);
+      } else {
+        flush();
+        connection_.close();
+      }
       break;
     case Action::Kind::reset:
       connection_.reset();
@@ -113,10 +129,31 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       stream.tunnel = true;
       break;
     case Action::Kind::reset_stream:
+      flush();  // what was said before it
+      if (action.code == kH2RefusedStream && !stream.head_told) disown(id);
       server_.reset(id, action.code);
       break;
     case Action::Kind::go_away:
-      server_.go_away(action.code == 0 ? id : std::max(id - 2, 0));
+      go_away(action.code == 0 ? id : std::max(id - 2, 0));
+      break;
+    case Action::Kind::warn_to_go:
+      server_.warn_to_go();
+      break;
+    case Action::Kind::streams_max:
+      server_.allow_streams(action.code);
+      break;
+    case Action::Kind::window:
+      server_.set_window(action.code);
+      break;
+    case Action::Kind::raw:
+      flush();
+      if (!mute_) connection_.send(action.code == 0 ? action.bytes : on_stream(id, action.bytes));
+      break;
+    case Action::Kind::mute:
+      mute_ = true;
+      break;
+    case Action::Kind::deaf:
+      connection_.stop_reading();
       break;
     case Action::Kind::wait:
       stream.waiting = true;
@@ -129,6 +166,24 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       return false;
   }
   return true;
+}
+
+// What lies above has not been processed: neither what is there already, nor what is on its way.
+void H2BackendSide::go_away(std::int32_t last) {
+  server_.go_away(last);
+  last_ = std::min(last_, last);
+  for (auto& [id, stream] : streams_) {
+    if (id > last_ && stream.head_seen) disown(id);
+  }
+}
+
+// The proxy was told that the request has not been processed, and may send it again.
+void H2BackendSide::disown(std::int32_t id) {
+  Stream& stream = streams_[id];
+  if (std::exchange(stream.disowned, true)) return;
+  stream.end_seen = true;
+  stream.script.clear();
+  backend_.note_disowned(server_.requests().at(id).message);
 }
 
 // A body whose end is the connection's end in HTTP/1 has one of its own here.

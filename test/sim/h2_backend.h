@@ -40,6 +40,7 @@ class H2BackendSide {
     bool end_told = false;
     bool tunnel = false;
     bool waiting = false;
+    bool disowned = false;
   };
 
   void look();
@@ -47,6 +48,8 @@ class H2BackendSide {
   void go_on(std::int32_t id);
   // True if the script goes on at once.
   bool act(std::int32_t id, const Action& action);
+  void go_away(std::int32_t last);
+  void disown(std::int32_t id);
   void close(std::int32_t id);
   void translate(std::int32_t id);
 
@@ -54,6 +57,7 @@ class H2BackendSide {
   BackendConnection& connection_;
   H2Server server_;
   std::map<std::int32_t, Stream> streams_;
+  std::int32_t last_ = INT32_MAX;  // what lies above is not processed
   bool mute_;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/scenario_check.h"
+#include "sim/scenario_h2_backend.h"
 #include "sim/scenario_http2.h"
 
 namespace weir::sim {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr Duration kBusy = 1500ms;     // while things are drawn to happen
 constexpr Duration kSettles = 1500ms;  // then all is well for so long
+constexpr std::string_view kProtocols[] = {"auto", "auto", "auto", "http1", "http2"};
 constexpr std::string_view kEvents[] = {"reload",
                                         "bad_reload",
                                         "admin_patch",
@@ -25,6 +27,8 @@ constexpr std::string_view kEvents[] = {"reload",
                                         "backend_turns_sick",
                                         "h1_closes_idle_connections",
                                         "descriptors_squeezed",
+                                        "h2_leaves_idle_connections",
+                                        "backend_changes_protocol",
                                         "admin_reload"};
 
 SimWorld::Options world_options(std::uint64_t seed) {
@@ -46,7 +50,8 @@ class Scenario {
         faults_(rng_.fork(), rng_.chance(0.5) ? 0.3 : 0.0, rng_.chance(0.6) ? 0.3 : 0.0),
         workers_(rng_.between(1, 4)),
         weir_(world_, workers_, 10'000),
-        config_(draw_config(rng_, workers_)),
+        protocol_(kProtocols[rng_.below(std::size(kProtocols))]),
+        config_(draw_config(rng_, workers_, protocol_)),
         http2_(outside_, rng_.fork()) {
     world_.set_trace(trace);
   }
@@ -55,6 +60,7 @@ class Scenario {
 
  private:
   void add_backends();
+  void add_protocol(std::size_t index);
   AnswerPlan answer(std::size_t backend, const Message& request);
   void add_client(std::size_t index);
   void begin_client(ScenarioClient& client);
@@ -82,8 +88,10 @@ class Scenario {
   std::vector<std::unique_ptr<SimBackend>> backends_;
   double backend_fault_chance_[kBackends] = {};
   bool sick_[kBackends] = {};
+  bool http2_backend_[kBackends] = {};
   std::map<std::string, AnswerPlan> plans_;
   WholeWeir weir_;
+  std::string_view protocol_;
   ScenarioConfig config_;
   Http2Clients http2_;
   ScenarioFacts facts_;
@@ -97,6 +105,7 @@ void Scenario::add_backends() {
         std::make_unique<SimBackend>(outside_, fmt::format("b{}", i), *SocketAddress::parse(backend_address(i))));
     SimBackend& backend = *backends_.back();
     backend_fault_chance_[i] = rng_.chance(0.5) ? 0.0 : rng_.chance(0.7) ? 0.15 : 0.7;
+    add_protocol(i);
     Handler handler;
     handler.at_head = [this, i](const Message& request) {
       AnswerPlan plan = answer(i, request);
@@ -118,7 +127,34 @@ void Scenario::add_backends() {
   weir_.resolver().answer("app.test", {{ip(kBackends - 1)}, 1s});
 }
 
+// Mostly what the cluster says; where it says nothing, its backends are of both kinds.
+void Scenario::add_protocol(std::size_t index) {
+  http2_backend_[index] = rng_.chance(protocol_ == "auto" ? 0.5 : protocol_ == "http2" ? 0.95 : 0.05);
+  SimBackend& backend = *backends_[index];
+  backend.on_preface = rng_.chance(0.7)   ? SimBackend::OnPreface::bad_request
+                       : rng_.chance(0.5) ? SimBackend::OnPreface::close
+                                          : SimBackend::OnPreface::hang;
+  backend.before_connection = [this, index, &backend] {
+    backend.http2.reset();
+    if (!http2_backend_[index]) return;
+    auto kind = H2ConnectionKind::usual;
+    if (rng_.chance(backend_fault_chance_[index] / 2)) {
+      kind = static_cast<H2ConnectionKind>(rng_.between(1, static_cast<std::uint64_t>(H2ConnectionKind::count_) - 1));
+      note(to_string(kind));
+    }
+    prepare_connection(backend, kind, rng_);
+  };
+}
+
 AnswerPlan Scenario::answer(std::size_t backend, const Message& request) {
+  if (request.version == "HTTP/2.0") {
+    auto fault = H2BackendFault::none;
+    if (rng_.chance(backend_fault_chance_[backend])) {
+      fault = static_cast<H2BackendFault>(rng_.between(1, static_cast<std::uint64_t>(H2BackendFault::count_) - 1));
+      note(to_string(fault));
+    }
+    return plan_http2_answer(request, fault, rng_);
+  }
   BackendFault fault = BackendFault::none;
   if (rng_.chance(backend_fault_chance_[backend])) {
     fault = static_cast<BackendFault>(rng_.between(1, static_cast<std::uint64_t>(BackendFault::count_) - 1));
@@ -272,8 +308,10 @@ void Scenario::event(std::string_view name) {
   if (name == "reload" || name == "admin_reload") {
     facts_.reloads += 1;
     const bool had_second = config_.second_listener;
-    config_ = draw_config(rng_, workers_);
+    if (rng_.chance(0.2)) protocol_ = kProtocols[rng_.below(std::size(kProtocols))];
+    config_ = draw_config(rng_, workers_, protocol_);
     facts_.strictest_total = std::max(facts_.strictest_total, config_.total);
+    facts_.longest_idle = std::max(facts_.longest_idle, config_.idle);
     facts_.longest_header_timeout = std::max(facts_.longest_header_timeout, config_.header_timeout);
     if (had_second && !config_.second_listener) facts_.listener_removed = true;
     weir_.set_config(config_.text);
@@ -305,6 +343,18 @@ void Scenario::event(std::string_view name) {
   } else if (name == "h1_closes_idle_connections") {
     for (const auto& connection : backend.connections()) {
       if (!connection->reader().in_message() && !connection->busy()) connection->close();
+    }
+  } else if (name == "h2_leaves_idle_connections") {
+    for (const auto& connection : backend.connections()) {
+      if (connection->http2() == nullptr || connection->busy()) continue;
+      connection->http2()->go_away(connection->http2()->last_stream());
+      connection->flush_http2();
+      if (rng_.chance(0.5)) connection->close();
+    }
+  } else if (name == "backend_changes_protocol") {
+    http2_backend_[some] = !http2_backend_[some];
+    if (rng_.chance(0.5)) {
+      for (const auto& connection : backend.connections()) connection->close();
     }
   } else if (name == "descriptors_squeezed") {
     weir_.descriptors().set_limit(weir_.descriptors().open() + rng_.below(14));
@@ -347,6 +397,9 @@ void Scenario::wind_up() {
   if (!world_.run_until([this] { return weir_.stopped(); }, 2'000'000))
     result_.violations.push_back("TERM does not end it");
   world_.run_until(world_.now() + 200ms);
+  check_nothing_runs(weir_, result_.violations);
+  world_.run_until(world_.now() + facts_.longest_idle);
+  check_nothing_left(weir_, result_.violations);
 }
 
 ScenarioResult Scenario::run() {
@@ -354,6 +407,7 @@ ScenarioResult Scenario::run() {
   add_backends();
   facts_.cut_by_network = faults_.may_cut_backends();
   facts_.strictest_total = config_.total;
+  facts_.longest_idle = config_.idle;
   facts_.longest_header_timeout = config_.header_timeout;
   const std::string why = weir_.start(config_.text);
   if (!why.empty()) {
@@ -365,7 +419,6 @@ ScenarioResult Scenario::run() {
   draw_events();
   if (!world_.run_until(world_.now() + kBusy, 5'000'000)) result_.violations.push_back("too many steps");
   wind_up();
-  check_nothing_left(weir_, result_.violations);
   check_outcomes(facts_, backends_, weir_, result_);
   const std::size_t descriptors = weir_.take_apart();
   if (descriptors > 0) result_.violations.push_back(fmt::format("{} descriptors left open", descriptors));
@@ -384,6 +437,10 @@ std::vector<std::string> scenario_draw_names() {
     names.emplace_back(to_string(static_cast<BackendFault>(i)));
   for (std::size_t i = 1; i < static_cast<std::size_t>(ClientFault::count_); ++i)
     names.emplace_back(to_string(static_cast<ClientFault>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(H2BackendFault::count_); ++i)
+    names.emplace_back(to_string(static_cast<H2BackendFault>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(H2ConnectionKind::count_); ++i)
+    names.emplace_back(to_string(static_cast<H2ConnectionKind>(i)));
   for (const std::string_view name : kEvents) names.emplace_back(name);
   return names;
 }

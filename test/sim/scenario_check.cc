@@ -183,9 +183,10 @@ void Checker::client(const ScenarioClient& client) {
 }
 
 void Checker::backends(const std::vector<std::unique_ptr<SimBackend>>& backends) {
-  std::map<std::string, int> seen;
+  std::map<std::string, int> seen, disowned;
   for (const auto& backend : backends) {
     for (const auto& [id, count] : backend->ids()) seen[id] += count;
+    for (const auto& [id, count] : backend->disowned()) disowned[id] += count;
     for (const Message& request : backend->requests()) {
       const auto found = facts_.requests.find(std::string(request.field("x-id")));
       if (found == facts_.requests.end()) {
@@ -203,12 +204,23 @@ void Checker::backends(const std::vector<std::unique_ptr<SimBackend>>& backends)
       if (connection->reader().broken() && !connection->reader().error().ends_with("inside a message")) {
         violated("{} can't read a request: {}", backend->name(), connection->reader().error());
       }
+      const H2Server* http2 = connection->http2();
+      // Who was spoken to in HTTP/1 has read nothing else.
+      if (http2 != nullptr && !http2->error().empty() && http2->error() != "Received bad client magic byte string") {
+        violated("{} can't read what came: {}", backend->name(), http2->error());
+      }
     }
   }
   for (const auto& [id, count] : seen) {
     const std::string& method = facts_.requests.at(id).method;
-    if (count > 1 && (method == "POST" || method == "PATCH"))
+    if (count > 1 + disowned[id] && (method == "POST" || method == "PATCH"))
       violated("{} {} was delivered {} times", method, id, count);
+    const auto lines = lines_.find(id);
+    if (lines == lines_.end()) {
+      violated("{} reached a backend and is not in the log", id);
+    } else if (const auto attempts = std::stol(SimProxy::log_value(lines->second[0], "attempts")); count > attempts) {
+      violated("{} reached backends {} times in {} attempts", id, count, attempts);
+    }
   }
 }
 
@@ -228,19 +240,29 @@ void Checker::counts() {
 
 }  // namespace
 
-void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations) {
-  const auto zero = [&](std::string_view what, std::int64_t value) {
-    if (value != 0) violations.push_back(fmt::format("{} {} left", value, what));
-  };
+namespace {
+
+void expect_zero(std::vector<std::string>& violations, std::string_view what, std::int64_t value) {
+  if (value != 0) violations.push_back(fmt::format("{} {} left", value, what));
+}
+
+}  // namespace
+
+void check_nothing_runs(const WholeWeir& weir, std::vector<std::string>& violations) {
+  const auto zero = [&](std::string_view what, std::int64_t value) { expect_zero(violations, what, value); };
   zero("leases", static_cast<std::int64_t>(weir.leases_out()));
   zero("streams", static_cast<std::int64_t>(weir.live_streams()));
   zero("connections", static_cast<std::int64_t>(weir.connections()));
-  zero("buffers", static_cast<std::int64_t>(weir.buffers_out()));
   using observe::Family;
   for (const Family gauge :
        {Family::kActiveConnections, Family::kBackendConnectionsActive, Family::kWorkerConnections}) {
     zero(observe::describe(gauge).name, weir.metric(gauge));
   }
+}
+
+void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations) {
+  expect_zero(violations, "buffers", static_cast<std::int64_t>(weir.buffers_out()));
+  expect_zero(violations, "connections to backends", weir.metric(observe::Family::kPoolConnections));
 }
 
 void check_outcomes(const ScenarioFacts& facts, const std::vector<std::unique_ptr<SimBackend>>& backends,

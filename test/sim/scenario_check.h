@@ -39,10 +39,14 @@ struct ScenarioFacts {
   bool backends_left = false;  // by DNS or the admin port: their series went
   bool listener_removed = false;
   Duration strictest_total{};  // the longest `total` that was in force
+  Duration longest_idle{};
   Duration longest_header_timeout{};
 };
 
-// Once the process has stopped: no lease, stream, connection or buffer is left, and every gauge is 0.
+// Once the process has stopped: no lease, stream or connection is left, and every gauge is 0.
+void check_nothing_runs(const WholeWeir& weir, std::vector<std::string>& violations);
+
+// Once what was kept of connections to backends has been idle for long enough, too: no buffer and none of these.
 void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations);
 
 // One complete answer or a visible abort for each request; no byte of another stream; what was counted, logged, seen by

@@ -63,7 +63,7 @@ std::string ms(std::uint64_t value) {
   return fmt::format("{}ms", value);
 }
 
-std::string cluster_text(Rng& rng, ScenarioConfig& config) {
+std::string cluster_text(Rng& rng, ScenarioConfig& config, std::string_view protocol) {
   std::string backends;
   for (std::size_t i = 0; i < kBackends; ++i) {
     const bool named = i + 1 == kBackends;
@@ -78,16 +78,18 @@ std::string cluster_text(Rng& rng, ScenarioConfig& config) {
     backends = fmt::format("      - {{name: b0, url: \"http://{}\"}}\n", backend_address(0));
   }
   static constexpr std::string_view kBalance[] = {"round_robin", "random", "least_connections", "power_of_two"};
-  std::string text =
-      fmt::format("clusters:\n  - name: app\n    balance: {}\n    backends:\n{}", kBalance[rng.below(4)], backends);
+  std::string text = fmt::format("clusters:\n  - name: app\n    protocol: {}\n    balance: {}\n    backends:\n{}",
+                                 protocol, kBalance[rng.below(4)], backends);
   if (rng.chance(0.3)) config.total = std::chrono::milliseconds(rng.between(300, 2000));
   const std::string total =
       config.total == kForever
           ? "none"
           : ms(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(config.total).count()));
-  text += fmt::format("    timeouts: {{connect: {}, request: {}, stream_idle: {}, total: {}, idle: {}}}\n",
-                      ms(rng.between(50, 500)), ms(rng.between(100, 1500)), ms(rng.between(100, 1500)), total,
-                      ms(rng.between(20, 2000)));
+  const std::uint64_t idle_ms = rng.between(20, 2000);
+  config.idle = std::chrono::milliseconds(idle_ms);
+  text +=
+      fmt::format("    timeouts: {{connect: {}, request: {}, stream_idle: {}, total: {}, idle: {}}}\n",
+                  ms(rng.between(50, 500)), ms(rng.between(100, 1500)), ms(rng.between(100, 1500)), total, ms(idle_ms));
   text += fmt::format("    retry: {{attempts: {}, on: [{}], backoff: {{base: {}, max: {}}}}}\n", rng.between(1, 4),
                       rng.chance(0.8) ? "connect_failure, reset" : "connect_failure", ms(rng.between(1, 30)),
                       ms(rng.between(30, 200)));
@@ -104,7 +106,7 @@ std::string cluster_text(Rng& rng, ScenarioConfig& config) {
 
 }  // namespace
 
-ScenarioConfig draw_config(Rng& rng, std::size_t workers) {
+ScenarioConfig draw_config(Rng& rng, std::size_t workers, std::string_view protocol) {
   ScenarioConfig config;
   const std::uint64_t header_ms = rng.between(100, 800);
   config.header_timeout = std::chrono::milliseconds(header_ms);
@@ -127,7 +129,7 @@ ScenarioConfig draw_config(Rng& rng, std::size_t workers) {
         "  - {{name: second, address: \"10.0.0.1:81\", limits: {}, access_log: {{path: /access.log, format: json}}}}\n",
         limits);
   }
-  text += cluster_text(rng, config);
+  text += cluster_text(rng, config, protocol);
   text += fmt::format(
       "routes:\n  - {{name: said, match: {{path_prefix: /said}}, respond: {{status: 200, body: said}}}}\n"
       "  - {{name: {}, match: {{path_prefix: /r}}, cluster: app}}\n",
@@ -189,9 +191,10 @@ std::size_t answer_bytes(std::uint64_t number) {
   return rng.chance(0.12) ? rng.below(250'000) : rng.below(4000);
 }
 
-namespace {
+std::uint64_t number_of(const Message& request) {
+  return std::stoull("0" + std::string(request.field("x-number")));
+}
 
-// The bytes of a proper answer; its framing is drawn by the request's number.
 std::string proper_answer(const Message& request, std::uint64_t number, bool& until_close) {
   if (request.method == "HEAD")
     return fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nContent-Length: 1234\r\n\r\n", number);
@@ -217,16 +220,19 @@ std::string proper_answer(const Message& request, std::uint64_t number, bool& un
   }
 }
 
-Script accept_upgrade(const Message& request, std::uint64_t number, Rng& rng) {
+std::string switching_head(const Message& request, std::uint64_t number) {
   std::string head = switching(request);
   head.insert(head.size() - 2, fmt::format("X-Number: {}\r\n", number));
-  return {send_bytes(std::move(head)),
-          then(Action::Kind::tunnel),
-          wait_for(std::chrono::milliseconds(rng.below(50))),
-          send_bytes(pattern(number, 5000)),
-          wait_for(std::chrono::milliseconds(rng.below(300))),
-          then(Action::Kind::half_close)};
+  return head;
 }
+
+Script accept_upgrade(const Message& request, std::uint64_t number, Rng& rng) {
+  return {send_bytes(switching_head(request, number)),         then(Action::Kind::tunnel),
+          wait_for(std::chrono::milliseconds(rng.below(50))),  send_bytes(pattern(number, 5000)),
+          wait_for(std::chrono::milliseconds(rng.below(300))), then(Action::Kind::half_close)};
+}
+
+namespace {
 
 // An answer that breaks off or that is none; empty if the fault is of another kind.
 Script broken_answer(BackendFault fault, const std::string& whole, std::uint64_t number, Rng& rng) {
@@ -266,7 +272,7 @@ Script broken_answer(BackendFault fault, const std::string& whole, std::uint64_t
 
 AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
   using Kind = Action::Kind;
-  const std::uint64_t number = std::stoull("0" + std::string(request.field("x-number")));
+  const std::uint64_t number = number_of(request);
   if (request.field("upgrade") == "websocket" &&
       (fault == BackendFault::none || fault == BackendFault::h1_switches_unasked)) {
     return {{}, accept_upgrade(request, number, rng)};

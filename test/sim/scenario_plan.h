@@ -71,13 +71,15 @@ std::string_view to_string(ClientFault fault);
 struct ScenarioConfig {
   Duration total = kForever;
   Duration header_timeout{};
+  Duration idle{};  // of connections to backends
   std::uint64_t body_limit = UINT64_MAX;
   std::vector<std::size_t> backends;
   bool second_listener = false;
   bool health_checked = false;
   std::string text;
 };
-ScenarioConfig draw_config(Rng& rng, std::size_t workers);
+// `protocol`: what the cluster says of its backends.
+ScenarioConfig draw_config(Rng& rng, std::size_t workers, std::string_view protocol);
 
 // One request of a client.
 struct RequestPlan {
@@ -105,6 +107,12 @@ struct AnswerPlan {
 };
 AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng);
 std::size_t answer_bytes(std::uint64_t number);
+// The parts that it is made of. X-Number says which request it is.
+std::uint64_t number_of(const Message& request);
+// In HTTP/1; its framing is drawn by the number. `until_close`: nothing but the connection's end shows where it ends.
+std::string proper_answer(const Message& request, std::uint64_t number, bool& until_close);
+std::string switching_head(const Message& request, std::uint64_t number);
+Script accept_upgrade(const Message& request, std::uint64_t number, Rng& rng);
 
 // Draws what the network does to each connection.
 class ScenarioFaults final : public FaultPlan {
