@@ -19,7 +19,7 @@ Http2ClientStream::Http2ClientStream(Http2Downstream& connection)
       early_(connection.context().loop.buffers()),
       arena_(connection.context().loop.buffers()),
       trailers_(arena_),
-      last_progress_(connection.context().loop.now()) {}
+      progress_(connection.context().loop.now()) {}
 
 Http2ClientStream::~Http2ClientStream() {
   WEIR_ASSERT(over_ && detached() && stream_ == nullptr);
@@ -130,9 +130,7 @@ void Http2ClientStream::send_head(http::ResponseHead& head) {
 void Http2ClientStream::send_body(std::string_view data) {
   if (detached() || bodiless_ || data.empty()) return;
   connection_.session().send_body(*this, data);
-  pending_seen_ = pending();
-  written_seen_ = connection_.session().written();
-  last_progress_ = connection_.context().loop.now();
+  progress_.given(*this, connection_.session(), connection_.context().loop.now());
   connection_.mark_dirty();
 }
 
@@ -208,22 +206,7 @@ void Http2ClientStream::cut_held() {
 }
 
 TimePoint Http2ClientStream::last_written() const {
-  note_progress();
-  // What waits for its turn, not for its own window, goes as the socket goes.
-  const bool window_open = pending() == 0 || ListNode<http2::SendTag>::linked();
-  return window_open ? std::max(last_progress_, connection_.last_written()) : last_progress_;
-}
-
-// The client has taken something since this was last asked, or since there was last something for it: of what waits for
-// its window, or of what was in the output already when the window closed.
-void Http2ClientStream::note_progress() const {
-  const std::uint64_t written = connection_.session().written();
-  if (pending() < pending_seen_) last_progress_ = connection_.context().loop.now();
-  if (data_end() > written_seen_ && written > written_seen_) {
-    last_progress_ = std::max(last_progress_, connection_.last_written());
-  }
-  pending_seen_ = pending();
-  written_seen_ = written;
+  return progress_.last(*this, connection_.session(), connection_.last_written());
 }
 
 void Http2ClientStream::resume_request() {

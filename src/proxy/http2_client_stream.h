@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/http2/send_progress.h"
 #include "http/http2/session.h"
 #include "proxy/client_stream.h"
 #include "proxy/context.h"
@@ -78,7 +79,6 @@ class Http2ClientStream final : public ClientStream,
   void stop_awaiting_100();
   void begin_tail();
   void over();
-  void note_progress() const;
   bool tight() const;
 
   Http2Downstream& connection_;
@@ -90,9 +90,7 @@ class Http2ClientStream final : public ClientStream,
   http::FieldList trailers_;
   std::size_t upstream_held_ = 0;  // body bytes of the response that the backend's connection keeps
   std::size_t held_ = 0;           // body bytes that the Stream has and the session was not told of
-  mutable std::size_t pending_seen_ = 0;
-  mutable std::uint64_t written_seen_ = 0;
-  mutable TimePoint last_progress_;
+  mutable http2::SendProgress progress_;
   bool paused_ = false;
   bool awaits_100_ = false;  // the client does, and can't be late
   bool wants_tunnel_ = false;

@@ -80,6 +80,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void start_attempt();
   bool begin_try(BackendRuntime& backend);
   Pool& pool_at(BackendRuntime& backend);
+  void say_host();
   void send_request();
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
@@ -181,6 +182,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool replay_complete_ = true;    // replay_ holds all of the body so far
   bool fresh_connection_ = false;
   bool told_to_continue_ = false;
+  bool host_is_backends_ = false;
   bool request_paused_ = false;
   bool response_paused_ = false;
   bool tunnel_ = false;

@@ -30,7 +30,8 @@ std::string_view to_string(H2BackendFault fault) {
                                                 "h2_breaks_rules",
                                                 "h2_floods",
                                                 "h2_changes_streams_max",
-                                                "h2_changes_window"};
+                                                "h2_changes_window",
+                                                "h2_grpc_unavailable"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(H2BackendFault::count_));
   return kNames[static_cast<std::size_t>(fault)];
 }
@@ -107,6 +108,7 @@ struct Answer {
   Script whole;
   std::string bytes;
   std::size_t head_end;
+  std::uint64_t number;
   std::string begin_of_body;  // or more, if it is short
   std::string head() const { return bytes.substr(0, head_end); }
 };
@@ -136,6 +138,9 @@ bool plan_stream_fault(AnswerPlan& plan, const Answer& answer, H2BackendFault fa
     case H2BackendFault::answers_early_and_resets_stream:
       append(plan.at_head, answer.whole);
       plan.at_head.push_back(then(Kind::reset_stream, kH2NoError));
+      return true;
+    case H2BackendFault::grpc_unavailable:
+      plan.at_end = {send_bytes(grpc_unavailable(answer.number))};
       return true;
     case H2BackendFault::stalls_before_head:
       plan.at_end = {wait_for(kForever)};
@@ -228,6 +233,7 @@ AnswerPlan plan_http2_answer(const Message& request, H2BackendFault fault, Rng& 
   AnswerPlan plan;
   if (tunnel && fault == H2BackendFault::none) return {{}, accept_upgrade(request, number, rng)};
   Answer answer;
+  answer.number = number;
   bool until_close = tunnel;
   answer.bytes =
       tunnel ? switching_head(request, number) + pattern(number, 5000) : proper_answer(request, number, until_close);

@@ -35,6 +35,7 @@ enum class H2BackendFault : std::uint8_t {
   floods,
   changes_streams_max,
   changes_window,
+  grpc_unavailable,
   count_
 };
 std::string_view to_string(H2BackendFault fault);

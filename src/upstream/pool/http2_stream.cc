@@ -17,6 +17,7 @@ Http2UpstreamStream::Http2UpstreamStream(Http2Connection& connection, UpstreamHa
       head_(arena_),
       trailers_(arena_),
       held_(connection.io_.loop().buffers()),
+      progress_(connection.now()),
       reused_(reused) {}
 
 Flushable& Http2UpstreamStream::flusher() {
@@ -42,8 +43,8 @@ void Http2UpstreamStream::send_head(const http::RequestHead& head) {
 void Http2UpstreamStream::send_body(std::string_view data) {
   if (!opened_ || detached() || data.empty()) return;
   connection_.session_.send_body(*this, data);
-  pending_seen_ = pending();
-  if (pending_seen_ > kHighWatermark) above_high_ = true;
+  progress_.given(*this, connection_.session_, connection_.now());
+  if (pending() > kHighWatermark) above_high_ = true;
   connection_.io_.loop().mark_dirty(connection_);
 }
 
@@ -55,13 +56,8 @@ void Http2UpstreamStream::send_end(const http::FieldList* trailers) {
   if (tunnel_ && pending() > 0 && !ListNode<ClosingTag>::linked()) connection_.closing_.push_back(*this);
 }
 
-// The connection's socket serves other streams too: what counts is that this one's bytes have gone somewhere.
 TimePoint Http2UpstreamStream::last_written() const {
-  if (pending() < pending_seen_) {
-    pending_seen_ = pending();
-    moved_ = connection_.now();
-  }
-  return moved_;
+  return progress_.last(*this, connection_.session_, connection_.io_.last_written());
 }
 
 void Http2UpstreamStream::resume_response() {
@@ -165,8 +161,6 @@ void Http2UpstreamStream::finish() {
 }
 
 void Http2UpstreamStream::on_writable() {
-  pending_seen_ = pending();
-  moved_ = connection_.now();
   if (!above_high_) return;
   above_high_ = false;
   handler_->on_request_writable();
