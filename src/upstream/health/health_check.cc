@@ -21,8 +21,7 @@ Duration first_probe_spread(std::size_t backends, Duration interval) {
 }
 
 HealthCheck::HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings,
-                         std::shared_ptr<Backend> backend,
-                         std::string own_host, HealthListener& listener)
+                         std::shared_ptr<Backend> backend, std::string own_host, HealthListener& listener)
     : loop_(loop),
       settings_(std::move(settings)),
       backend_(std::move(backend)),

@@ -91,7 +91,8 @@ class HealthCheck final : private ReadinessHandler, private TimerHandler {
   HealthState state_;
   Timer timer_;  // the next probe's start or, while one runs, its deadline
   std::unique_ptr<HealthProbe> probe_;
-  std::optional<ProbeResult> first_try_;  // of the probe under way: it was asked in the wrong protocol, or may have been
+  std::optional<ProbeResult>
+      first_try_;  // of the probe under way: it was asked in the wrong protocol, or may have been
   TimePoint started_at_{};
   std::uint32_t quick_probes_left_ = 0;
   bool answered_once_ = false;

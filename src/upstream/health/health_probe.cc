@@ -147,9 +147,8 @@ void HealthProbe::ask() {
     unsent_ += exchange_->take_output();
     return;
   }
-  unsent_ +=
-      fmt::format("GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: {}\r\naccept: */*\r\nconnection: close\r\n\r\n",
-                  settings_.path, host_, kUserAgent);
+  unsent_ += fmt::format("GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: {}\r\naccept: */*\r\nconnection: close\r\n\r\n",
+                         settings_.path, host_, kUserAgent);
   decoder_.expect(http::Method::get);
 }
 

@@ -34,8 +34,8 @@ struct HealthCheckSettings {
   std::uint32_t healthy_after = 2;    // successes in a row; at least 1
   std::vector<StatusRange> expect = {StatusRange{}};
   UpstreamProtocol protocol = UpstreamProtocol::auto_;  // of the cluster; what http checks are spoken in
-  std::shared_ptr<const tls::ClientContext> tls = {};  // for backends over TLS
-  std::optional<ProxyVersion> proxy_protocol = {};     // a probe first says that it speaks for nobody else
+  std::shared_ptr<const tls::ClientContext> tls = {};   // for backends over TLS
+  std::optional<ProxyVersion> proxy_protocol = {};      // a probe first says that it speaks for nobody else
 
   bool operator==(const HealthCheckSettings&) const = default;
 
