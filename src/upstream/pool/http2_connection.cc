@@ -45,7 +45,8 @@ Http2Connection::Http2Connection(Pool& pool, Transport io)
 
 Result<void> Http2Connection::start(Readiness readiness) {
   peer_gone_ = readiness.peer_gone();
-  session_.expect_concurrent_streams(pool_.backend().http2_streams_max());
+  // One at least, also where none was allowed before: whoever waits gets an answer, if only a refusal.
+  session_.expect_concurrent_streams(std::max<std::uint32_t>(pool_.backend().http2_streams_max(), 1));
   // What was read behind the TLS handshake gives no further edge.
   if (readiness.can_read() || io_.secure_layer() != nullptr) {
     readable_ = true;
