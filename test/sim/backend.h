@@ -80,7 +80,6 @@ class BackendConnection final : public Peer {
 
   std::size_t number() const { return number_; }
   const MessageReader& reader() const { return reader_; }
-  const std::string& tunnel() const { return reader_.tunnel; }
   // Null if it speaks HTTP/1.
   H2Server* http2() const;
   // Sends what http2() was told to say.
@@ -121,6 +120,35 @@ class BackendConnection final : public Peer {
   bool waiting_ = false;
 };
 
+// A request as its backend sees it: a connection's whole attention over HTTP/1, a stream over HTTP/2.
+class BackendExchange {
+ public:
+  BackendExchange(BackendConnection& connection, std::int32_t stream) : connection_(connection), stream_(stream) {}
+
+  // As far as it has come.
+  const Message& request() const;
+  // The proxy has given it up: a reset of what it had.
+  bool stopped() const;
+  // Bytes of the answer, or of the tunnel, that nobody has taken yet.
+  std::size_t unsent() const;
+  // The request's body, or the tunnel, is not taken any more until told to.
+  void stop_reading();
+  void go_on_reading();
+
+  // Of a tunnel: what has come, and that no more will.
+  const std::string& tunnel() const;
+  bool tunnel_ended() const;
+  void send(std::string_view bytes);
+  void half_close();
+  void reset();
+
+ private:
+  const H2Request& on_stream() const { return connection_.http2()->requests().at(stream_); }
+
+  BackendConnection& connection_;
+  const std::int32_t stream_;  // 0 over HTTP/1
+};
+
 // A backend. Requests are answered by path (longest prefix first), else with 200 and "hello\n".
 class SimBackend final : private ReadinessHandler {
  public:
@@ -143,7 +171,11 @@ class SimBackend final : private ReadinessHandler {
   std::size_t open_connections() const;
   // Complete requests of all connections, in the order in which they were complete.
   const std::vector<Message>& requests() const { return requests_; }
-  std::size_t heads() const { return heads_; }
+  std::size_t heads() const { return exchanges_.size(); }
+  // Of the head that came as the `index`th.
+  BackendExchange exchange(std::size_t index) { return exchanges_.at(index); }
+  // Those that the proxy has given up.
+  std::size_t stopped_exchanges() const;
   // How often HTTP/2 was spoken to it, which it answers with 400 and the end.
   std::size_t http2_probes() const { return http2_probes_; }
   // How often a head with this x-id has come.
@@ -172,7 +204,7 @@ class SimBackend final : private ReadinessHandler {
  private:
   friend class BackendConnection;
   friend class H2BackendSide;
-  void note_head(const Message& request);
+  void note_head(const Message& request, BackendConnection& connection, std::int32_t stream);
   void note_disowned(const Message& request);
   void on_ready(Readiness readiness) override;
   const Handler* handler_for(const Message& request) const;
@@ -184,7 +216,7 @@ class SimBackend final : private ReadinessHandler {
   std::map<std::string, Handler> handlers_;
   std::vector<std::unique_ptr<BackendConnection>> connections_;
   std::vector<Message> requests_;
-  std::size_t heads_ = 0;
+  std::vector<BackendExchange> exchanges_;
   std::size_t http2_probes_ = 0;
   std::map<std::string, int> ids_;
   std::map<std::string, int> disowned_;

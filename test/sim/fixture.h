@@ -39,7 +39,7 @@ inline constexpr Wires kAllWires[] = {{Protocol::http1, Protocol::http1},
                                       {Protocol::http2, Protocol::http1},
                                       {Protocol::http1, Protocol::http2},
                                       {Protocol::http2, Protocol::http2}};
-// For what only a connection of HTTP/1 to a backend can show.
+// For what only HTTP/1 to a backend has: suites named ...ToHttp1.
 inline constexpr Wires kWiresToHttp1[] = {{Protocol::http1, Protocol::http1}, {Protocol::http2, Protocol::http1}};
 inline std::string name_of(const Wires& wires) {
   return std::string(wires.down == Protocol::http1 ? "FromHttp1" : "FromHttp2") +
@@ -166,6 +166,8 @@ class SimTest : public testing::Test {
   }
 
   SimBackend& backend(std::size_t index = 0) { return *backends_[index]; }
+  // What the first backend has of the head that came as the `index`th.
+  BackendExchange exchange(std::size_t index = 0) { return backend().exchange(index); }
   proxy::ListenerSettings& listener() { return *proxy_.setup.listeners.front(); }
   ClusterSettings& cluster() { return proxy_.setup.clusters.front().settings; }
   proxy::Route& route() { return *proxy_.setup.routes.front(); }
@@ -215,10 +217,6 @@ class OverWiresWith : public SimTest, public testing::WithParamInterface<std::tu
 #define WEIR_OVER_ALL_WIRES_WITH(suite, ...)                                \
   INSTANTIATE_TEST_SUITE_P(                                                 \
       , suite, testing::Combine(testing::ValuesIn(kAllWires), __VA_ARGS__), \
-      [](const auto& info) { return name_of(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param)); })
-#define WEIR_OVER_WIRES_TO_HTTP1_WITH(suite, ...)                               \
-  INSTANTIATE_TEST_SUITE_P(                                                     \
-      , suite, testing::Combine(testing::ValuesIn(kWiresToHttp1), __VA_ARGS__), \
       [](const auto& info) { return name_of(std::get<0>(info.param)) + "_" + name_of(std::get<1>(info.param)); })
 
 // The last answer is this local reply, word for word as it is promised.

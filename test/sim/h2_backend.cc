@@ -58,7 +58,7 @@ void H2BackendSide::look() {
     if (!stream.head_seen) {
       stream.head_seen = true;
       stream.answer.expect(request.message.method);
-      backend_.note_head(request.message);
+      backend_.note_head(request.message, connection_, id);
       connection_.note_id(request.message);
       if (id > last_) {
         disown(id);
@@ -108,14 +108,14 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
         server_.end(id);
         break;
       }
-      [[fallthrough]];
+      if (end_with_connection(id)) break;
+      flush();
+      connection_.half_close();
+      break;
     case Action::Kind::close:
-      if (action.code == 0) {
-        close(id);
-      } else {
-        flush();
-        connection_.close();
-      }
+      if (action.code == 0 && end_with_connection(id)) break;
+      flush();
+      connection_.close();
       break;
     case Action::Kind::reset:
       connection_.reset();
@@ -188,14 +188,12 @@ void H2BackendSide::disown(std::int32_t id) {
 }
 
 // A body whose end is the connection's end in HTTP/1 has one of its own here.
-void H2BackendSide::close(std::int32_t id) {
+bool H2BackendSide::end_with_connection(std::int32_t id) {
   Stream& stream = streams_[id];
-  if (stream.answer.current.until_close && !stream.tunnel) {
-    stream.answer.end(false);
-    return translate(id);
-  }
-  flush();
-  connection_.close();
+  if (!stream.answer.current.until_close || stream.tunnel) return false;
+  stream.answer.end(false);
+  translate(id);
+  return true;
 }
 
 void H2BackendSide::translate(std::int32_t id) {
@@ -229,20 +227,6 @@ void H2BackendSide::translate(std::int32_t id) {
 bool H2BackendSide::busy() const {
   const auto runs = [](const auto& entry) { return !entry.second.script.empty(); };
   return server_.unsent() > 0 || std::ranges::any_of(streams_, runs);
-}
-
-const Message* H2BackendSide::current() const {
-  for (const auto& [id, request] : server_.requests()) {
-    if (request.head_seen && !request.message.complete && !request.closed) return &request.message;
-  }
-  return nullptr;
-}
-
-const std::string* H2BackendSide::tunnel() const {
-  for (const auto& [id, request] : server_.requests()) {
-    if (!request.message.field("upgrade").empty()) return &request.message.body;
-  }
-  return nullptr;
 }
 
 }  // namespace weir::sim

@@ -22,9 +22,6 @@ class H2BackendSide {
   // Sends what the server has to say.
   void flush();
   bool busy() const;
-  // The request whose body is under way, or the tunnel; null if there is none.
-  const Message* current() const;
-  const std::string* tunnel() const;
 
  private:
   struct Stream {
@@ -50,7 +47,7 @@ class H2BackendSide {
   bool act(std::int32_t id, const Action& action);
   void go_away(std::int32_t last);
   void disown(std::int32_t id);
-  void close(std::int32_t id);
+  bool end_with_connection(std::int32_t id);
   void translate(std::int32_t id);
 
   SimBackend& backend_;

@@ -236,6 +236,11 @@ std::size_t H2Server::unsent() const {
   return sum;
 }
 
+std::size_t H2Server::unsent(std::int32_t stream) const {
+  const auto found = outgoing_.find(stream);
+  return found == outgoing_.end() ? 0 : found->second.bytes.size() - found->second.sent;
+}
+
 std::size_t H2Server::open_streams() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(requests_, [](const auto& entry) { return !entry.second.closed; }));

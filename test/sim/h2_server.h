@@ -65,6 +65,7 @@ class H2Server {
   std::size_t go_aways() const { return go_aways_; }
   // Bytes of answers that wait for windows.
   std::size_t unsent() const;
+  std::size_t unsent(std::int32_t stream) const;
   // Streams that are not over.
   std::size_t open_streams() const;
 

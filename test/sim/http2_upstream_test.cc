@@ -279,7 +279,7 @@ TEST_P(Http2Upstream, WebSocketGoesThroughAStreamUntouched) {
   client.raw("\x88\x02\x03\xe8");
   run(100ms);
   EXPECT_EQ(client.reader().tunnel, "\x89\x02pi");
-  EXPECT_EQ(backend().connections()[0]->tunnel(), "\x88\x02\x03\xe8");
+  EXPECT_EQ(exchange().tunnel(), "\x88\x02\x03\xe8");
   EXPECT_EQ(backend().http2_connections(), 1U);
   // Other requests share the connection with it.
   const auto others = ask(10);
@@ -307,7 +307,7 @@ TEST_P(Http2Upstream, WithoutExtendedConnectWebSocketHasAConnectionOfHttp1) {
   client.raw("hello");
   run(100ms);
   ASSERT_THAT(backend().connections(), SizeIs(2));
-  EXPECT_EQ(backend().connections()[1]->tunnel(), "hello");
+  EXPECT_EQ(exchange(1).tunnel(), "hello");
   get("/");
   EXPECT_EQ(backend().connections()[0]->requests(), 2U);
 }

@@ -55,7 +55,7 @@ TEST_P(ToldBackend, AClientKeepsItsConnection) {
   run(100ms);
   EXPECT_EQ(client.answer_count(), 2U);
   EXPECT_EQ(backend().connections().size(), 1U);
-  EXPECT_EQ(proxy_.metric(Family::kPoolConnections, {"one", "http1", "idle"}), 1);
+  EXPECT_EQ(proxy_.metric(Family::kPoolConnections, {"one", to_http1() ? "http1" : "http2", "idle"}), 1);
 }
 
 TEST_P(ToldBackend, NoClientGetsAnothersConnection) {
@@ -280,7 +280,7 @@ TEST_P(ToldBackend, StreamsOfOneClientShareItsPool) {
   EXPECT_EQ(ports.size(), 1U);
 }
 
-WEIR_OVER_WIRES_TO_HTTP1(ToldBackend);
+WEIR_OVER_ALL_WIRES(ToldBackend);
 
 class ToldByWorkers : public SimTest {
  protected:

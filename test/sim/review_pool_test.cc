@@ -7,8 +7,8 @@
 namespace weir::sim {
 namespace {
 
-WEIR_OVER_WIRES_TO_HTTP1(Bugs);
-WEIR_OVER_WIRES_TO_HTTP1(Review);
+WEIR_OVER_ALL_WIRES(Bugs);
+WEIR_OVER_ALL_WIRES(Review);
 
 // A backend that accepts and closes at once: the closed connection was replaced by a new one, again and again, until
 // the request's time was up.

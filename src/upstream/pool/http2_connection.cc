@@ -183,7 +183,7 @@ void Http2Connection::handle(const http2::Step& step) {
       return stream->on_end();
     case Event::reset:
       // Behind a complete response: the backend needs no more of the request (RFC 9113 8.1).
-      if (stream->ended_) return;
+      if (stream->ended_ && !stream->tunnel_) return;
       return stream->fail(UpstreamFailure::reset, false);
     case Event::malformed:
       return stream->fail(UpstreamFailure::protocol_error, false);
