@@ -77,6 +77,7 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
   settings->concurrent_streams = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(spec.limits.concurrent_streams, std::numeric_limits<std::int32_t>::max()));
   settings->http2_limits = to_http2_limits(spec.limits.http2);
+  settings->http2_held_bytes = spec.limits.http2.held_bytes;
   settings->handshake_timeout = spec.limits.handshake_timeout;
   settings->header_timeout = spec.limits.header_timeout;
   settings->body_timeout = spec.limits.body_timeout;
@@ -230,6 +231,7 @@ std::shared_ptr<health::HealthCheckSettings> compile_health_check(const ClusterS
   settings->timeout = spec->timeout;
   settings->unhealthy_after = spec->unhealthy_after;
   settings->healthy_after = spec->healthy_after;
+  settings->protocol = to_upstream_protocol(cluster.protocol);
   settings->proxy_protocol = cluster.proxy_protocol;
   settings->expect.clear();
   for (const StatusRange& range : spec->expect) settings->expect.push_back({range.first, range.last});

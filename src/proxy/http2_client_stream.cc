@@ -152,7 +152,8 @@ void Http2ClientStream::send_end(const http::FieldList* trailers) {
 
 void Http2ClientStream::abort() {
   stream_ = nullptr;
-  connection_.session().reset(*this, in_tunnel_ ? ErrorCode::connect_error : ErrorCode::internal_error);
+  const ErrorCode code = in_tunnel_ ? ErrorCode::connect_error : ErrorCode::internal_error;
+  connection_.session().reset(*this, cut_ ? ErrorCode::enhance_your_calm : code);
   connection_.mark_dirty();
   over();
 }
@@ -160,10 +161,48 @@ void Http2ClientStream::abort() {
 // The Stream has ended; it destroys itself at the end of the turn.
 void Http2ClientStream::finished() {
   stream_ = nullptr;
+  note_held(0);
   paused_ = false;
   give_back();
   if (detached()) return over();
   begin_tail();
+}
+
+bool Http2ClientStream::tight() const {
+  const ListenerRuntime& listener = connection_.listener();
+  return listener.held.tight(listener.settings->http2_held_bytes);
+}
+
+// While much is held nothing is read ahead for a client whose windows are shut: what its windows will let through is
+// read when they do.
+bool Http2ClientStream::full() {
+  if (pending() > kHighWatermark) return true;
+  if (pending() == 0 || !tight() || connection_.session().send_room(*this) > 0) return false;
+  connection_.session().tell_when_down_to(*this, 0);
+  return true;
+}
+
+std::size_t Http2ClientStream::response_room() const {
+  return std::max(connection_.session().send_room(*this), HeldResponses::kNarrowBytes);
+}
+
+void Http2ClientStream::note_held(std::size_t bytes) {
+  if (bytes == upstream_held_) return;
+  connection_.listener().held.upstream_bytes += bytes - upstream_held_;
+  upstream_held_ = bytes;
+  connection_.mark_dirty();
+}
+
+std::size_t Http2ClientStream::held_bytes() const {
+  return connection_.session().held(*this) ? pending() + upstream_held_ + HeldResponses::kStreamBytes : 0;
+}
+
+void Http2ClientStream::cut_held() {
+  cut_ = true;
+  if (stream_ != nullptr) return stream_->on_response_held_too_long();
+  connection_.session().reset(*this, ErrorCode::enhance_your_calm);
+  connection_.mark_dirty();
+  over();
 }
 
 TimePoint Http2ClientStream::last_written() const {
@@ -249,6 +288,7 @@ void Http2ClientStream::over() {
   if (over_) return;
   over_ = true;
   WEIR_ASSERT(stream_ == nullptr);
+  note_held(0);
   EventLoop& loop = connection_.context().loop;
   loop.timers().disarm(timer_);
   ListNode<OwnedTag>::unlink();

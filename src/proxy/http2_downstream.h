@@ -18,6 +18,7 @@ namespace weir::proxy {
 //   open -> closing -> linger -> closed      closing: the last GOAWAY is in the output
 //     `--------------------------> closed    a FIN or reset: the client is gone
 class Http2Downstream final : public Downstream,
+                              public ResponseHolder,
                               private ReadinessHandler,
                               private Flushable,
                               private Resumable,
@@ -46,6 +47,7 @@ class Http2Downstream final : public Downstream,
   // Calls its settle() whenever the output has been written.
   void look_after(Http2ClientStream& stream);
   void stream_over();
+  std::size_t cut_held(std::size_t wanted) override;
   TimePoint last_written() const { return io_.last_written(); }
   // Bytes of the session's output that the socket took.
   std::uint64_t taken() const { return session_.written() - std::min(session_.written(), io_.encrypted_unsent()); }
@@ -68,6 +70,7 @@ class Http2Downstream final : public Downstream,
   void begin_stream();
   void hand_out_events();
   void watch_frames(bool something_left, bool progress);
+  void settle_held();
   void count_abuse(std::string_view kind, std::uint64_t count = 1);
 
   void become_idle();

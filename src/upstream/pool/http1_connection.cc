@@ -1,6 +1,7 @@
 #include "upstream/pool/http1_connection.h"
 
 #include "http/http1/encoder.h"
+#include "http/http2/frame.h"
 #include "http/websocket.h"
 #include "upstream/pool/pool.h"
 
@@ -11,12 +12,6 @@ using http1::Event;
 namespace {
 
 constexpr std::size_t kHeadReadBytes = 1024;
-
-// How a server of HTTP/2 begins, whatever it was sent: with a SETTINGS frame (RFC 9113 3.4). No response of HTTP/1.1
-// has a NUL in it.
-bool looks_like_settings(std::string_view bytes) {
-  return bytes.size() >= 4 && bytes[0] == '\0' && bytes[3] == '\4';
-}
 
 }  // namespace
 
@@ -225,7 +220,7 @@ void Http1Connection::read() {
   if (!readable_ && !peer_gone_) return decode(io_.reread(*context_.scratch));
   // Where the last body was spliced, the next one will be too: what is read with its head would only be copied.
   const std::size_t at_most = expect_large_ && !answered_ ? kHeadReadBytes : ReadScratch::kReadBytes;
-  const Transport::Input input = io_.read(*context_.scratch, at_most);
+  const Transport::Input input = io_.read(*context_.scratch, std::min(at_most, handler_->response_room()));
   if (input.fresh > 0) answered_ = true;
   readable_ = !input.drained;
   decode(input);
@@ -233,7 +228,7 @@ void Http1Connection::read() {
 
 void Http1Connection::decode(Transport::Input input) {
   std::string_view bytes = input.bytes;
-  if (!head_seen_ && served_ == 0 && looks_like_settings(bytes)) {
+  if (!head_seen_ && served_ == 0 && http2::begins_with_settings(bytes)) {
     pool_.on_http1_contradicted();
     return fail(UpstreamFailure::protocol_error, true);
   }

@@ -109,7 +109,10 @@ void Http2UpstreamStream::forget_head() {
 }
 
 void Http2UpstreamStream::on_body(std::string_view data) {
-  if (paused_ || !held_.empty()) return held_.append(data);
+  if (paused_ || !held_.empty()) {
+    held_.append(data);
+    return handler_->on_response_held(held_.size());
+  }
   handler_->on_response_body(data);
   if (handler_ == nullptr) return;
   if (paused_) {
@@ -121,6 +124,7 @@ void Http2UpstreamStream::on_body(std::string_view data) {
 
 void Http2UpstreamStream::deliver_held() {
   if (!opened_) return fail(UpstreamFailure::reset, true);
+  const bool held = !held_.empty();
   std::size_t passed = std::exchange(unconsumed_, 0);
   while (handler_ != nullptr && !paused_ && !held_.empty()) {
     const std::string_view piece = held_.front();
@@ -129,6 +133,7 @@ void Http2UpstreamStream::deliver_held() {
     held_.consume(piece.size());
   }
   if (handler_ == nullptr) return;
+  if (held) handler_->on_response_held(held_.size());
   if (passed > 0 && !detached()) {
     connection_.session_.consumed(*this, passed, connection_.now());
     connection_.io_.loop().mark_dirty(connection_);  // the window's update
