@@ -56,8 +56,8 @@ class SecureLayer {
   };
   virtual Input read(Engine& engine, SocketId socket, ReadScratch& scratch, std::span<char> into) = 0;
 
-  // Encrypts and writes `plain` as far as the socket takes it. `sent` counts the bytes that it took, those included that
-  // read() had to send since the last time.
+  // Encrypts and writes `plain` as far as the socket takes it. `sent` counts the bytes that it took, and those that it
+  // took in read() since the last time.
   virtual FlushResult flush(Engine& engine, SocketId socket, Buffer& plain, std::size_t& sent) = 0;
   // Encrypted, and not yet taken by the socket.
   virtual std::size_t unsent() const = 0;

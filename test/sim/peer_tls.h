@@ -16,7 +16,7 @@ class PeerTls {
 
   // From the wire. Goes on with the handshake.
   void receive(std::string_view bytes);
-  // Of what was received and has not been read yet. Empty: no more for now.
+  // Of what was received and has not been read yet. Empty: that was all so far.
   std::string read();
   // What is sent before the handshake is over waits for that.
   void send(std::string_view bytes);
