@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "sim/fixture.h"
+#include "sim/bugs.h"
 
 namespace weir::sim {
 namespace {
@@ -310,6 +310,20 @@ TEST_P(Http2Upstream, WithoutExtendedConnectWebSocketHasAConnectionOfHttp1) {
   EXPECT_EQ(exchange(1).tunnel(), "hello");
   get("/");
   EXPECT_EQ(backend().connections()[0]->requests(), 2U);
+}
+
+// A request goes out before SETTINGS have come, so that there is an answer to it, whatever they allow.
+TEST_F(BugsOfHttp2, Case052ABackendThatAllowsNoStreamIsNotConnectedToForEver) {
+  fates_.backend.delay = 1ms;
+  speak_http2(0, {.streams_max = 0});
+  start();
+  for (std::size_t request = 1; request <= 3; ++request) {
+    SimClient& client = get("/");
+    ASSERT_EQ(client.answer_count(), 1U);
+    EXPECT_EQ(client.answers().back().status, 502);
+    EXPECT_LE(backend().connections().size(), request * cluster().retry.attempts);
+  }
+  EXPECT_EQ(backend().heads(), 0U);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "sim/scenario_check.h"
 #include "sim/scenario_h2_backend.h"
+#include "sim/scenario_http1.h"
 #include "sim/scenario_http2.h"
 
 namespace weir::sim {
@@ -72,6 +73,7 @@ class Scenario {
         traits_{rng_.between(1, 4), kProtocols[rng_.below(std::size(kProtocols))], rng_.chance(0.02)},
         weir_(world_, traits_.workers, 10'000),
         config_(draw_config(rng_, traits_)),
+        http1_(outside_, rng_.fork()),
         http2_(outside_, rng_.fork()) {
     world_.set_trace(trace);
   }
@@ -85,10 +87,6 @@ class Scenario {
   void add_client(std::size_t index);
   SocketAddress place(ScenarioClient& client);
   void begin_client(ScenarioClient& client);
-  void go_on(ScenarioClient& client);
-  void send_next(ScenarioClient& client);
-  void send_in_pieces(ScenarioClient& client, std::string text);
-  void toggle_reading(ScenarioClient& client, int times);
   void draw_events();
   void event(std::string_view name);
   void administer(std::string_view name);
@@ -115,6 +113,7 @@ class Scenario {
   std::map<std::string, AnswerPlan> plans_;
   WholeWeir weir_;
   ScenarioConfig config_;
+  Http1Clients http1_;
   Http2Clients http2_;
   ScenarioFacts facts_;
   std::vector<std::unique_ptr<SimClient>> admins_;
@@ -199,11 +198,7 @@ void Scenario::add_client(std::size_t index) {
   ScenarioClient& client = *facts_.clients.back();
   client.index = index;
   client.http2 = rng_.chance(0.4);
-  if (client.http2) {
-    client.fault = http2_.draw_fault();
-  } else if (rng_.chance(0.5)) {
-    client.fault = static_cast<ClientFault>(rng_.between(1, static_cast<std::uint64_t>(kLastHttp1Fault)));
-  }
+  client.fault = client.http2 ? http2_.draw_fault() : http1_.draw_fault();
   if (client.fault != ClientFault::none) ++result_.drawn[std::string(to_string(client.fault))];
   const bool http10 = client.fault == ClientFault::speaks_http10;
   const std::uint64_t requests = rng_.between(1, 5);
@@ -255,105 +250,8 @@ SocketAddress Scenario::place(ScenarioClient& client) {
 void Scenario::begin_client(ScenarioClient& client) {
   world_.trace("client {} begins, {}", client.index, to_string(client.fault));
   const SocketAddress proxy = place(client);
-  if (client.http2) {
-    http2_.begin(client, proxy);
-    client.clean = faults_.last_was_clean() && !facts_.stopped_at_once;
-    return;
-  }
-  client.peer = std::make_unique<SimClient>(outside_, proxy);
+  client.http2 ? http2_.begin(client, proxy) : http1_.begin(client, proxy);
   client.clean = faults_.last_was_clean() && !facts_.stopped_at_once;
-  client.peer->send(client.opening);
-  client.peer->on_progress = [this, &client] { go_on(client); };
-  switch (client.fault) {
-    case ClientFault::says_nothing:
-      return;
-    case ClientFault::sends_garbage:
-      return client.peer->raw("\x16\x03\x01 not http\r\n\r\n");
-    case ClientFault::aborts:
-      world_.after(some_time(500ms), [&client] { client.peer->reset(); });
-      break;
-    case ClientFault::stops_reading:
-      client.peer->stop_reading();
-      break;
-    case ClientFault::reads_slowly:
-      toggle_reading(client, 100);
-      break;
-    default:
-      break;
-  }
-  send_next(client);
-  if (client.fault == ClientFault::pipelines) {
-    while (client.sent < client.requests.size()) send_next(client);
-  }
-}
-
-void Scenario::toggle_reading(ScenarioClient& client, int times) {
-  times % 2 == 0 ? client.peer->stop_reading() : client.peer->go_on_reading();
-  if (times == 0) return client.peer->go_on_reading();
-  world_.after(some_time(20ms), [this, &client, times] { toggle_reading(client, times - 1); });
-}
-
-void Scenario::go_on(ScenarioClient& client) {
-  SimClient& peer = *client.peer;
-  if (peer.reader().in_tunnel && !client.in_tunnel) {
-    client.in_tunnel = true;
-    peer.send(pattern(client.requests[client.sent - 1].number + 5, 2000));
-    world_.after(some_time(500ms), [&peer] { peer.half_close(); });
-  }
-  if (client.in_tunnel || client.body_pending || client.sent == client.requests.size()) return;
-  // Whatever it sent now would be the rest of a body that it owes.
-  if (client.fault == ClientFault::stalls_inside_body) return;
-  if (peer.answer_count() < client.sent || peer.reader().broken() || client.sent == 0) return;
-  client.body_pending = true;  // until it has thought about the next one
-  world_.after(some_time(rng_.chance(0.8) ? 10ms : 800ms), [this, &client] {
-    client.body_pending = false;
-    if (client.peer->is_open() && !client.peer->ended()) send_next(client);
-  });
-}
-
-void Scenario::send_next(ScenarioClient& client) {
-  const RequestPlan& request = client.requests[client.sent++];
-  SimClient& peer = *client.peer;
-  world_.trace("client {} requests {} {}", client.index, request.method, request.id);
-  peer.raw("", request.method);
-  const std::string head = request.head();
-  const std::string body = request.body();
-  const bool last = client.sent == client.requests.size();
-  switch (client.fault) {
-    case ClientFault::stalls_inside_head:
-      return peer.send(head.substr(0, rng_.between(1, head.size() - 1)));
-    case ClientFault::stalls_inside_body:
-      return peer.send(head + body.substr(0, rng_.below(body.size() + 1)));
-    case ClientFault::closes_inside_request:
-      peer.send((head + body).substr(0, rng_.between(1, head.size() + body.size())));
-      return rng_.chance(0.5) ? peer.half_close() : peer.close();
-    case ClientFault::sends_slowly:
-      return send_in_pieces(client, head + body);
-    default:
-      break;
-  }
-  if (request.expect && client.fault != ClientFault::pipelines) {
-    peer.send(head);
-    client.body_pending = true;
-    world_.after(some_time(50ms), [this, &client, body] {
-      client.body_pending = false;
-      client.peer->send(body);
-      go_on(client);
-    });
-  } else {
-    peer.send(head + body);
-  }
-  if (client.fault == ClientFault::half_closes && last && !client.body_pending) peer.half_close();
-}
-
-void Scenario::send_in_pieces(ScenarioClient& client, std::string text) {
-  const std::size_t size = std::min<std::size_t>(text.size(), 1 + text.size() / 20);
-  client.peer->send(text.substr(0, size));
-  text.erase(0, size);
-  client.body_pending = !text.empty();
-  if (text.empty()) return go_on(client);
-  world_.after(some_time(30ms),
-               [this, &client, text = std::move(text)]() mutable { send_in_pieces(client, std::move(text)); });
 }
 
 void Scenario::draw_events() {
@@ -420,7 +318,7 @@ void Scenario::event(std::string_view name) {
   } else if (name == "backend_changes_protocol") {
     http2_backend_[some] = !http2_backend_[some];
     if (rng_.chance(0.5)) {
-      for (const auto& connection : backend.connections()) connection->close();
+      for (const auto& connection : backend.connections()) connection->reset();
     }
   } else if (name == "descriptors_squeezed") {
     weir_.descriptors().set_limit(weir_.descriptors().open() + rng_.below(14));

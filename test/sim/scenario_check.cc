@@ -270,6 +270,10 @@ void Checker::counts() {
   if (weir_.metric(Family::kWorkerRequests) != lines) {
     violated("{} requests counted, {} lines logged", weir_.metric(Family::kWorkerRequests), lines);
   }
+  // Each connects at most once, and once more where a kept connection turns out to be stale.
+  if (const auto created = weir_.metric(Family::kPoolConnectionsCreated); created > 2 * attempts_ + 10) {
+    violated("{} connections to backends for {} attempts", created, attempts_);
+  }
   if (facts_.reloads > 0) return;  // series went with what a reload removed
   if (weir_.metric(Family::kRequests) != lines)
     violated("{} requests by route, {} lines", weir_.metric(Family::kRequests), lines);
