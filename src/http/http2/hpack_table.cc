@@ -1,6 +1,7 @@
 #include "http/http2/hpack_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/assert.h"
@@ -72,8 +73,9 @@ void HpackTable::make_room(std::uint32_t text_size) {
   const char* from = text_.get() + (live_begin - text_begin_);
   const std::uint32_t wanted = 2 * (live + text_size);
   if (wanted > text_capacity_) {
-    const std::uint32_t capacity =
-        std::max({std::min(kTextAtFirst, 2 * bytes_max_), std::min(2 * text_capacity_, 2 * bytes_max_), wanted});
+    const std::uint32_t most = 2 * bytes_max_;
+    const std::uint32_t grown = at_once_ ? most : std::min(std::max(kTextAtFirst, 2 * text_capacity_), most);
+    const std::uint32_t capacity = std::max(grown, wanted);
     auto text = std::make_unique_for_overwrite<char[]>(capacity);
     if (live != 0) std::memcpy(text.get(), from, live);
     text_ = std::move(text);
@@ -85,7 +87,8 @@ void HpackTable::make_room(std::uint32_t text_size) {
 }
 
 void HpackTable::grow_entries() {
-  const std::uint32_t capacity = std::max(kEntriesAtFirst, 2 * entries_capacity_);
+  const std::uint32_t at_least = at_once_ ? std::bit_ceil(bytes_max_ / kEntryOverhead) : kEntriesAtFirst;
+  const std::uint32_t capacity = std::max(at_least, 2 * entries_capacity_);
   auto entries = std::make_unique_for_overwrite<Entry[]>(capacity);
   for (std::uint32_t n = inserted_ - count_; n != inserted_; ++n)
     entries[n & (capacity - 1)] = entries_[n & (entries_capacity_ - 1)];
