@@ -84,6 +84,14 @@ class TidyTest(unittest.TestCase):
                    "// tidy: table tokens of a number\nvoid scan() {\n" + body * 71 + "}\n")
         self.assertEqual(self.found(rules.check_size), {("src/base/a.cc", 76, "function-length")})
 
+    def test_case_numbers(self):
+        self.write("src/base/a_test.cc", "TEST(Bugs, Case001One) {}\n\nTEST_F(Bugs, Case002Two) {}\n")
+        self.write("src/net/b_test.cc", "TEST_P(Bugs,\n       Case003Three) {}\nTEST_P(Bugs, Case001OneMore) {}\n")
+        self.write("src/net/other.cc", "TEST(Bugs, Case001InNoTest) {}\n")
+        self.write("test/c_test.py", "def test_case_002_again(self):\n    pass\n")
+        self.assertEqual(self.found(rules.check_case_numbers),
+                         {("src/net/b_test.cc", 3, "case-number"), ("test/c_test.py", 1, "case-number")})
+
     def test_pragma_once(self):
         self.write("src/base/a.h", "int a;\n")
         self.write("src/base/b.h", "#pragma once\nint b;\n")

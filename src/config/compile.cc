@@ -77,6 +77,7 @@ Result<std::shared_ptr<proxy::ListenerSettings>> compile_listener(const Listener
   settings->concurrent_streams = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(spec.limits.concurrent_streams, std::numeric_limits<std::int32_t>::max()));
   settings->http2_limits = to_http2_limits(spec.limits.http2);
+  settings->http2_held_bytes = spec.limits.http2.held_bytes;
   settings->handshake_timeout = spec.limits.handshake_timeout;
   settings->header_timeout = spec.limits.header_timeout;
   settings->body_timeout = spec.limits.body_timeout;

@@ -30,7 +30,7 @@ listeners:
     proxy_protocol: true
     protocol: http2
     limits: {headers: 7, concurrent_streams: none,
-             http2: {resets: 3/s, control_frames: none, window_bytes: none},
+             http2: {resets: 3/s, control_frames: none, window_bytes: none, held_bytes: 3MiB},
       body_bytes: 1MiB, body_min_rate: none, idle_timeout: 3s}
     access_log: {path: "-", format: combined}
 clusters:
@@ -70,6 +70,7 @@ TEST(Compile, ListenersHaveWhatTheFileSays) {
   EXPECT_EQ(web.protocol, proxy::ListenerProtocol::http2);
   EXPECT_EQ(web.concurrent_streams, 0x7FFFFFFFU);
   EXPECT_EQ(web.http2_limits, (http::Http2Limits{30, 0xFFFFFFFFU, 0x7FFFFFFFU}));
+  EXPECT_EQ(web.http2_held_bytes, 3U << 20U);
   ASSERT_TRUE(web.access_log.has_value());
   EXPECT_FALSE(web.access_log->json);
   ASSERT_EQ(web.trusted_proxies.size(), 1);

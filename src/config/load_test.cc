@@ -36,7 +36,8 @@ listeners:
     tls: {certificates: [{cert: site.crt, key: site.key}], min_version: "1.3", client_ca: clients.pem}
     trusted_proxies: [10.1.0.0/8, "2001:db8::/32"]
     limits: {header_bytes: 1KiB, headers: 10, uri_bytes: none, body_bytes: 0, max_connections: 5,
-             concurrent_streams: 7, http2: {resets: 3/s, control_frames: none, window_bytes: 1MiB},
+             concurrent_streams: 7,
+             http2: {resets: 3/s, control_frames: none, window_bytes: 1MiB, held_bytes: none},
              handshake_timeout: 1s, header_timeout: 2s, body_timeout: 3s,
              body_min_rate: none, idle_timeout: 4s, tunnel_idle_timeout: none}
     access_log: {path: access.log, format: combined}
@@ -104,7 +105,8 @@ TEST(Load, ReadsEverySection) {
   EXPECT_EQ(to_string(web.trusted_proxies[0]), "10.0.0.0/8");
   EXPECT_EQ(to_string(web.trusted_proxies[1]), "2001:db8::/32");
   EXPECT_EQ(web.limits,
-            (ListenerLimits{1024, 10, kNoLimit, 0, 5, 7, {3, kNoLimit, 1 << 20}, 1s, 2s, 3s, kNoLimit, 4s, kForever}));
+            (ListenerLimits{
+                1024, 10, kNoLimit, 0, 5, 7, {{3, kNoLimit, 1 << 20}, kNoLimit}, 1s, 2s, 3s, kNoLimit, 4s, kForever}));
   EXPECT_EQ(web.access_log, (AccessLogSpec{"dir/access.log", AccessLogFormat::kCombined}));
   EXPECT_TRUE(web.via);
   EXPECT_EQ(spec.listeners[1].name, "listener-2");

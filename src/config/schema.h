@@ -51,10 +51,9 @@ struct MemberOf<Value Owner::*> {
 
 enum class Presence : bool { kOptional, kRequired };
 
-// A key whose value is a member of the section.
-template <auto Member, typename Codec>
-constexpr auto field(std::string_view key, Presence presence = Presence::kOptional) {
-  using Owner = typename MemberOf<decltype(Member)>::Type;
+// A key whose value is a member of the section, or of a base of it.
+template <typename Owner, auto Member, typename Codec>
+constexpr auto field_of(std::string_view key, Presence presence = Presence::kOptional) {
   return Field<Owner>{key,
                       [](Reader& reader, NodeId value, Owner& owner) { Codec::read(reader, value, owner.*Member); },
                       [](JsonWriter& writer, std::string_view name, const Owner& owner) {
@@ -64,6 +63,12 @@ constexpr auto field(std::string_view key, Presence presence = Presence::kOption
                         writer.member(name, [&] { Codec::write(writer, owner.*Member); });
                       },
                       [](LeafList& list) { Codec::leaves(list); }, presence == Presence::kRequired};
+}
+
+// A key whose value is a member of the section.
+template <auto Member, typename Codec>
+constexpr auto field(std::string_view key, Presence presence = Presence::kOptional) {
+  return field_of<typename MemberOf<decltype(Member)>::Type, Member, Codec>(key, presence);
 }
 
 // A key of the documented configuration that this version refuses.

@@ -21,7 +21,7 @@ constexpr Field<ListenerLimits> kLimitFields[] = {
     field<&ListenerLimits::body_bytes, BodySizeOrNone>("body_bytes"),
     field<&ListenerLimits::max_connections, CountOrNone>("max_connections"),
     field<&ListenerLimits::concurrent_streams, CountOrNone>("concurrent_streams"),
-    field<&ListenerLimits::http2, Http2Section>("http2"),
+    field<&ListenerLimits::http2, ListenerHttp2Section>("http2"),
     field<&ListenerLimits::handshake_timeout, TimeoutOrNone>("handshake_timeout"),
     field<&ListenerLimits::header_timeout, TimeoutOrNone>("header_timeout"),
     field<&ListenerLimits::body_timeout, TimeoutOrNone>("body_timeout"),

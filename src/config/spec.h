@@ -52,6 +52,12 @@ struct Http2Spec {
   bool operator==(const Http2Spec&) const = default;
 };
 
+struct ListenerHttp2Spec : Http2Spec {
+  std::uint64_t held_bytes = 16 * 1024 * 1024;
+
+  bool operator==(const ListenerHttp2Spec&) const = default;
+};
+
 struct ListenerLimits {
   std::uint64_t header_bytes = 64 * 1024;
   std::uint64_t headers = 100;
@@ -59,7 +65,7 @@ struct ListenerLimits {
   std::uint64_t body_bytes = kNoLimit;
   std::uint64_t max_connections = 100'000;
   std::uint64_t concurrent_streams = 100;
-  Http2Spec http2;
+  ListenerHttp2Spec http2;
   Duration handshake_timeout = 10s;
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;

@@ -36,6 +36,12 @@ class ClientStream {
   // The connection that it goes over.
   virtual Downstream& connection() = 0;
   virtual std::size_t unsent() const = 0;
+  // So much is unsent that the backend shall wait for on_response_writable().
+  virtual bool full() { return unsent() > kHighWatermark; }
+  // How many bytes of the response are worth reading at once.
+  virtual std::size_t response_room() const { return SIZE_MAX; }
+  // So many bytes of the body are kept on the backend's side meanwhile.
+  virtual void note_held(std::size_t) {}
   // When the client's socket last took something.
   virtual TimePoint last_written() const = 0;
   // No on_request_body() until resumed.

@@ -19,7 +19,7 @@ Http2ClientStream::Http2ClientStream(Http2Downstream& connection)
       early_(connection.context().loop.buffers()),
       arena_(connection.context().loop.buffers()),
       trailers_(arena_),
-      last_progress_(connection.context().loop.now()) {}
+      progress_(connection.context().loop.now()) {}
 
 Http2ClientStream::~Http2ClientStream() {
   WEIR_ASSERT(over_ && detached() && stream_ == nullptr);
@@ -130,9 +130,7 @@ void Http2ClientStream::send_head(http::ResponseHead& head) {
 void Http2ClientStream::send_body(std::string_view data) {
   if (detached() || bodiless_ || data.empty()) return;
   connection_.session().send_body(*this, data);
-  pending_seen_ = pending();
-  written_seen_ = connection_.session().written();
-  last_progress_ = connection_.context().loop.now();
+  progress_.given(*this, connection_.session(), connection_.context().loop.now());
   connection_.mark_dirty();
 }
 
@@ -154,7 +152,8 @@ void Http2ClientStream::send_end(const http::FieldList* trailers) {
 
 void Http2ClientStream::abort() {
   stream_ = nullptr;
-  connection_.session().reset(*this, in_tunnel_ ? ErrorCode::connect_error : ErrorCode::internal_error);
+  const ErrorCode code = in_tunnel_ ? ErrorCode::connect_error : ErrorCode::internal_error;
+  connection_.session().reset(*this, cut_ ? ErrorCode::enhance_your_calm : code);
   connection_.mark_dirty();
   over();
 }
@@ -162,29 +161,52 @@ void Http2ClientStream::abort() {
 // The Stream has ended; it destroys itself at the end of the turn.
 void Http2ClientStream::finished() {
   stream_ = nullptr;
+  note_held(0);
   paused_ = false;
   give_back();
   if (detached()) return over();
   begin_tail();
 }
 
-TimePoint Http2ClientStream::last_written() const {
-  note_progress();
-  // What waits for its turn, not for its own window, goes as the socket goes.
-  const bool window_open = pending() == 0 || ListNode<http2::SendTag>::linked();
-  return window_open ? std::max(last_progress_, connection_.last_written()) : last_progress_;
+bool Http2ClientStream::tight() const {
+  const ListenerRuntime& listener = connection_.listener();
+  return listener.held.tight(listener.settings->http2_held_bytes);
 }
 
-// The client has taken something since this was last asked, or since there was last something for it: of what waits for
-// its window, or of what was in the output already when the window closed.
-void Http2ClientStream::note_progress() const {
-  const std::uint64_t written = connection_.session().written();
-  if (pending() < pending_seen_) last_progress_ = connection_.context().loop.now();
-  if (data_end() > written_seen_ && written > written_seen_) {
-    last_progress_ = std::max(last_progress_, connection_.last_written());
-  }
-  pending_seen_ = pending();
-  written_seen_ = written;
+// While much is held nothing is read ahead for a client whose windows are shut: what its windows will let through is
+// read when they do.
+bool Http2ClientStream::full() {
+  if (pending() > kHighWatermark) return true;
+  if (pending() == 0 || !tight() || connection_.session().send_room(*this) > 0) return false;
+  connection_.session().tell_when_down_to(*this, 0);
+  return true;
+}
+
+std::size_t Http2ClientStream::response_room() const {
+  return std::max(connection_.session().send_room(*this), HeldResponses::kNarrowBytes);
+}
+
+void Http2ClientStream::note_held(std::size_t bytes) {
+  if (bytes == upstream_held_) return;
+  connection_.listener().held.upstream_bytes += bytes - upstream_held_;
+  upstream_held_ = bytes;
+  connection_.mark_dirty();
+}
+
+std::size_t Http2ClientStream::held_bytes() const {
+  return connection_.session().held(*this) ? pending() + upstream_held_ + HeldResponses::kStreamBytes : 0;
+}
+
+void Http2ClientStream::cut_held() {
+  cut_ = true;
+  if (stream_ != nullptr) return stream_->on_response_held_too_long();
+  connection_.session().reset(*this, ErrorCode::enhance_your_calm);
+  connection_.mark_dirty();
+  over();
+}
+
+TimePoint Http2ClientStream::last_written() const {
+  return progress_.last(*this, connection_.session(), connection_.last_written());
 }
 
 void Http2ClientStream::resume_request() {
@@ -266,6 +288,7 @@ void Http2ClientStream::over() {
   if (over_) return;
   over_ = true;
   WEIR_ASSERT(stream_ == nullptr);
+  note_held(0);
   EventLoop& loop = connection_.context().loop;
   loop.timers().disarm(timer_);
   ListNode<OwnedTag>::unlink();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/http2/send_progress.h"
 #include "http/http2/session.h"
 #include "proxy/client_stream.h"
 #include "proxy/context.h"
@@ -36,6 +37,10 @@ class Http2ClientStream final : public ClientStream,
   void on_writable();
   // The stream was reset, or the connection is gone: the Stream ends.
   void on_gone();
+  // What is kept of the response because the client's windows are shut: 0 if they are open.
+  std::size_t held_bytes() const;
+  // It is too much, with what others hold: the stream ends.
+  void cut_held();
   // After the output was written: hands over what waited, and goes once everything is out.
   void settle();
 
@@ -49,6 +54,9 @@ class Http2ClientStream final : public ClientStream,
   void close_after() override {}
   Downstream& connection() override;
   std::size_t unsent() const override { return pending(); }
+  bool full() override;
+  std::size_t response_room() const override;
+  void note_held(std::size_t bytes) override;
   TimePoint last_written() const override;
   // What the windows allow may still come.
   void pause_request() override { paused_ = true; }
@@ -71,7 +79,7 @@ class Http2ClientStream final : public ClientStream,
   void stop_awaiting_100();
   void begin_tail();
   void over();
-  void note_progress() const;
+  bool tight() const;
 
   Http2Downstream& connection_;
   Stream* stream_;
@@ -80,16 +88,16 @@ class Http2ClientStream final : public ClientStream,
   Buffer early_;  // what came for a tunnel that does not stand yet
   Arena arena_;   // trailers of the response
   http::FieldList trailers_;
-  std::size_t held_ = 0;  // body bytes that the Stream has and the session was not told of
-  mutable std::size_t pending_seen_ = 0;
-  mutable std::uint64_t written_seen_ = 0;
-  mutable TimePoint last_progress_;
+  std::size_t upstream_held_ = 0;  // body bytes of the response that the backend's connection keeps
+  std::size_t held_ = 0;           // body bytes that the Stream has and the session was not told of
+  mutable http2::SendProgress progress_;
   bool paused_ = false;
   bool awaits_100_ = false;  // the client does, and can't be late
   bool wants_tunnel_ = false;
   bool in_tunnel_ = false;
   bool end_waits_ = false;  // END_STREAM came behind early_
   bool bodiless_ = false;   // the head said END_STREAM
+  bool cut_ = false;        // see cut_held()
   bool over_ = false;
 };
 

@@ -36,7 +36,9 @@ Http2Downstream::Http2Downstream(WorkerContext& context, LocalRef<ListenerRuntim
       session_(http2::Role::server, session_limits(*listener_->settings), context_.loop.buffers(), io_.output(),
                context_.loop.now()),
       timer_(static_cast<TimerHandler&>(*this)),
-      frame_timer_(static_cast<TimerHandler&>(*this)) {}
+      frame_timer_(static_cast<TimerHandler&>(*this)) {
+  session_.count_pending_in(listener_->held.pending);
+}
 
 Http2Downstream::Http2Downstream(Downstream& predecessor)
     : Downstream(predecessor),
@@ -44,7 +46,9 @@ Http2Downstream::Http2Downstream(Downstream& predecessor)
       session_(http2::Role::server, session_limits(*listener_->settings), context_.loop.buffers(), io_.output(),
                context_.loop.now()),
       timer_(static_cast<TimerHandler&>(*this)),
-      frame_timer_(static_cast<TimerHandler&>(*this)) {}
+      frame_timer_(static_cast<TimerHandler&>(*this)) {
+  session_.count_pending_in(listener_->held.pending);
+}
 
 Http2Downstream::~Http2Downstream() {
   WEIR_ASSERT(phase_ == Phase::closed && streams_.empty());
@@ -217,6 +221,7 @@ void Http2Downstream::flush() {
   if (sent > 0) listener_->sent->add(sent);
   if (result == Transport::Flush::failed) return client_gone();
   looked_after_.for_each([](Http2ClientStream& stream) { stream.settle(); });
+  settle_held();
   if (phase_ == Phase::closing) {
     // Nobody may hold the last words back for ever.
     return result == Transport::Flush::blocked ? arm(listener_->settings->idle_timeout) : begin_linger();
@@ -228,6 +233,32 @@ void Http2Downstream::flush() {
   }
   // The output takes so much a turn; the rest goes out in the next one.
   if (result == Transport::Flush::done && session_.sendable()) context_.loop.mark_ready(*this);
+}
+
+// Counts what is held for the client, and sees to it that all clients together don't hold too much.
+void Http2Downstream::settle_held() {
+  const bool some = session_.held_streams() > 0;
+  if (!some && held_bytes() == 0) return;
+  std::size_t bytes = 0;
+  if (some) streams_.for_each([&](Http2ClientStream& stream) { bytes += stream.held_bytes(); });
+  HeldResponses& held = listener_->held;
+  held.settle(*this, bytes, session_.held_streams());
+  if (held.above(listener_->settings->http2_held_bytes)) held.relieve(listener_->settings->http2_held_bytes);
+}
+
+std::size_t Http2Downstream::cut_held(std::size_t wanted) {
+  std::size_t freed = 0;
+  std::uint64_t cut = 0;
+  streams_.for_each([&](Http2ClientStream& stream) {
+    const std::size_t bytes = freed < wanted ? stream.held_bytes() : 0;
+    if (bytes == 0) return;
+    freed += bytes;
+    ++cut;
+    stream.cut_held();
+  });
+  if (cut > 0) count_abuse("held_response", cut);
+  listener_->held.settle(*this, held_bytes() - std::min(freed, held_bytes()), session_.held_streams());
+  return freed;
 }
 
 // Whoever begins a frame or a header block must finish it.
@@ -343,6 +374,7 @@ void Http2Downstream::close() {
   if (phase_ == Phase::closed) return;
   WEIR_ASSERT(streams_.empty());
   phase_ = Phase::closed;
+  listener_->held.settle(*this, 0, 0);
   io_.close();
   context_.loop.timers().disarm(timer_);
   context_.loop.timers().disarm(frame_timer_);

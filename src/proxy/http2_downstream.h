@@ -17,6 +17,7 @@ namespace weir::proxy {
 //   open -> closing -> linger -> closed      closing: the last GOAWAY is in the output
 //     `--------------------------> closed    a FIN or reset: the client is gone
 class Http2Downstream final : public Downstream,
+                              public ResponseHolder,
                               private ReadinessHandler,
                               private Flushable,
                               private Resumable,
@@ -45,6 +46,7 @@ class Http2Downstream final : public Downstream,
   // Calls its settle() whenever the output has been written.
   void look_after(Http2ClientStream& stream);
   void stream_over();
+  std::size_t cut_held(std::size_t wanted) override;
   TimePoint last_written() const { return io_.last_written(); }
 
  private:
@@ -65,6 +67,7 @@ class Http2Downstream final : public Downstream,
   void begin_stream();
   void hand_out_events();
   void watch_frames(bool something_left, bool progress);
+  void settle_held();
   void count_abuse(std::string_view kind, std::uint64_t count = 1);
 
   void become_idle();

@@ -29,6 +29,7 @@ constexpr std::array<Entry, static_cast<std::size_t>(ReplyReason::count_)> kReas
     {"upstream_timeout", 504},
     {"connect_timeout", 504},
     {"http_version_unsupported", 505},
+    {"response_held", 503},
 }};
 
 }  // namespace

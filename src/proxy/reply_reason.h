@@ -29,6 +29,7 @@ enum class ReplyReason : std::uint8_t {
   upstream_timeout,
   connect_timeout,
   http_version_unsupported,
+  response_held,  // only in the log: the response had begun
   count_
 };
 

@@ -9,6 +9,7 @@
 #include "base/local_ref.h"
 #include "observe/access_log.h"
 #include "proxy/cluster_runtime.h"
+#include "proxy/held_responses.h"
 #include "proxy/reply_reason.h"
 #include "proxy/snapshot.h"
 
@@ -28,6 +29,7 @@ class ListenerRuntime final : public LocalCounted {
   std::unique_ptr<observe::AccessLogSink> access_log;  // null if there is none
   observe::GaugeRef active_connections;
   observe::CounterRef received, sent;
+  HeldResponses held;
   bool draining = false;              // removed from the configuration: its connections are to end
   TimePoint drain_deadline = kNever;  // what is left then is cut
 

@@ -54,7 +54,8 @@ struct ListenerSettings {
   std::uint64_t body_bytes_max = UINT64_MAX;
   std::uint64_t max_connections = 100'000;  // over all workers
   http::Http2Limits http2_limits;
-  std::shared_ptr<const tls::ServerContext> tls;  // null: in the clear
+  std::uint64_t http2_held_bytes = 16 * 1024 * 1024;  // of responses that clients' windows hold back, in each worker
+  std::shared_ptr<const tls::ServerContext> tls;      // null: in the clear
   Duration handshake_timeout = 10s;
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;

@@ -41,6 +41,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_client_gone();
   // The output has gone out down to the low watermark.
   void on_response_writable();
+  // The client holds back too much of it.
+  void on_response_held_too_long();
   void on_response_pumped(SpliceRelay::Pumped pumped);
   // Whether the request's body may be moved by a relay from now on; null if not.
   SpliceRelay* splice_request(std::uint64_t remaining);
@@ -78,6 +80,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void start_attempt();
   bool begin_try(BackendRuntime& backend);
   Pool& pool_at(BackendRuntime& backend);
+  void say_host();
   void send_request();
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
@@ -98,6 +101,10 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_informational(http::ResponseHead& head) override;
   void on_response_head(http::ResponseHead& head) override;
   void on_response_body(std::string_view data) override;
+  std::size_t response_room() const override {
+    return listener_->held.tight(listener_->settings->http2_held_bytes) ? client_->response_room() : SIZE_MAX;
+  }
+  void on_response_held(std::size_t bytes) override { client_->note_held(bytes); }
   void on_response_end(http::FieldList* trailers) override;
   SpliceRelay* splice_response(std::uint64_t remaining) override;
   bool would_be_a_tunnel(std::uint16_t status) const;
@@ -175,6 +182,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool replay_complete_ = true;    // replay_ holds all of the body so far
   bool fresh_connection_ = false;
   bool told_to_continue_ = false;
+  bool host_is_backends_ = false;
   bool request_paused_ = false;
   bool response_paused_ = false;
   bool tunnel_ = false;

@@ -64,7 +64,16 @@ Pool& Stream::pool_at(BackendRuntime& backend) {
   return backend.pool.make_for(connection.pools(), connection.ends());
 }
 
+// HTTP/1.0 clients may do without, neither HTTP/1.1 nor HTTP/2 can: it is the backend's own then.
+void Stream::say_host() {
+  if (request_.fields.has(http::FieldId::host) && !host_is_backends_) return;
+  request_.fields.remove(http::FieldId::host);
+  request_.fields.add("host", arena_.copy(pool_->backend().authority()), http::FieldId::host);
+  host_is_backends_ = true;
+}
+
 void Stream::send_request() {
+  say_host();
   if (grpc_) say_grpc_timeout();
   upstream_->send_head(request_);
   if (!keep_replay_ && request_.body != BodyKind::none) {

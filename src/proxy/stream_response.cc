@@ -66,7 +66,7 @@ void Stream::on_response_body(std::string_view data) {
   response_bytes_ += data.size();
   client_->send_body(data);
   touch();
-  if (client_->unsent() > ClientStream::kHighWatermark && upstream_ != nullptr) {
+  if (client_->full() && upstream_ != nullptr) {
     response_paused_ = true;
     upstream_->pause_response();
   }
@@ -100,6 +100,10 @@ void Stream::on_response_writable() {
   if (!response_paused_ || finished_) return;
   response_paused_ = false;
   if (upstream_ != nullptr) upstream_->resume_response();
+}
+
+void Stream::on_response_held_too_long() {
+  break_off(ReplyReason::response_held);
 }
 
 SpliceRelay* Stream::splice_response(std::uint64_t remaining) {

@@ -102,6 +102,8 @@ class Backend {
   bool secure() const { return url_.starts_with("https:"); }
   // The host that its URL names: a name, or an address without brackets. Not for unix sockets.
   std::string_view host() const;
+  // Host and port of its URL, as a request names them that names no other; "localhost" for a unix socket.
+  std::string_view authority() const;
 
   std::uint32_t max_connections() const { return max_connections_.load(std::memory_order_relaxed); }
   void set_max_connections(std::uint32_t limit) { max_connections_.store(limit, std::memory_order_relaxed); }
@@ -162,6 +164,11 @@ inline std::string_view Backend::host() const {
   if (const std::size_t scheme = host.find("://"); scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
   if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
   return host.substr(0, host.rfind(':'));
+}
+
+inline std::string_view Backend::authority() const {
+  const std::size_t scheme = url_.find("://");
+  return scheme == std::string::npos ? std::string_view("localhost") : std::string_view(url_).substr(scheme + 3);
 }
 
 // Who is in a cluster just now, as the control thread sees it: configuration, DNS, health and admin changes together.

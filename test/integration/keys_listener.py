@@ -183,6 +183,10 @@ class ListenerKeys(KeyCase):
     def test_http2_window_bytes(self):
         self.assert_http2_in_config("window_bytes", "1MiB", "8MiB", "8/s")
 
+    @shows("listeners[].limits.http2.held_bytes")
+    def test_http2_held_bytes(self):
+        self.assert_http2_in_config("held_bytes", "1MiB", "none", "8/s")
+
     def two_clients(self, make, one, two, sent):
         wires = [self.connect(weir.port).send(sent) for weir in self.pair(make, one, two)]
         for wire in wires:

@@ -51,6 +51,7 @@ BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, So
   if (backend.http2) http2_ = std::make_unique<H2BackendSide>(backend, *this, *backend.http2, backend.http2_mute);
   if (backend.accepts_without_reading) stop_reading();
   adopt(socket);
+  if (http2_ != nullptr && !backend.expects_proxy_header) http2_->flush();  // SETTINGS
   if (!backend.greeting.empty()) run(backend.greeting);
 }
 
@@ -69,27 +70,25 @@ bool BackendConnection::busy() const {
 }
 
 void BackendConnection::on_bytes(std::string_view bytes) {
-  if (http2_ != nullptr) {
-    http2_->on_bytes(bytes);
-    if (const Message* current = http2_->current()) reader_.current = *current;
-    if (const std::string* tunnel = http2_->tunnel()) reader_.tunnel = *tunnel;
-    return;
-  }
+  std::string behind_header;
   if (!begun_) {
     first_bytes_ += bytes;
-    if (backend_.expects_proxy_header && !reads_proxy_header()) return;
-    bytes = first_bytes_;
-    if (asks_for_http2(bytes)) return;
+    if ((backend_.expects_proxy_header || backend_.takes_proxy_header) && !reads_proxy_header()) return;
+    behind_header = first_bytes_;
+    bytes = behind_header;
+    if (http2_ == nullptr && asks_for_http2(bytes)) return;
     begun_ = true;
   }
+  if (http2_ != nullptr) return http2_->on_bytes(bytes);
   reader_.feed(bytes);
   look();
 }
 
-// True once it has been read.
+// True once it has been read, or is known to be none.
 bool BackendConnection::reads_proxy_header() {
   if (proxied_) return true;
   const ProxyParsed parsed = parse_proxy_header(first_bytes_);
+  if (parsed.status == ProxyParsed::Status::broken && backend_.takes_proxy_header) return true;
   if (parsed.status == ProxyParsed::Status::broken) reset();
   if (parsed.status != ProxyParsed::Status::done) return false;
   proxied_ = parsed.ends;
@@ -121,7 +120,8 @@ void BackendConnection::look() {
     const Handler* handler = backend_.handler_for(request);
     if (!head_told_) {
       head_told_ = true;
-      backend_.note_head(request);
+      backend_.note_head(request, *this, 0);
+      note_id(request);
       if (handler != nullptr && handler->at_head) run(handler->at_head(request));
     }
     if (!complete) return;
@@ -135,6 +135,10 @@ void BackendConnection::look() {
       run(handler->at_end(backend_.requests_.back()));
     }
   }
+}
+
+void BackendConnection::note_id(const Message& request) {
+  if (!request.field("x-id").empty()) ids_.emplace_back(request.field("x-id"));
 }
 
 void BackendConnection::on_ended() {
@@ -171,8 +175,16 @@ void BackendConnection::go_on() {
       case Action::Kind::tunnel:
         reader_.become_tunnel();
         break;
+      case Action::Kind::deaf:
+        stop_reading();
+        break;
       case Action::Kind::reset_stream:
       case Action::Kind::go_away:
+      case Action::Kind::warn_to_go:
+      case Action::Kind::streams_max:
+      case Action::Kind::window:
+      case Action::Kind::raw:
+      case Action::Kind::mute:
         break;  // HTTP/1 has no such thing
       case Action::Kind::wait:
         waiting_ = true;
@@ -186,6 +198,54 @@ void BackendConnection::go_on() {
   }
   script_.clear();
   next_ = 0;
+}
+
+const Message& BackendExchange::request() const {
+  return stream_ == 0 ? connection_.reader().current : on_stream().message;
+}
+
+bool BackendExchange::stopped() const {
+  return connection_.got_reset() || (stream_ != 0 && on_stream().reset.has_value());
+}
+
+std::size_t BackendExchange::unsent() const {
+  return connection_.unsent() + (stream_ == 0 ? 0 : connection_.http2()->unsent(stream_));
+}
+
+void BackendExchange::stop_reading() {
+  stream_ == 0 ? connection_.stop_reading() : connection_.http2()->hold_window(stream_);
+}
+
+void BackendExchange::go_on_reading() {
+  if (stream_ == 0) return connection_.go_on_reading();
+  connection_.http2()->open_window(stream_);
+  connection_.flush_http2();
+}
+
+const std::string& BackendExchange::tunnel() const {
+  return stream_ == 0 ? connection_.reader().tunnel : on_stream().message.body;
+}
+
+bool BackendExchange::tunnel_ended() const {
+  return stream_ == 0 ? connection_.got_fin() : on_stream().message.complete;
+}
+
+void BackendExchange::send(std::string_view bytes) {
+  if (stream_ == 0) return connection_.send(bytes);
+  connection_.http2()->body(stream_, bytes);
+  connection_.flush_http2();
+}
+
+void BackendExchange::half_close() {
+  if (stream_ == 0) return connection_.half_close();
+  connection_.http2()->end(stream_);
+  connection_.flush_http2();
+}
+
+void BackendExchange::reset() {
+  if (stream_ == 0) return connection_.reset();
+  connection_.http2()->reset(stream_, kH2Cancel);
+  connection_.flush_http2();
 }
 
 SimBackend::SimBackend(Outside& outside, std::string name, const SocketAddress& address)
@@ -217,18 +277,28 @@ void SimBackend::on_ready(Readiness) {
   for (;;) {
     const Accepted accepted = outside_.engine().accept(listener_);
     if (accepted.status != Accepted::Status::ok) return;
+    if (before_connection) before_connection();
     connections_.push_back(std::make_unique<BackendConnection>(*this, connections_.size(), accepted.socket));
   }
 }
 
-void SimBackend::note_head(const Message& request) {
-  ++heads_;
+void SimBackend::note_head(const Message& request, BackendConnection& connection, std::int32_t stream) {
+  exchanges_.emplace_back(connection, stream);
   if (!request.field("x-id").empty()) ++ids_[std::string(request.field("x-id"))];
+}
+
+void SimBackend::note_disowned(const Message& request) {
+  if (!request.field("x-id").empty()) ++disowned_[std::string(request.field("x-id"))];
 }
 
 std::size_t SimBackend::http2_connections() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(connections_, [](const auto& connection) { return connection->http2() != nullptr; }));
+}
+
+std::size_t SimBackend::stopped_exchanges() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(exchanges_, [](const BackendExchange& exchange) { return exchange.stopped(); }));
 }
 
 std::size_t SimBackend::open_connections() const {

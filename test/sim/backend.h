@@ -24,7 +24,7 @@ struct Action {
   enum class Kind : std::uint8_t {
     send,
     wait,
-    close,
+    close,  // with a `code` also where a script's close only ends an HTTP/1 body
     half_close,
     reset,
     stop_reading,
@@ -32,6 +32,12 @@ struct Action {
     tunnel,
     reset_stream,  // over HTTP/2: RST_STREAM with `code`
     go_away,       // over HTTP/2: GOAWAY; with a `code` this stream is above its id, not processed
+    warn_to_go,    // over HTTP/2: a GOAWAY that leaves out nothing, the first of two
+    streams_max,   // over HTTP/2: SETTINGS that allow `code` streams at a time
+    window,        // over HTTP/2: SETTINGS that give streams a window of `code`
+    raw,           // over HTTP/2: bytes between the frames; with a `code` a frame that is to be of this stream
+    mute,          // over HTTP/2: nothing more is said, whatever scripts say
+    deaf,          // nothing of the connection is read any more
   };
   Kind kind = Kind::send;
   std::string bytes;
@@ -74,7 +80,6 @@ class BackendConnection final : public Peer {
 
   std::size_t number() const { return number_; }
   const MessageReader& reader() const { return reader_; }
-  const std::string& tunnel() const { return reader_.tunnel; }
   // Null if it speaks HTTP/1.
   H2Server* http2() const;
   // Sends what http2() was told to say.
@@ -84,6 +89,9 @@ class BackendConnection final : public Peer {
   // What its PROXY header said, once it has come.
   const std::optional<ProxiedEnds>& proxied() const { return proxied_; }
   std::size_t requests() const { return requests_; }
+  // Whose heads have come, by their x-id.
+  const std::vector<std::string>& ids() const { return ids_; }
+  void note_id(const Message& request);
   // Has something left to do or to send.
   bool busy() const;
   void run(Script script);
@@ -102,6 +110,7 @@ class BackendConnection final : public Peer {
   std::unique_ptr<H2BackendSide> http2_;
   std::string first_bytes_;  // as long as they may become HTTP/2's preface
   std::optional<ProxiedEnds> proxied_;
+  std::vector<std::string> ids_;
   bool begun_ = false;
   bool probed_ = false;
   std::size_t requests_ = 0;
@@ -109,6 +118,35 @@ class BackendConnection final : public Peer {
   Script script_;
   std::size_t next_ = 0;
   bool waiting_ = false;
+};
+
+// A request as its backend sees it: a connection's whole attention over HTTP/1, a stream over HTTP/2.
+class BackendExchange {
+ public:
+  BackendExchange(BackendConnection& connection, std::int32_t stream) : connection_(connection), stream_(stream) {}
+
+  // As far as it has come.
+  const Message& request() const;
+  // The proxy has given it up: a reset of what it had.
+  bool stopped() const;
+  // Bytes of the answer, or of the tunnel, that nobody has taken yet.
+  std::size_t unsent() const;
+  // The request's body, or the tunnel, is not taken any more until told to.
+  void stop_reading();
+  void go_on_reading();
+
+  // Of a tunnel: what has come, and that no more will.
+  const std::string& tunnel() const;
+  bool tunnel_ended() const;
+  void send(std::string_view bytes);
+  void half_close();
+  void reset();
+
+ private:
+  const H2Request& on_stream() const { return connection_.http2()->requests().at(stream_); }
+
+  BackendConnection& connection_;
+  const std::int32_t stream_;  // 0 over HTTP/1
 };
 
 // A backend. Requests are answered by path (longest prefix first), else with 200 and "hello\n".
@@ -133,17 +171,27 @@ class SimBackend final : private ReadinessHandler {
   std::size_t open_connections() const;
   // Complete requests of all connections, in the order in which they were complete.
   const std::vector<Message>& requests() const { return requests_; }
-  std::size_t heads() const { return heads_; }
+  std::size_t heads() const { return exchanges_.size(); }
+  // Of the head that came as the `index`th.
+  BackendExchange exchange(std::size_t index) { return exchanges_.at(index); }
+  // Those that the proxy has given up.
+  std::size_t stopped_exchanges() const;
   // How often HTTP/2 was spoken to it, which it answers with 400 and the end.
   std::size_t http2_probes() const { return http2_probes_; }
   // How often a head with this x-id has come.
   const std::map<std::string, int>& ids() const { return ids_; }
+  // How often it was then said over HTTP/2 not to be processed: whoever sent it may send it again.
+  const std::map<std::string, int>& disowned() const { return disowned_; }
   // New connections are not read from until told to.
   bool accepts_without_reading = false;
   // Connections must begin with a PROXY header; those that don't are reset.
   bool expects_proxy_header = false;
+  // They may, as whoever configures the proxy changes his mind.
+  bool takes_proxy_header = false;
   // What a new connection does at once.
   Script greeting;
+  // A connection has come: what is set below may be set anew for it.
+  std::function<void()> before_connection;
   // New connections speak HTTP/2 and nothing else.
   std::optional<H2ServerOptions> http2;
   // They say nothing, not even SETTINGS, before this time.
@@ -156,7 +204,8 @@ class SimBackend final : private ReadinessHandler {
  private:
   friend class BackendConnection;
   friend class H2BackendSide;
-  void note_head(const Message& request);
+  void note_head(const Message& request, BackendConnection& connection, std::int32_t stream);
+  void note_disowned(const Message& request);
   void on_ready(Readiness readiness) override;
   const Handler* handler_for(const Message& request) const;
 
@@ -167,9 +216,10 @@ class SimBackend final : private ReadinessHandler {
   std::map<std::string, Handler> handlers_;
   std::vector<std::unique_ptr<BackendConnection>> connections_;
   std::vector<Message> requests_;
-  std::size_t heads_ = 0;
+  std::vector<BackendExchange> exchanges_;
   std::size_t http2_probes_ = 0;
   std::map<std::string, int> ids_;
+  std::map<std::string, int> disowned_;
 };
 
 }  // namespace weir::sim

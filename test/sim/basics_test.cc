@@ -11,7 +11,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 class Basics : public OverWires {};
-WEIR_OVER_WIRES_TO_HTTP1(Basics);
+WEIR_OVER_ALL_WIRES(Basics);
 class BasicsOfHttp1 : public SimTest {};
 
 TEST_P(Basics, AGetGoesThrough) {
@@ -27,7 +27,7 @@ TEST_P(Basics, AGetGoesThrough) {
   ASSERT_EQ(backend().requests().size(), 1U);
   const Message& seen = backend().requests()[0];
   EXPECT_EQ(seen.target, "/x?a=b");
-  EXPECT_EQ(seen.version, "HTTP/1.1");
+  EXPECT_EQ(seen.version, to_http1() ? "HTTP/1.1" : "HTTP/2.0");
   EXPECT_EQ(seen.field("host"), "example.com");
   EXPECT_EQ(seen.field("x-forwarded-for"), "192.0.2.1");
   EXPECT_EQ(seen.field("x-forwarded-proto"), "http");
@@ -87,7 +87,8 @@ TEST_P(Basics, HeadAnd204And304HaveNoBody) {
 }
 
 TEST_P(Basics, HopByHopFieldsStayOnTheirHop) {
-  backend().on("/", response("x", "Connection: close, X-Gone\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\nX-Stays: 2\r\n"));
+  backend().on("/", response("x", std::string(to_http1() ? "Connection: close, X-Gone\r\nX-Gone: 1\r\n" : "") +
+                                      "Keep-Alive: timeout=5\r\nX-Stays: 2\r\n"));
   start();
   SimClient& client =
       get("/", std::string(from_http1() ? "Connection: X-Private, keep-alive\r\nX-Private: 1\r\n" : "") +
@@ -201,7 +202,7 @@ TEST_P(Basics, ViaOnlyWhereAskedFor) {
   proxy_.setup.listeners[0] = with;
   proxy_.reload();
   SimClient& client = get("/");
-  EXPECT_EQ(client.answers().at(0).field("via"), "1.1 weir");
+  EXPECT_EQ(client.answers().at(0).field("via"), to_http1() ? "1.1 weir" : "2.0 weir");
   EXPECT_EQ(backend().requests().at(1).field("via"), from_http1() ? "1.1 weir" : "2.0 weir");
 }
 

@@ -25,7 +25,9 @@ Handler switches(Duration after = Duration::zero(), std::string first = {}) {
 }
 
 class Continue : public OverWires {};
-WEIR_OVER_WIRES_TO_HTTP1(Continue);
+WEIR_OVER_ALL_WIRES(Continue);
+class ContinueToHttp1 : public OverWires {};
+WEIR_OVER_WIRES_TO_HTTP1(ContinueToHttp1);
 
 TEST_P(Continue, ExpectIsPassedFromEndToEnd) {
   Handler handler;
@@ -37,7 +39,7 @@ TEST_P(Continue, ExpectIsPassedFromEndToEnd) {
   client.raw("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "POST");
   run(10ms);
   EXPECT_EQ(backend().requests().size(), 0U);
-  EXPECT_EQ(backend().connections().at(0)->reader().current.field("expect"), "100-continue");
+  EXPECT_EQ(exchange().request().field("expect"), "100-continue");
   EXPECT_TRUE(client.reader().interim.empty());
   run(20ms);
   ASSERT_EQ(client.reader().interim.size(), 1U);
@@ -127,7 +129,7 @@ TEST_P(Continue, AWebSocketIsATunnel) {
   EXPECT_EQ(seen.field("connection"), "upgrade");
   if (from_http1()) EXPECT_EQ(seen.field("sec-websocket-key"), "dGhlIHNhbXBsZSBub25jZQ==");
   const std::string up = pattern(1, 300'000), down = pattern(2, 300'000);
-  BackendConnection& tunnel = *backend().connections()[0];
+  BackendExchange tunnel = exchange();
   client.send(up);
   tunnel.send(down);
   run(1s);
@@ -146,12 +148,12 @@ TEST_P(Continue, ATunnelCanBeHalfClosedFromEitherSide) {
   SimClient& client = connect();
   client.raw(kUpgrade);
   run(10ms);
-  BackendConnection& tunnel = *backend().connections().at(0);
+  BackendExchange tunnel = exchange();
   client.send("bye");
   client.end_tunnel();
   run(10ms);
   EXPECT_EQ(tunnel.tunnel(), "bye");
-  EXPECT_TRUE(tunnel.got_fin());
+  EXPECT_TRUE(tunnel.tunnel_ended());
   EXPECT_FALSE(client.ended());
   tunnel.send("still here");
   run(10ms);
@@ -164,7 +166,7 @@ TEST_P(Continue, ATunnelCanBeHalfClosedFromEitherSide) {
   SimClient& other = connect();
   other.raw(kUpgrade);
   run(10ms);
-  BackendConnection& second = *backend().connections().at(1);
+  BackendExchange second = exchange(1);
   second.send("bye");
   second.half_close();
   run(10ms);
@@ -175,7 +177,7 @@ TEST_P(Continue, ATunnelCanBeHalfClosedFromEitherSide) {
   EXPECT_EQ(second.tunnel(), "more");
   other.end_tunnel();
   run(10ms);
-  EXPECT_TRUE(second.got_fin());
+  EXPECT_TRUE(second.tunnel_ended());
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
@@ -192,11 +194,11 @@ TEST_P(Continue, ATunnelEndsWhenItIsSilentForTooLong) {
   for (int i = 0; i < 5; ++i) {
     run(8s);
     ASSERT_FALSE(client.ended() || client.reader().broken()) << i;
-    i % 2 == 0 ? client.send("x") : backend().connections()[0]->send("y");
+    i % 2 == 0 ? client.send("x") : exchange().send("y");
   }
   run(11s);
   EXPECT_TRUE(from_http1() ? client.ended() : client.reader().broken());
-  EXPECT_TRUE(backend().connections()[0]->ended());
+  EXPECT_TRUE(exchange().stopped());
 }
 
 TEST_P(Continue, ATunnelHoldsItsFastSideBack) {
@@ -207,7 +209,7 @@ TEST_P(Continue, ATunnelHoldsItsFastSideBack) {
   SimClient& client = connect();
   client.raw(kUpgrade);
   run(10ms);
-  BackendConnection& tunnel = *backend().connections().at(0);
+  BackendExchange tunnel = exchange();
   const std::string much = pattern(9, 3'000'000);
   client.stop_reading();
   tunnel.send(much);
@@ -225,7 +227,8 @@ TEST_P(Continue, ATunnelHoldsItsFastSideBack) {
   EXPECT_EQ(tunnel.tunnel(), much);
 }
 
-TEST_P(Continue, A101ThatNobodyAskedForIsAnError) {
+// HTTP/2 has no 101.
+TEST_P(ContinueToHttp1, A101ThatNobodyAskedForIsAnError) {
   backend().on("/", std::string(kSwitching));
   start();
   SimClient& client = get("/");
@@ -242,7 +245,7 @@ TEST_P(Continue, NothingFollowsAnUpgradeRequestBeforeIts101) {
   run(50ms);
   EXPECT_EQ(backend().heads(), 1U);
   run(100ms);
-  EXPECT_EQ(backend().connections().at(0)->tunnel(), "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(exchange().tunnel(), "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 TEST_P(Continue, ARefusedUpgradeLeavesAnOrdinaryConnection) {

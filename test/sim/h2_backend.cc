@@ -18,6 +18,12 @@ Message::Fields without_those_of_http1(const Message::Fields& fields) {
   return kept;
 }
 
+// The frame is this stream's.
+std::string on_stream(std::int32_t id, std::string frame) {
+  for (int i = 0; i < 4; ++i) frame[5 + static_cast<std::size_t>(i)] = static_cast<char>(id >> (24 - 8 * i));
+  return frame;
+}
+
 }  // namespace
 
 H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection, const H2ServerOptions& options,
@@ -25,7 +31,7 @@ H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection,
     : backend_(backend), connection_(connection), server_(options), mute_(output_after > Duration{}) {
   if (mute_ && output_after != kForever) {
     connection_.outside().world().after(output_after, [this] {
-      mute_ = false;
+      mute_ = false;  // nothing was said that could have muted it since
       flush();
     });
   }
@@ -52,9 +58,15 @@ void H2BackendSide::look() {
     if (!stream.head_seen) {
       stream.head_seen = true;
       stream.answer.expect(request.message.method);
-      backend_.note_head(request.message);
+      backend_.note_head(request.message, connection_, id);
+      connection_.note_id(request.message);
+      if (id > last_) {
+        disown(id);
+        continue;
+      }
       if (handler != nullptr && handler->at_head) run(id, handler->at_head(request.message));
     }
+    if (stream.end_seen) continue;  // the head's script saw to it
     if (!request.message.complete && request.message.field("upgrade").empty()) continue;
     stream.end_seen = true;
     backend_.requests_.push_back(request.message);
@@ -96,9 +108,14 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
         server_.end(id);
         break;
       }
-      [[fallthrough]];
+      if (end_with_connection(id)) break;
+      flush();
+      connection_.half_close();
+      break;
     case Action::Kind::close:
-      close(id);
+      if (action.code == 0 && end_with_connection(id)) break;
+      flush();
+      connection_.close();
       break;
     case Action::Kind::reset:
       connection_.reset();
@@ -113,10 +130,31 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       stream.tunnel = true;
       break;
     case Action::Kind::reset_stream:
+      flush();  // what was said before it
+      if (action.code == kH2RefusedStream && !stream.head_told) disown(id);
       server_.reset(id, action.code);
       break;
     case Action::Kind::go_away:
-      server_.go_away(action.code == 0 ? id : std::max(id - 2, 0));
+      go_away(action.code == 0 ? id : std::max(id - 2, 0));
+      break;
+    case Action::Kind::warn_to_go:
+      server_.warn_to_go();
+      break;
+    case Action::Kind::streams_max:
+      server_.allow_streams(action.code);
+      break;
+    case Action::Kind::window:
+      server_.set_window(action.code);
+      break;
+    case Action::Kind::raw:
+      flush();
+      if (!mute_) connection_.send(action.code == 0 ? action.bytes : on_stream(id, action.bytes));
+      break;
+    case Action::Kind::mute:
+      mute_ = true;
+      break;
+    case Action::Kind::deaf:
+      connection_.stop_reading();
       break;
     case Action::Kind::wait:
       stream.waiting = true;
@@ -131,15 +169,31 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
   return true;
 }
 
-// A body whose end is the connection's end in HTTP/1 has one of its own here.
-void H2BackendSide::close(std::int32_t id) {
-  Stream& stream = streams_[id];
-  if (stream.answer.current.until_close && !stream.tunnel) {
-    stream.answer.end(false);
-    return translate(id);
+// What lies above has not been processed: neither what is there already, nor what is on its way.
+void H2BackendSide::go_away(std::int32_t last) {
+  server_.go_away(last);
+  last_ = std::min(last_, last);
+  for (auto& [id, stream] : streams_) {
+    if (id > last_ && stream.head_seen) disown(id);
   }
-  flush();
-  connection_.close();
+}
+
+// The proxy was told that the request has not been processed, and may send it again.
+void H2BackendSide::disown(std::int32_t id) {
+  Stream& stream = streams_[id];
+  if (std::exchange(stream.disowned, true)) return;
+  stream.end_seen = true;
+  stream.script.clear();
+  backend_.note_disowned(server_.requests().at(id).message);
+}
+
+// A body whose end is the connection's end in HTTP/1 has one of its own here.
+bool H2BackendSide::end_with_connection(std::int32_t id) {
+  Stream& stream = streams_[id];
+  if (!stream.answer.current.until_close || stream.tunnel) return false;
+  stream.answer.end(false);
+  translate(id);
+  return true;
 }
 
 void H2BackendSide::translate(std::int32_t id) {
@@ -173,20 +227,6 @@ void H2BackendSide::translate(std::int32_t id) {
 bool H2BackendSide::busy() const {
   const auto runs = [](const auto& entry) { return !entry.second.script.empty(); };
   return server_.unsent() > 0 || std::ranges::any_of(streams_, runs);
-}
-
-const Message* H2BackendSide::current() const {
-  for (const auto& [id, request] : server_.requests()) {
-    if (request.head_seen && !request.message.complete && !request.closed) return &request.message;
-  }
-  return nullptr;
-}
-
-const std::string* H2BackendSide::tunnel() const {
-  for (const auto& [id, request] : server_.requests()) {
-    if (!request.message.field("upgrade").empty()) return &request.message.body;
-  }
-  return nullptr;
 }
 
 }  // namespace weir::sim

@@ -22,9 +22,6 @@ class H2BackendSide {
   // Sends what the server has to say.
   void flush();
   bool busy() const;
-  // The request whose body is under way, or the tunnel; null if there is none.
-  const Message* current() const;
-  const std::string* tunnel() const;
 
  private:
   struct Stream {
@@ -40,6 +37,7 @@ class H2BackendSide {
     bool end_told = false;
     bool tunnel = false;
     bool waiting = false;
+    bool disowned = false;
   };
 
   void look();
@@ -47,13 +45,16 @@ class H2BackendSide {
   void go_on(std::int32_t id);
   // True if the script goes on at once.
   bool act(std::int32_t id, const Action& action);
-  void close(std::int32_t id);
+  void go_away(std::int32_t last);
+  void disown(std::int32_t id);
+  bool end_with_connection(std::int32_t id);
   void translate(std::int32_t id);
 
   SimBackend& backend_;
   BackendConnection& connection_;
   H2Server server_;
   std::map<std::int32_t, Stream> streams_;
+  std::int32_t last_ = INT32_MAX;  // what lies above is not processed
   bool mute_;
 };
 

@@ -4,9 +4,11 @@
 
 namespace weir::sim {
 
-SimH2Client::SimH2Client(Outside& outside, const SocketAddress& proxy, const H2Options& options)
+SimH2Client::SimH2Client(Outside& outside, const SocketAddress& proxy, const H2Options& options,
+                         std::string_view opening)
     : Peer(outside), engine_(options) {
   connect(proxy);
+  Peer::send(opening);
   write();
 }
 

@@ -9,10 +9,12 @@
 
 namespace weir::sim {
 
-// A client with one HTTP/2 connection, in the clear with prior knowledge. Every call sends at once what it makes.
+// A client with one HTTP/2 connection, in the clear with prior knowledge, and `opening` before it. Every call sends at
+// once what it makes.
 class SimH2Client final : public Peer {
  public:
-  SimH2Client(Outside& outside, const SocketAddress& proxy, const H2Options& options = {});
+  SimH2Client(Outside& outside, const SocketAddress& proxy, const H2Options& options = {},
+              std::string_view opening = {});
 
   // A request without a body.
   std::int32_t get(std::string_view target, const Message::Fields& fields = {});

@@ -99,6 +99,8 @@ struct H2Server::Callbacks {
   }
 
   static int invalid(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+    // More streams than SETTINGS allow that the proxy can't have seen yet.
+    if (error == NGHTTP2_ERR_REFUSED_STREAM) return 0;
     server(user).error_ = "frame of type " + std::to_string(frame->hd.type) + ": " + nghttp2_strerror(error);
     return 0;
   }
@@ -187,6 +189,20 @@ void H2Server::go_away(std::int32_t last_id, std::uint32_t code) {
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_id, code, nullptr, 0);
 }
 
+void H2Server::warn_to_go() {
+  nghttp2_submit_shutdown_notice(session_);
+}
+
+void H2Server::allow_streams(std::uint32_t at_most) {
+  const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, at_most};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &entry, 1);
+}
+
+void H2Server::set_window(std::uint32_t bytes) {
+  const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, bytes};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &entry, 1);
+}
+
 void H2Server::hold_window(std::int32_t stream) {
   outgoing_[stream].held = true;
 }
@@ -218,6 +234,11 @@ std::size_t H2Server::unsent() const {
   std::size_t sum = 0;
   for (const auto& entry : outgoing_) sum += entry.second.bytes.size() - entry.second.sent;
   return sum;
+}
+
+std::size_t H2Server::unsent(std::int32_t stream) const {
+  const auto found = outgoing_.find(stream);
+  return found == outgoing_.end() ? 0 : found->second.bytes.size() - found->second.sent;
 }
 
 std::size_t H2Server::open_streams() const {

@@ -44,6 +44,11 @@ class H2Server {
   void reset(std::int32_t stream, std::uint32_t code);
   // GOAWAY: what lies above `last_id` was not processed.
   void go_away(std::int32_t last_id, std::uint32_t code = kH2NoError);
+  // The first GOAWAY of two: all may still be sent.
+  void warn_to_go();
+  // SETTINGS, changed.
+  void allow_streams(std::uint32_t at_most);
+  void set_window(std::uint32_t bytes);
   // Gives back nothing of the stream's window, until opened again.
   void hold_window(std::int32_t stream);
   void open_window(std::int32_t stream);
@@ -60,6 +65,7 @@ class H2Server {
   std::size_t go_aways() const { return go_aways_; }
   // Bytes of answers that wait for windows.
   std::size_t unsent() const;
+  std::size_t unsent(std::int32_t stream) const;
   // Streams that are not over.
   std::size_t open_streams() const;
 

@@ -42,6 +42,47 @@ TEST_F(Http2Flow, AThousandStalledStreamsStayWithinTheirMemory) {
   EXPECT_LE(proxy_.buffer_bytes_out(), 1000U * 160 * 1024);
 }
 
+// Of 101 streams of one connection to a backend one belongs to a client that has stopped reading. The others share the
+// connection's bandwidth among themselves, as if it were not there.
+TEST_F(Http2Flow, AStalledClientSlowsNobodyElseOnTheBackendsConnection) {
+  constexpr std::size_t kBytes = 500'000;
+  constexpr int kOthers = 100;
+  speak_http2(0, {.streams_max = 200});
+  fates_.backend.to_connector.drip_bytes = 100'000;
+  fates_.backend.to_connector.drip_interval = 10ms;
+  fates_.backend.send_buffer_bytes = 1'000'000;
+  backend().on("/", response(pattern(1, kBytes)));
+  start();
+  SimClient& stalled = connect();
+  stalled.stop_reading();
+  stalled.get("/");
+  SimH2Client& other_stalled = connect_h2();
+  const auto held = other_stalled.get("/");
+  other_stalled.engine().hold_window(held);
+  run(1s);
+  std::vector<SimClient*> others;
+  const TimePoint begin = now();
+  for (int i = 0; i < kOthers; ++i) {
+    others.push_back(&connect());
+    others.back()->get("/");
+  }
+  run(20s);
+  TimePoint last{};
+  for (const SimClient* client : others) {
+    ASSERT_EQ(client->answer_count(), 1U);
+    EXPECT_EQ(client->answers().front().body.size(), kBytes);
+    last = std::max(last, client->last_byte_at());
+  }
+  EXPECT_EQ(backend().connections().size(), 1U);
+  constexpr Duration kIdeal = 10ms * (kOthers * kBytes / 100'000);
+  EXPECT_LE(last - begin, kIdeal * 11 / 10);
+  stalled.go_on_reading();
+  other_stalled.open_window(held);
+  run(5s);
+  EXPECT_EQ(stalled.answer_count(), 1U);
+  EXPECT_TRUE(other_stalled.answer(held).message.complete);
+}
+
 // 50 ms there and 50 ms back, 2.5 MB/s: the first window would let 0.65 MB/s pass.
 TEST_F(Http2Flow, AnUploadUsesTheWholePath) {
   constexpr std::size_t kBytes = 64'000'000;

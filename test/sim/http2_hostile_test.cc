@@ -197,6 +197,106 @@ TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
 INSTANTIATE_TEST_SUITE_P(, HeldWindows, testing::Values(0U, 1U, 100U),
                          [](const auto& info) { return "of_" + std::to_string(info.param); });
 
+// The same on a hundred connections at once. Together they may hold a stated
+// amount in each worker, their requests included; streams beyond it end, and
+// nobody else's.
+struct Hold {
+  const char* name;
+  std::uint32_t window;
+  Protocol up;
+};
+class HeldOnAHundred : public SimTest, public testing::WithParamInterface<Hold> {
+ protected:
+  HeldOnAHundred() { speak({Protocol::http1, GetParam().up}); }
+
+  void attack() {
+    H2Options options;
+    options.stream_window = GetParam().window;
+    for (int i = 0; i < kConnections; ++i) {
+      SimH2Client& bad = connect_h2(options);
+      for (int k = 0; k < kStreams; ++k) bad.engine().hold_window(bad.get("/big"));
+      bad_.push_back(&bad);
+    }
+  }
+  static constexpr int kConnections = 100;
+  static constexpr int kStreams = 100;
+  std::vector<SimH2Client*> bad_;
+};
+
+TEST_P(HeldOnAHundred, CostsNoMoreThanTheLimitAndNobodyElse) {
+  backend().on("/big", Script{wait_for(300ms), send_bytes(response(pattern(1, 20'000)))});
+  backend().on("/large", response(pattern(2, 300'000)));
+  start();
+  SimH2Client& good = connect_h2();
+  SimClient& old = connect();
+  SimH2Client& patient = connect_h2();
+  const auto paused = patient.get("/large");
+  patient.engine().hold_window(paused);
+  run(100ms);
+  const std::size_t before = proxy_.buffer_bytes_out();
+  attack();
+  run(200ms);
+  const std::size_t requests = proxy_.buffer_bytes_out();
+  EXPECT_EQ(proxy_.live_streams(), static_cast<std::size_t>(kConnections * kStreams) + 1);
+  std::size_t most = 0;
+  std::vector<std::int32_t> streams;
+  for (int i = 0; i < 400; ++i) {
+    if (i % 5 == 0) {
+      streams.push_back(good.get("/"));
+      old.get("/");
+    }
+    if (i % 20 == 0) streams.push_back(good.get("/large"));
+    run(1ms);
+    most = std::max(most, proxy_.buffer_bytes_out());
+  }
+  run(2s);
+  EXPECT_LE(most, requests + kGrowthMax);
+  EXPECT_LE(proxy_.buffer_bytes_out() - before, kGrowthMax);
+  // The bound is used, not merely kept.
+  EXPECT_GE(proxy_.buffer_bytes_out() - before, kGrowthMax / 4);
+  for (const auto stream : streams) {
+    EXPECT_EQ(good.answer(stream).message.status, 200);
+    EXPECT_TRUE(good.answer(stream).message.complete);
+  }
+  EXPECT_EQ(old.answer_count(), 80U);
+  for (const Message& answer : old.answers()) EXPECT_EQ(answer.status, 200);
+  std::int64_t cut = 0;
+  for (const SimH2Client* client : bad_) {
+    for (const auto& [id, answer] : client->engine().answers()) {
+      if (!answer.closed) continue;
+      EXPECT_EQ(answer.reset, kH2EnhanceYourCalm);
+      ++cut;
+    }
+    EXPECT_TRUE(client->is_open());
+  }
+  // Who holds no more than anybody may is not cut to make room.
+  patient.open_window(paused);
+  run(1s);
+  EXPECT_TRUE(patient.answer(paused).message.complete);
+  EXPECT_GE(cut, 8000);
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"held_response"}), cut);
+}
+
+TEST_P(HeldOnAHundred, IsTheListenersLimit) {
+  listener().http2_held_bytes = UINT64_MAX;
+  backend().on("/big", response(pattern(1, 5000)));
+  start();
+  attack();
+  run(1s);
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse), 0);
+  for (const SimH2Client* client : bad_) {
+    for (const auto& [id, answer] : client->engine().answers()) EXPECT_FALSE(answer.reset);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, HeldOnAHundred,
+                         testing::Values(Hold{"ZeroToHttp1", 0, Protocol::http1},
+                                         Hold{"TinyToHttp1", 1, Protocol::http1},
+                                         Hold{"SmallToHttp1", 100, Protocol::http1},
+                                         Hold{"ZeroToHttp2", 0, Protocol::http2},
+                                         Hold{"SmallToHttp2", 100, Protocol::http2}),
+                         [](const auto& info) { return info.param.name; });
+
 // Who asks and does not read the answers is read no more, or sent away; what
 // waits for it is bounded.
 TEST_F(HostileReaders, AreHeldBack) {

@@ -363,7 +363,7 @@ TEST_F(Http2, AFrameThatIsNeverFinishedEndsTheConnection) {
 
 // What an HTTP/1.1 backend says by any answer but 101, that there will be no tunnel, must not look like one (RFC 8441
 // 5).
-TEST_F(BugsOfHttp2, Case029ARefusedUpgradeIsNoTunnel) {
+TEST_F(BugsOfHttp2, Case050ARefusedUpgradeIsNoTunnel) {
   backend().on("/ok", response("not a tunnel"));
   backend().on("/no", response("no", "", "403 Forbidden"));
   proxy_.setup.add_route("said", {}, "/said").respond = proxy::Respond{200, "ok", {}};

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "sim/fixture.h"
+#include "sim/bugs.h"
 
 namespace weir::sim {
 namespace {
@@ -279,7 +279,7 @@ TEST_P(Http2Upstream, WebSocketGoesThroughAStreamUntouched) {
   client.raw("\x88\x02\x03\xe8");
   run(100ms);
   EXPECT_EQ(client.reader().tunnel, "\x89\x02pi");
-  EXPECT_EQ(backend().connections()[0]->tunnel(), "\x88\x02\x03\xe8");
+  EXPECT_EQ(exchange().tunnel(), "\x88\x02\x03\xe8");
   EXPECT_EQ(backend().http2_connections(), 1U);
   // Other requests share the connection with it.
   const auto others = ask(10);
@@ -307,9 +307,23 @@ TEST_P(Http2Upstream, WithoutExtendedConnectWebSocketHasAConnectionOfHttp1) {
   client.raw("hello");
   run(100ms);
   ASSERT_THAT(backend().connections(), SizeIs(2));
-  EXPECT_EQ(backend().connections()[1]->tunnel(), "hello");
+  EXPECT_EQ(exchange(1).tunnel(), "hello");
   get("/");
   EXPECT_EQ(backend().connections()[0]->requests(), 2U);
+}
+
+// A request goes out before SETTINGS have come, so that there is an answer to it, whatever they allow.
+TEST_F(BugsOfHttp2, Case052ABackendThatAllowsNoStreamIsNotConnectedToForEver) {
+  fates_.backend.delay = 1ms;
+  speak_http2(0, {.streams_max = 0});
+  start();
+  for (std::size_t request = 1; request <= 3; ++request) {
+    SimClient& client = get("/");
+    ASSERT_EQ(client.answer_count(), 1U);
+    EXPECT_EQ(client.answers().back().status, 502);
+    EXPECT_LE(backend().connections().size(), request * cluster().retry.attempts);
+  }
+  EXPECT_EQ(backend().heads(), 0U);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "sim/fixture.h"
+#include "sim/bugs.h"
 
 namespace weir::sim {
 namespace {
@@ -55,7 +55,7 @@ TEST_P(ToldBackend, AClientKeepsItsConnection) {
   run(100ms);
   EXPECT_EQ(client.answer_count(), 2U);
   EXPECT_EQ(backend().connections().size(), 1U);
-  EXPECT_EQ(proxy_.metric(Family::kPoolConnections, {"one", "http1", "idle"}), 1);
+  EXPECT_EQ(proxy_.metric(Family::kPoolConnections, {"one", to_http1() ? "http1" : "http2", "idle"}), 1);
 }
 
 TEST_P(ToldBackend, NoClientGetsAnothersConnection) {
@@ -252,7 +252,6 @@ TEST_P(ToldBackend, ABackendThatLeavesTheClusterIsLetGo) {
   EXPECT_EQ(backend(0).open_connections() + backend(1).open_connections(), 2U);
   proxy_.setup.clusters.front().members.pop_back();
   proxy_.update_members("app");
-  backend_left_ = true;
   run(100ms);
   EXPECT_EQ(backend(1).open_connections(), 0U);
   client.get("/");
@@ -281,7 +280,7 @@ TEST_P(ToldBackend, StreamsOfOneClientShareItsPool) {
   EXPECT_EQ(ports.size(), 1U);
 }
 
-WEIR_OVER_WIRES_TO_HTTP1(ToldBackend);
+WEIR_OVER_ALL_WIRES(ToldBackend);
 
 class ToldByWorkers : public SimTest {
  protected:
@@ -339,6 +338,21 @@ TEST_F(UnixListener, AClientWithoutAnAddressIsNobody) {
   run(100ms);
   EXPECT_EQ(clients_.back()->answers().at(0).status, 200);
   EXPECT_FALSE(backend().connections().at(0)->proxied()->known);
+}
+
+// The pool of a client's own is asked to close what is idle while its connection is being closed.
+TEST_F(BugsOfHttp2, Case051AConnectionThatIsLostIsNotClosedTwice) {
+  cluster().proxy_protocol = ProxyVersion::v2;
+  backend().expects_proxy_header = true;
+  speak_http2(0);
+  backend().on("/", Script{send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun"), wait_for(10ms),
+                           then(Action::Kind::reset)});
+  start();
+  SimClient& client = get("/");
+  EXPECT_EQ(client.answer_count(), 0U);
+  EXPECT_TRUE(broken_off(client));
+  EXPECT_EQ(proxy_.metric(Family::kPoolConnections), 0);
+  EXPECT_TRUE(broken_off(get("/")));
 }
 
 }  // namespace

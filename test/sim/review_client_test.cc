@@ -123,7 +123,7 @@ TEST_P(Bugs, Case021ATunnelsLastBytesReachASlowBackend) {
   SimClient& client = connect();
   client.raw(kUpgrade);
   run(50ms);
-  BackendConnection& tunnel = *backend().connections().at(0);
+  BackendExchange tunnel = exchange();
   tunnel.half_close();
   tunnel.stop_reading();
   run(50ms);
@@ -134,7 +134,7 @@ TEST_P(Bugs, Case021ATunnelsLastBytesReachASlowBackend) {
   tunnel.go_on_reading();
   run(1s);
   EXPECT_TRUE(tunnel.tunnel() == up);
-  EXPECT_TRUE(tunnel.got_fin());
+  EXPECT_TRUE(tunnel.tunnel_ended());
   EXPECT_EQ(proxy_.live_streams(), 0U);
 }
 
@@ -146,7 +146,7 @@ TEST_P(Bugs, Case022ATunnelWhoseBackendIsGoneEnds) {
   SimClient& client = connect();
   client.raw(kUpgrade);
   run(50ms);
-  BackendConnection& tunnel = *backend().connections().at(0);
+  BackendExchange tunnel = exchange();
   tunnel.half_close();
   run(50ms);
   tunnel.reset();

@@ -13,11 +13,14 @@ namespace {
 struct Reason {
   std::string_view text;
   int status;
+  int grpc_status;
 };
-constexpr Reason kReasons[] = {
-    {"bad_request", 400},         {"no_route", 404},       {"request_timeout", 408},  {"body_too_large", 413},
-    {"connect_not_allowed", 405}, {"connect_failed", 502}, {"upstream_reset", 502},   {"upstream_protocol_error", 502},
-    {"no_healthy_backend", 503},  {"overloaded", 503},     {"upstream_timeout", 504}, {"connect_timeout", 504}};
+constexpr Reason kReasons[] = {{"bad_request", 400, 13},        {"no_route", 404, 12},
+                               {"request_timeout", 408, 4},     {"body_too_large", 413, 8},
+                               {"connect_not_allowed", 405, 2}, {"connect_failed", 502, 14},
+                               {"upstream_reset", 502, 14},     {"upstream_protocol_error", 502, 14},
+                               {"no_healthy_backend", 503, 14}, {"overloaded", 503, 14},
+                               {"upstream_timeout", 504, 4},    {"connect_timeout", 504, 14}};
 
 class Checker {
  public:
@@ -27,6 +30,7 @@ class Checker {
   void read_log();
   void client(const ScenarioClient& client);
   void http2_client(const ScenarioClient& client);
+  void whose(const BackendConnection& connection);
   void backends(const std::vector<std::unique_ptr<SimBackend>>& backends);
   void counts();
 
@@ -37,6 +41,7 @@ class Checker {
   }
   void answer(const ScenarioClient& client, const RequestPlan& request, const Message& answer);
   void body(const ScenarioClient& client, const RequestPlan& request, const Message& message, bool complete);
+  void local_reply(const RequestPlan& request, const Message& answer);
   void unanswered(const ScenarioClient& client, const RequestPlan& request, std::int32_t stream, std::int32_t last);
 
   const ScenarioFacts& facts_;
@@ -51,8 +56,13 @@ void Checker::read_log() {
     const std::string id = SimProxy::log_value(line, "request_id");
     lines_[id].push_back(line);
     attempts_ += std::stol(SimProxy::log_value(line, "attempts"));
-    if (facts_.strictest_total == kForever || SimProxy::log_value(line, "status") == "101") continue;
     const auto took = std::chrono::microseconds(std::stoll(SimProxy::log_value(line, "duration_us")));
+    const auto request = facts_.requests.find(id);
+    if (request != facts_.requests.end() && request->second.grpc_timeout_ms > 0 &&
+        took > std::chrono::milliseconds(request->second.grpc_timeout_ms) + facts_.longest_header_timeout + 10ms) {
+      violated("{} took {} us, longer than its grpc-timeout", id, took.count());
+    }
+    if (facts_.strictest_total == kForever || SimProxy::log_value(line, "status") == "101") continue;
     const bool proxied = SimProxy::log_value(line, "cluster") != "";
     if (proxied && took > facts_.strictest_total + facts_.longest_header_timeout + 10ms) {
       violated("{} took {} us, longer than its total timeout", id, took.count());
@@ -65,14 +75,28 @@ void Checker::read_log() {
 
 // The bytes must be those of this very request's answer.
 void Checker::body(const ScenarioClient& client, const RequestPlan& request, const Message& message, bool complete) {
-  const std::string expected = message.status == 204 || request.method == "HEAD"
-                                   ? std::string()
-                                   : pattern(request.number + 1'000'000, answer_bytes(request.number));
+  const bool has_none = message.status == 204 || request.method == "HEAD" || message.field("grpc-status") == "14";
+  const std::string expected =
+      has_none ? std::string() : pattern(request.number + 1'000'000, answer_bytes(request.number));
   const bool until_close = request.number % 8 == 2;
   const bool may_be_cut = (until_close && (facts_.cut_by_network || facts_.cut_by_backend.contains(request.id))) ||
                           (message.until_close && !client.clean);
   const bool right = complete && !may_be_cut ? message.body == expected : expected.starts_with(message.body);
   if (!right) violated("{}: the body is not its own ({} bytes)", request.id, message.body.size());
+}
+
+void Checker::local_reply(const RequestPlan& request, const Message& answer) {
+  ++result_.local_replies;
+  const std::string_view grpc_status = answer.field("grpc-status");
+  const auto* reason = std::ranges::find_if(kReasons, [&](const Reason& r) {
+    if (!grpc_status.empty()) {
+      return answer.status == 200 && answer.body.empty() && grpc_status == std::to_string(r.grpc_status) &&
+             answer.field("grpc-message") == r.text;
+    }
+    return r.status == answer.status &&
+           (request.method == "HEAD" ? answer.body.empty() : answer.body == fmt::format("{} {}\n", r.status, r.text));
+  });
+  if (reason == std::end(kReasons)) violated("{}: a strange reply: {} {}", request.id, answer.status, answer.body);
 }
 
 void Checker::answer(const ScenarioClient& client, const RequestPlan& request, const Message& answer) {
@@ -86,12 +110,9 @@ void Checker::answer(const ScenarioClient& client, const RequestPlan& request, c
     if (number != std::to_string(request.number)) violated("{} got the answer to {}", request.id, number);
     if (answer.status != 101) body(client, request, answer, true);
   } else if (answer.status >= 400) {
-    ++result_.local_replies;
-    const auto* reason = std::ranges::find_if(kReasons, [&](const Reason& r) {
-      return r.status == answer.status &&
-             (request.method == "HEAD" ? answer.body.empty() : answer.body == fmt::format("{} {}\n", r.status, r.text));
-    });
-    if (reason == std::end(kReasons)) violated("{}: a strange reply: {} {}", request.id, answer.status, answer.body);
+    local_reply(request, answer);
+  } else if (request.grpc && !answer.field("grpc-status").empty()) {
+    local_reply(request, answer);
   } else if (answer.body != (request.method == "HEAD" ? "" : "said")) {
     violated("{}: an answer from nowhere: {} {}", request.id, answer.status, answer.body.substr(0, 100));
   }
@@ -182,10 +203,27 @@ void Checker::client(const ScenarioClient& client) {
   }
 }
 
+// A connection that begins with whose it is carries nobody else's requests.
+void Checker::whose(const BackendConnection& connection) {
+  if (!connection.proxied()) {
+    if (!facts_.proxy_headers.contains(std::nullopt)) violated("no PROXY header before {}", connection.ids().front());
+    return;
+  }
+  const ProxiedEnds& ends = *connection.proxied();
+  if (facts_.proxy_headers == std::set<std::optional<ProxyVersion>>{std::nullopt})
+    violated("a PROXY header that nobody wants before {}", connection.ids().front());
+  for (const std::string& id : connection.ids()) {
+    const std::string& from = facts_.requests.at(id).from;
+    if (from != (ends.known ? ends.source.to_string() : "unknown"))
+      violated("{} of {} went over a connection for {}", id, from, ends.source.to_string());
+  }
+}
+
 void Checker::backends(const std::vector<std::unique_ptr<SimBackend>>& backends) {
-  std::map<std::string, int> seen;
+  std::map<std::string, int> seen, disowned;
   for (const auto& backend : backends) {
     for (const auto& [id, count] : backend->ids()) seen[id] += count;
+    for (const auto& [id, count] : backend->disowned()) disowned[id] += count;
     for (const Message& request : backend->requests()) {
       const auto found = facts_.requests.find(std::string(request.field("x-id")));
       if (found == facts_.requests.end()) {
@@ -194,6 +232,8 @@ void Checker::backends(const std::vector<std::unique_ptr<SimBackend>>& backends)
         continue;
       }
       const RequestPlan& plan = found->second;
+      if (request.field("x-forwarded-for") != plan.from)
+        violated("{} came from {}, not from {}", plan.id, request.field("x-forwarded-for"), plan.from);
       if (request.method != plan.method || request.field("x-number") != std::to_string(plan.number) ||
           request.body != pattern(plan.number, plan.body_bytes)) {
         violated("{}: {} arrived changed", backend->name(), plan.id);
@@ -203,12 +243,24 @@ void Checker::backends(const std::vector<std::unique_ptr<SimBackend>>& backends)
       if (connection->reader().broken() && !connection->reader().error().ends_with("inside a message")) {
         violated("{} can't read a request: {}", backend->name(), connection->reader().error());
       }
+      if (!connection->ids().empty()) whose(*connection);
+      const H2Server* http2 = connection->http2();
+      // Who was spoken to in HTTP/1 has read nothing else.
+      if (http2 != nullptr && !http2->error().empty() && http2->error() != "Received bad client magic byte string") {
+        violated("{} can't read what came: {}", backend->name(), http2->error());
+      }
     }
   }
   for (const auto& [id, count] : seen) {
     const std::string& method = facts_.requests.at(id).method;
-    if (count > 1 && (method == "POST" || method == "PATCH"))
+    if (count > 1 + disowned[id] && ((method == "POST" && !facts_.posts_repeated) || method == "PATCH"))
       violated("{} {} was delivered {} times", method, id, count);
+    const auto lines = lines_.find(id);
+    if (lines == lines_.end()) {
+      violated("{} reached a backend and is not in the log", id);
+    } else if (const auto attempts = std::stol(SimProxy::log_value(lines->second[0], "attempts")); count > attempts) {
+      violated("{} reached backends {} times in {} attempts", id, count, attempts);
+    }
   }
 }
 
@@ -217,6 +269,10 @@ void Checker::counts() {
   const auto lines = static_cast<std::int64_t>(weir_.log().size());
   if (weir_.metric(Family::kWorkerRequests) != lines) {
     violated("{} requests counted, {} lines logged", weir_.metric(Family::kWorkerRequests), lines);
+  }
+  // Each connects at most once, and once more where a kept connection turns out to be stale.
+  if (const auto created = weir_.metric(Family::kPoolConnectionsCreated); created > 2 * attempts_ + 10) {
+    violated("{} connections to backends for {} attempts", created, attempts_);
   }
   if (facts_.reloads > 0) return;  // series went with what a reload removed
   if (weir_.metric(Family::kRequests) != lines)
@@ -228,19 +284,29 @@ void Checker::counts() {
 
 }  // namespace
 
-void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations) {
-  const auto zero = [&](std::string_view what, std::int64_t value) {
-    if (value != 0) violations.push_back(fmt::format("{} {} left", value, what));
-  };
+namespace {
+
+void expect_zero(std::vector<std::string>& violations, std::string_view what, std::int64_t value) {
+  if (value != 0) violations.push_back(fmt::format("{} {} left", value, what));
+}
+
+}  // namespace
+
+void check_nothing_runs(const WholeWeir& weir, std::vector<std::string>& violations) {
+  const auto zero = [&](std::string_view what, std::int64_t value) { expect_zero(violations, what, value); };
   zero("leases", static_cast<std::int64_t>(weir.leases_out()));
   zero("streams", static_cast<std::int64_t>(weir.live_streams()));
   zero("connections", static_cast<std::int64_t>(weir.connections()));
-  zero("buffers", static_cast<std::int64_t>(weir.buffers_out()));
   using observe::Family;
   for (const Family gauge :
        {Family::kActiveConnections, Family::kBackendConnectionsActive, Family::kWorkerConnections}) {
     zero(observe::describe(gauge).name, weir.metric(gauge));
   }
+}
+
+void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations) {
+  expect_zero(violations, "buffers", static_cast<std::int64_t>(weir.buffers_out()));
+  expect_zero(violations, "connections to backends", weir.metric(observe::Family::kPoolConnections));
 }
 
 void check_outcomes(const ScenarioFacts& facts, const std::vector<std::unique_ptr<SimBackend>>& backends,

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct ScenarioClient {
   std::vector<RequestPlan> requests;
   std::size_t sent = 0;
   bool second = false;  // uses the second listener
+  std::string opening;  // what its connection begins with
   bool clean = true;    // nothing is wrong with its connection
   bool body_pending = false;
   bool in_tunnel = false;
@@ -38,11 +40,18 @@ struct ScenarioFacts {
   std::size_t reloads = 0;
   bool backends_left = false;  // by DNS or the admin port: their series went
   bool listener_removed = false;
-  Duration strictest_total{};  // the longest `total` that was in force
+  bool stopped_at_once = false;
+  bool posts_repeated = false;                          // by what was configured
+  std::set<std::optional<ProxyVersion>> proxy_headers;  // towards backends, as configured one after the other
+  Duration strictest_total{};                           // the longest `total` that was in force
+  Duration longest_idle{};
   Duration longest_header_timeout{};
 };
 
-// Once the process has stopped: no lease, stream, connection or buffer is left, and every gauge is 0.
+// Once the process has stopped: no lease, stream or connection is left, and every gauge is 0.
+void check_nothing_runs(const WholeWeir& weir, std::vector<std::string>& violations);
+
+// Once what was kept of connections to backends has been idle for long enough, too: no buffer and none of these.
 void check_nothing_left(const WholeWeir& weir, std::vector<std::string>& violations);
 
 // One complete answer or a visible abort for each request; no byte of another stream; what was counted, logged, seen by

@@ -27,7 +27,7 @@ ClientFault Http2Clients::draw_fault() {
 void Http2Clients::begin(ScenarioClient& client, const SocketAddress& proxy) {
   H2Options options;
   if (client.fault == ClientFault::h2_tiny_windows) options.stream_window = static_cast<std::uint32_t>(rng_.below(300));
-  client.h2 = std::make_unique<SimH2Client>(outside_, proxy, options);
+  client.h2 = std::make_unique<SimH2Client>(outside_, proxy, options, client.opening);
   client.h2->on_progress = [this, &client] { go_on(client); };
   misbehave(client);
   for (std::size_t i = 0; i < client.requests.size(); ++i) {
@@ -77,8 +77,7 @@ void Http2Clients::send(ScenarioClient& client, std::size_t index) {
   const RequestPlan& request = client.requests[index];
   ++client.sent;
   outside_.world().trace("client {} requests {} {} by HTTP/2", client.index, request.method, request.id);
-  Message::Fields fields{
-      {"x-request-id", request.id}, {"x-id", request.id}, {"x-number", std::to_string(request.number)}};
+  Message::Fields fields = request.fields();
   std::int32_t stream = 0;
   if (request.upgrade) {
     stream = peer.websocket(request.target(), fields);

@@ -6,10 +6,6 @@
 
 namespace weir::sim {
 
-std::string backend_address(std::size_t index) {
-  return fmt::format("10.1.0.{}:80", index + 1);
-}
-
 std::string_view to_string(BackendFault fault) {
   static constexpr std::string_view kNames[] = {"none",
                                                 "h1_resets_before_head",
@@ -28,7 +24,8 @@ std::string_view to_string(BackendFault fault) {
                                                 "h1_answers_early_and_closes",
                                                 "h1_closes_after_answer",
                                                 "h1_answers_late",
-                                                "h1_stops_reading"};
+                                                "h1_stops_reading",
+                                                "grpc_unavailable"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(BackendFault::count_));
   return kNames[static_cast<std::size_t>(fault)];
 }
@@ -57,92 +54,25 @@ std::string_view to_string(ClientFault fault) {
   return kNames[static_cast<std::size_t>(fault)];
 }
 
-namespace {
-
-std::string ms(std::uint64_t value) {
-  return fmt::format("{}ms", value);
-}
-
-std::string cluster_text(Rng& rng, ScenarioConfig& config) {
-  std::string backends;
-  for (std::size_t i = 0; i < kBackends; ++i) {
-    const bool named = i + 1 == kBackends;
-    if (rng.chance(named ? 0.7 : i == 0 ? 0.05 : 0.3)) continue;
-    config.backends.push_back(i);
-    backends += fmt::format("      - {{name: b{}, url: \"http://{}\", weight: {}, max_connections: {}}}\n", i,
-                            named ? "app.test:80" : backend_address(i), rng.below(4),
-                            rng.chance(0.3) ? std::to_string(rng.between(1, 4)) : "none");
-  }
-  if (config.backends.empty()) {
-    config.backends.push_back(0);
-    backends = fmt::format("      - {{name: b0, url: \"http://{}\"}}\n", backend_address(0));
-  }
-  static constexpr std::string_view kBalance[] = {"round_robin", "random", "least_connections", "power_of_two"};
-  std::string text =
-      fmt::format("clusters:\n  - name: app\n    balance: {}\n    backends:\n{}", kBalance[rng.below(4)], backends);
-  if (rng.chance(0.3)) config.total = std::chrono::milliseconds(rng.between(300, 2000));
-  const std::string total =
-      config.total == kForever
-          ? "none"
-          : ms(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(config.total).count()));
-  text += fmt::format("    timeouts: {{connect: {}, request: {}, stream_idle: {}, total: {}, idle: {}}}\n",
-                      ms(rng.between(50, 500)), ms(rng.between(100, 1500)), ms(rng.between(100, 1500)), total,
-                      ms(rng.between(20, 2000)));
-  text += fmt::format("    retry: {{attempts: {}, on: [{}], backoff: {{base: {}, max: {}}}}}\n", rng.between(1, 4),
-                      rng.chance(0.8) ? "connect_failure, reset" : "connect_failure", ms(rng.between(1, 30)),
-                      ms(rng.between(30, 200)));
-  text += fmt::format("    dns: {{refresh: {}}}\n", ms(rng.between(50, 400)));
-  config.health_checked = rng.chance(0.5);
-  if (config.health_checked) {
-    text += fmt::format(
-        "    health_check: {{type: {}, interval: {}, timeout: {}, unhealthy_after: {}, healthy_after: {}}}\n",
-        rng.chance(0.7) ? "http, path: /health" : "tcp", ms(rng.between(30, 300)), ms(rng.between(20, 30)),
-        rng.between(1, 3), rng.between(1, 2));
-  }
-  return text;
-}
-
-}  // namespace
-
-ScenarioConfig draw_config(Rng& rng, std::size_t workers) {
-  ScenarioConfig config;
-  const std::uint64_t header_ms = rng.between(100, 800);
-  config.header_timeout = std::chrono::milliseconds(header_ms);
-  if (rng.chance(0.3)) config.body_limit = rng.between(1000, 60'000);
-  config.second_listener = rng.chance(0.5);
-  const std::string limits = fmt::format(
-      "{{header_timeout: {}, body_timeout: {}, body_min_rate: {}, idle_timeout: {}, tunnel_idle_timeout: {}, "
-      "body_bytes: {}, "
-      "max_connections: {}, header_bytes: 4KiB, uri_bytes: 1KiB}}",
-      ms(header_ms), ms(rng.between(100, 800)), rng.chance(0.5) ? "none" : "1KiB/s", ms(rng.between(100, 1500)),
-      ms(rng.between(200, 1500)), config.body_limit == UINT64_MAX ? "none" : std::to_string(config.body_limit),
-      rng.chance(0.2) ? rng.between(1, 4) : 1000);
-  std::string text = fmt::format(
-      "workers: {}\ndrain_timeout: {}\nadmin: {{address: \"127.0.0.1:9090\"}}\nlisteners:\n"
-      "  - {{name: web, address: \"10.0.0.1:80\", limits: {}, via: {}, access_log: {{path: /access.log, format: "
-      "json}}}}\n",
-      workers, ms(rng.between(50, 800)), limits, rng.chance(0.3));
-  if (config.second_listener) {
-    text += fmt::format(
-        "  - {{name: second, address: \"10.0.0.1:81\", limits: {}, access_log: {{path: /access.log, format: json}}}}\n",
-        limits);
-  }
-  text += cluster_text(rng, config);
-  text += fmt::format(
-      "routes:\n  - {{name: said, match: {{path_prefix: /said}}, respond: {{status: 200, body: said}}}}\n"
-      "  - {{name: {}, match: {{path_prefix: /r}}, cluster: app}}\n",
-      rng.chance(0.3) ? "other" : "all");
-  config.text = std::move(text);
-  return config;
-}
-
 std::string RequestPlan::target() const {
+  if (connect()) return "a.test:443";
   return fmt::format("{}/{}", number % 17 == 0 ? "/said" : number % 19 == 0 ? "/nowhere" : "/r", number);
 }
 
+Message::Fields RequestPlan::fields() const {
+  Message::Fields all{{"x-request-id", id}, {"x-id", id}, {"x-number", std::to_string(number)}};
+  if (grpc) {
+    all.emplace_back("content-type", "application/grpc");
+    all.emplace_back("te", "trailers");
+  }
+  if (grpc_timeout_ms > 0) all.emplace_back("grpc-timeout", fmt::format("{}m", grpc_timeout_ms));
+  return all;
+}
+
 std::string RequestPlan::head() const {
-  std::string text = fmt::format("{} {} HTTP/1.{}\r\nHost: a.test\r\nX-Request-Id: {}\r\nX-Id: {}\r\nX-Number: {}\r\n",
-                                 method, target(), http10 ? 0 : 1, id, id, number);
+  std::string text =
+      fmt::format("{} {} HTTP/1.{}\r\nHost: a.test{}\r\n", method, target(), http10 ? 0 : 1, connect() ? ":443" : "");
+  for (const auto& [name, value] : fields()) text += fmt::format("{}: {}\r\n", name, value);
   if (upgrade) {
     text +=
         "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
@@ -167,11 +97,16 @@ std::string RequestPlan::body() const {
 RequestPlan draw_request(Rng& rng, std::uint64_t number, bool http10) {
   static constexpr std::string_view kMethods[] = {"GET", "GET",  "GET",    "POST",    "POST",
                                                   "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"};
+  constexpr double kConnects = 0.02;
   RequestPlan plan;
   plan.number = number;
   plan.id = fmt::format("id-{}", number);
   plan.http10 = http10;
   plan.method = kMethods[rng.below(std::size(kMethods))];
+  if (!http10 && rng.chance(kConnects)) {
+    plan.method = "CONNECT";
+    return plan;
+  }
   const bool has_body = plan.method == "POST" || plan.method == "PUT" || plan.method == "PATCH" || rng.chance(0.05);
   if (has_body) {
     plan.body_bytes = rng.chance(0.2) ? 0 : rng.chance(0.15) ? rng.below(200'000) : rng.below(3000);
@@ -179,6 +114,8 @@ RequestPlan draw_request(Rng& rng, std::uint64_t number, bool http10) {
     plan.trailers = plan.chunked && rng.chance(0.3);
     plan.expect = !http10 && rng.chance(0.2);
   }
+  plan.grpc = plan.method == "POST" && !http10 && rng.chance(0.3);
+  if (plan.grpc && rng.chance(0.5)) plan.grpc_timeout_ms = rng.between(50, 2000);
   plan.upgrade = !has_body && !http10 && plan.method == "GET" && rng.chance(0.1);
   plan.close = rng.chance(0.15);
   return plan;
@@ -189,9 +126,10 @@ std::size_t answer_bytes(std::uint64_t number) {
   return rng.chance(0.12) ? rng.below(250'000) : rng.below(4000);
 }
 
-namespace {
+std::uint64_t number_of(const Message& request) {
+  return std::stoull("0" + std::string(request.field("x-number")));
+}
 
-// The bytes of a proper answer; its framing is drawn by the request's number.
 std::string proper_answer(const Message& request, std::uint64_t number, bool& until_close) {
   if (request.method == "HEAD")
     return fmt::format("HTTP/1.1 200 OK\r\nX-Number: {}\r\nContent-Length: 1234\r\n\r\n", number);
@@ -217,22 +155,31 @@ std::string proper_answer(const Message& request, std::uint64_t number, bool& un
   }
 }
 
-Script accept_upgrade(const Message& request, std::uint64_t number, Rng& rng) {
+std::string grpc_unavailable(std::uint64_t number) {
+  return response("", fmt::format("X-Number: {}\r\nContent-Type: application/grpc\r\nGrpc-Status: 14\r\n", number));
+}
+
+std::string switching_head(const Message& request, std::uint64_t number) {
   std::string head = switching(request);
   head.insert(head.size() - 2, fmt::format("X-Number: {}\r\n", number));
-  return {send_bytes(std::move(head)),
-          then(Action::Kind::tunnel),
-          wait_for(std::chrono::milliseconds(rng.below(50))),
-          send_bytes(pattern(number, 5000)),
-          wait_for(std::chrono::milliseconds(rng.below(300))),
-          then(Action::Kind::half_close)};
+  return head;
 }
+
+Script accept_upgrade(const Message& request, std::uint64_t number, Rng& rng) {
+  return {send_bytes(switching_head(request, number)),         then(Action::Kind::tunnel),
+          wait_for(std::chrono::milliseconds(rng.below(50))),  send_bytes(pattern(number, 5000)),
+          wait_for(std::chrono::milliseconds(rng.below(300))), then(Action::Kind::half_close)};
+}
+
+namespace {
 
 // An answer that breaks off or that is none; empty if the fault is of another kind.
 Script broken_answer(BackendFault fault, const std::string& whole, std::uint64_t number, Rng& rng) {
   using Kind = Action::Kind;
   const std::size_t head_end = whole.find("\r\n\r\n", whole.find("X-Number")) + 4;
   switch (fault) {
+    case BackendFault::grpc_unavailable:
+      return {send_bytes(grpc_unavailable(number))};
     case BackendFault::h1_resets_before_head:
       return {then(Kind::reset)};
     case BackendFault::h1_resets_inside_head:
@@ -266,7 +213,7 @@ Script broken_answer(BackendFault fault, const std::string& whole, std::uint64_t
 
 AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng) {
   using Kind = Action::Kind;
-  const std::uint64_t number = std::stoull("0" + std::string(request.field("x-number")));
+  const std::uint64_t number = number_of(request);
   if (request.field("upgrade") == "websocket" &&
       (fault == BackendFault::none || fault == BackendFault::h1_switches_unasked)) {
     return {{}, accept_upgrade(request, number, rng)};
@@ -351,7 +298,7 @@ LinkPlan ScenarioFaults::draw(const IpAddress&, const SocketAddress& to, TimePoi
   LinkPlan plan;
   last_clean_ = true;
   if (to.port == 9090) return plan;
-  const bool client = to.port != 80 || to.ip.bytes[1] == 0;
+  const bool client = !is_backend(to);
   plan.delay = std::chrono::microseconds(rng_.between(10, 500));
   plan.send_buffer_bytes = rng_.chance(0.3) ? rng_.between(100, 10'000) : 64 * 1024;
   if (!rng_.chance(client ? client_chance_ : backend_chance_)) return plan;

@@ -9,13 +9,11 @@
 #include "base/rng.h"
 #include "net/sim_faults.h"
 #include "sim/backend.h"
+#include "sim/scenario_config.h"
 
 namespace weir::sim {
 
 using DrawCounts = std::map<std::string, std::uint64_t>;
-
-inline constexpr std::size_t kBackends = 4;  // the last one only has a name, app.test
-std::string backend_address(std::size_t index);
 
 // What a backend does to one request.
 enum class BackendFault : std::uint8_t {
@@ -37,6 +35,7 @@ enum class BackendFault : std::uint8_t {
   h1_closes_after_answer,
   h1_answers_late,
   h1_stops_reading,
+  grpc_unavailable,
   count_
 };
 std::string_view to_string(BackendFault fault);
@@ -67,18 +66,6 @@ enum class ClientFault : std::uint8_t {
 inline constexpr ClientFault kLastHttp1Fault = ClientFault::says_nothing;
 std::string_view to_string(ClientFault fault);
 
-// The settings that are drawn once for a schedule, and again for each reload.
-struct ScenarioConfig {
-  Duration total = kForever;
-  Duration header_timeout{};
-  std::uint64_t body_limit = UINT64_MAX;
-  std::vector<std::size_t> backends;
-  bool second_listener = false;
-  bool health_checked = false;
-  std::string text;
-};
-ScenarioConfig draw_config(Rng& rng, std::size_t workers);
-
 // One request of a client.
 struct RequestPlan {
   std::string id;
@@ -91,6 +78,12 @@ struct RequestPlan {
   bool close = false;
   bool http10 = false;
   bool trailers = false;
+  bool grpc = false;
+  std::uint64_t grpc_timeout_ms = 0;  // 0: none
+  std::string from;                   // the address that it comes from, as the proxy should see it
+  bool connect() const { return method == "CONNECT"; }
+  // Besides those that frame it.
+  Message::Fields fields() const;
   std::string target() const;
   std::string head() const;
   std::string body() const;  // with its framing
@@ -105,6 +98,13 @@ struct AnswerPlan {
 };
 AnswerPlan plan_answer(const Message& request, BackendFault fault, Rng& rng);
 std::size_t answer_bytes(std::uint64_t number);
+// The parts that it is made of. X-Number says which request it is.
+std::uint64_t number_of(const Message& request);
+// In HTTP/1; its framing is drawn by the number. `until_close`: nothing but the connection's end shows where it ends.
+std::string proper_answer(const Message& request, std::uint64_t number, bool& until_close);
+std::string grpc_unavailable(std::uint64_t number);
+std::string switching_head(const Message& request, std::uint64_t number);
+Script accept_upgrade(const Message& request, std::uint64_t number, Rng& rng);
 
 // Draws what the network does to each connection.
 class ScenarioFaults final : public FaultPlan {

@@ -186,7 +186,27 @@ def check_dead(tree, built):
                           "what is not built rots.")
 
 
+CASE = {".cc": re.compile(r"^TEST(?:_F|_P)?\(\w+,\s*Case(\d{3})", re.M),
+        ".py": re.compile(r"^ *def test_case_?(\d{3})", re.M)}
+
+
+def check_case_numbers(tree):
+    taken = {}
+    for file in tree.files.values():
+        if not file.path.endswith(("_test.cc", "_test.py")):
+            continue
+        for match in CASE[file.suffix].finditer(file.text):
+            case = match.group(1)
+            line = file.text.count("\n", 0, match.start()) + 1
+            first = taken.setdefault(case, (file.path, line))
+            if first != (file.path, line):
+                yield Problem(file.path, line, "case-number",
+                              f"case {case} is {first[0]}:{first[1]} already. Give the newer one the next free number: "
+                              "a number says which bug is meant.")
+
+
 def check_all(tree, built):
-    for check in (check_text, check_words, check_size, check_headers, check_layers, check_banned_calls):
+    for check in (check_text, check_words, check_size, check_headers, check_layers, check_banned_calls,
+                  check_case_numbers):
         yield from check(tree)
     yield from check_dead(tree, built)

@@ -152,13 +152,14 @@ void Session::detach(SessionStream& stream, StreamState how) {
   if (!stream.attached_) return;
   table_.erase(stream.id_);
   stream.ListNode<StreamTag>::unlink();
-  stream.ListNode<SendTag>::unlink();
+  leave_ready(stream);
   stream.ListNode<EventTag>::unlink();
   stream.attached_ = false;
   stream.state_ = how;
   stream.tell_writable_ = false;
-  pending_bytes_ -= stream.pending_.size();
+  const std::size_t waited = stream.pending_.size();
   stream.pending_.clear();
+  count_pending(stream, waited);
   grown_bytes_ -= stream.receive_window_size_ - limits_.stream_window_bytes;
   if (data_stream_ == &stream) data_stream_ = nullptr;
   if (last_id_ == stream.id_) last_id_ = 0;

@@ -111,6 +111,13 @@ class SessionStream : public ListNode<SendTag>, public ListNode<StreamTag>, publ
   bool end_queued_ = false;
   bool keep_reading_ = false;
   bool tell_writable_ = false;
+  std::uint32_t writable_at_ = 0;  // how little must wait then
+};
+
+// Body bytes that wait in sessions for the windows or the socket of their peers.
+struct PendingTotal {
+  std::size_t bytes = 0;
+  std::size_t streams = 0;  // that have some
 };
 
 struct Step {
@@ -171,6 +178,8 @@ class Session {
   // (RFC 9113 8.1) unless `keep_reading`. Without `keep_reading` the head and the trailers that attach() was given are
   // not written to any more, and what still comes is dropped: of the stream only `reset` or `closed` is told.
   void send_end(SessionStream& stream, const http::FieldList* trailers, bool keep_reading = false);
+  // `writable` comes for the stream once no more than `at_most` bytes of it wait, of which there are more now.
+  void tell_when_down_to(SessionStream& stream, std::size_t at_most);
   // Resets and detaches; nothing if it is detached already.
   void reset(SessionStream& stream, ErrorCode code);
   // `bytes` of the body were passed on: windows may be opened again, and grow to what the path needs.
@@ -196,8 +205,17 @@ class Session {
 
   // Bytes of the output that its owner has written, since the beginning.
   std::uint64_t written() const { return appended_ - output_.size(); }
-  std::size_t streams() const { return table_.size(); }                  // attached ones
-  std::size_t pending() const { return pending_bytes_; }                 // body bytes that wait, of all streams
+  std::size_t streams() const { return table_.size(); }   // attached ones
+  std::size_t pending() const { return pending_.bytes; }  // body bytes that wait, of all streams
+  // Streams that have some which the peer's windows don't let go, the connection's or their own.
+  std::size_t held_streams() const { return send_window_ <= 0 ? pending_.streams : pending_.streams - ready_streams_; }
+  bool held(const SessionStream& stream) const {
+    return stream.pending() > 0 && (send_window_ <= 0 || !stream.ListNode<SendTag>::linked());
+  }
+  // What the windows let the stream send beyond what waits; 0 where nothing more would go.
+  std::size_t send_room(const SessionStream& stream) const;
+  // What waits is counted there too, which must outlive the session.
+  void count_pending_in(PendingTotal& total) { total_ = &total; }
   std::uint32_t concurrent_streams() const { return peer_concurrent_; }  // what the peer allows (client)
   bool extended_connect() const { return peer_extended_connect_; }       // the peer offers RFC 8441 (client)
   bool settings_received() const { return settings_received_; }
@@ -307,6 +325,8 @@ class Session {
   void finish_local(SessionStream& stream);
   void end_local(SessionStream& stream);
   void make_ready(SessionStream& stream);
+  void leave_ready(SessionStream& stream);
+  void count_pending(const SessionStream& stream, std::size_t before);
   void remember_frame(SessionStream& stream, char* header);
   bool patch_end(const SessionStream& stream);
   void note_control(std::size_t bytes);
@@ -329,7 +349,9 @@ class Session {
   std::int64_t send_window_ = kInitialWindow;
   std::int64_t receive_window_ = kConnectionWindow;
   std::int64_t peer_initial_window_ = kInitialWindow;
-  std::size_t pending_bytes_ = 0;
+  PendingTotal pending_;
+  PendingTotal* total_ = nullptr;   // of several sessions
+  std::size_t ready_streams_ = 0;   // the length of ready_
   std::uint64_t appended_ = 0;      // to the output, ever
   std::uint64_t control_mark_ = 0;  // once this was written, control_unread_ begins anew
   std::uint32_t control_unread_ = 0;

@@ -205,7 +205,7 @@ bool Session::on_priority_update(std::string_view payload, Step& step) {
   stream->urgency_ = priority.urgency;
   stream->incremental_ = priority.incremental;
   if (!stream->ListNode<SendTag>::linked()) return true;
-  stream->ListNode<SendTag>::unlink();
+  leave_ready(*stream);
   make_ready(*stream);
   return true;
 }

@@ -166,10 +166,33 @@ void Session::send_body(SessionStream& stream, std::string_view data) {
     }
   }
   if (data.empty()) return;
+  const std::size_t before = stream.pending_.size();
   stream.pending_.append(data);
-  pending_bytes_ += data.size();
-  if (stream.pending_.size() > kLowWatermark) stream.tell_writable_ = true;
+  count_pending(stream, before);
+  if (stream.pending_.size() > kLowWatermark && !stream.tell_writable_) tell_when_down_to(stream, kLowWatermark);
   if (stream.send_window_ > 0) make_ready(stream);
+}
+
+void Session::tell_when_down_to(SessionStream& stream, std::size_t at_most) {
+  if (!stream.attached_) return;
+  stream.tell_writable_ = true;
+  stream.writable_at_ = static_cast<std::uint32_t>(at_most);
+}
+
+std::size_t Session::send_room(const SessionStream& stream) const {
+  const std::int64_t room = std::min(stream.send_window_, send_window_) - static_cast<std::int64_t>(stream.pending());
+  return room > 0 ? static_cast<std::size_t>(room) : 0;
+}
+
+// `stream` had `before` body bytes that waited.
+void Session::count_pending(const SessionStream& stream, std::size_t before) {
+  const std::size_t after = stream.pending_.size();
+  const auto count = [&](PendingTotal& total) {
+    total.bytes += after - before;
+    total.streams += static_cast<std::size_t>(after > 0) - static_cast<std::size_t>(before > 0);
+  };
+  count(pending_);
+  if (total_ != nullptr) count(*total_);
 }
 
 void Session::send_end(SessionStream& stream, const http::FieldList* trailers, bool keep_reading) {
@@ -213,11 +236,18 @@ void Session::end_local(SessionStream& stream) {
 // those that are not incremental by id, then the others, the newcomer last.
 void Session::make_ready(SessionStream& stream) {
   if (stream.ListNode<SendTag>::linked()) return;
+  ++ready_streams_;
   ready_.insert_sorted(stream, [](const SessionStream& a, const SessionStream& b) {
     if (a.urgency_ != b.urgency_) return a.urgency_ < b.urgency_;
     if (a.incremental_ != b.incremental_) return b.incremental_;
     return !a.incremental_ && a.id_ < b.id_;
   });
+}
+
+void Session::leave_ready(SessionStream& stream) {
+  if (!stream.ListNode<SendTag>::linked()) return;
+  --ready_streams_;
+  stream.ListNode<SendTag>::unlink();
 }
 
 void Session::pump() {
@@ -232,28 +262,29 @@ void Session::move_pending(SessionStream& stream) {
     const bool last = size == stream.pending_.size();
     const bool ends = last && stream.end_queued_ && stream.trailers_to_send_ == nullptr;
     put_data_header(stream, size, ends);
-    pending_bytes_ -= size;
+    const std::size_t before = stream.pending_.size();
     while (size > 0) {
       const std::string_view piece = stream.pending_.front().substr(0, size);
       output_.append(piece);
       size -= piece.size();
       stream.pending_.consume(piece.size());
     }
+    count_pending(stream, before);
     remember_frame(stream, last_header_);
   }
-  if (stream.tell_writable_ && stream.pending_.size() <= kLowWatermark) {
+  if (stream.tell_writable_ && stream.pending_.size() <= stream.writable_at_) {
     stream.tell_writable_ = false;
     tell(stream, Event::writable);
   }
   if (stream.pending_.empty()) {
-    stream.ListNode<SendTag>::unlink();
+    leave_ready(stream);
     if (!stream.end_queued_) return;
     finish_local(stream);
     if (!stream.attached_) tell(stream, Event::closed);
     return;
   }
   if (stream.send_window_ > 0 && !stream.incremental_) return;
-  stream.ListNode<SendTag>::unlink();
+  leave_ready(stream);
   if (stream.send_window_ > 0) make_ready(stream);
 }
 

@@ -9,6 +9,10 @@ namespace {
 // A WINDOW_UPDATE below this changes next to nothing: a peer may send them only as it gets frames.
 constexpr std::uint32_t kSmallUpdate = 1024;
 
+// A window grows no more once it lets through so much in a round trip: what limits the peer then is not the path, and
+// all that a window holds may have to be kept for a reader that stops.
+constexpr std::uint64_t kWindowBytesPerMs = 500'000;
+
 }  // namespace
 
 bool Session::on_window_update(const FrameHeader& header, std::string_view payload, Step& step) {
@@ -67,6 +71,7 @@ void Session::grow_window(SessionStream& stream) {
   if (size >= limits_.stream_window_bytes_max || grown_bytes_ >= limits_.grown_bytes_max) return;
   probe_round_trip();
   if (elapsed >= round_trip_ * 2) return;
+  if (std::uint64_t{size} * 1'000'000 >= kWindowBytesPerMs * static_cast<std::uint64_t>(round_trip_.count())) return;
   const std::uint32_t more =
       std::min({size, limits_.stream_window_bytes_max - size, limits_.grown_bytes_max - grown_bytes_});
   stream.receive_window_size_ += more;

@@ -31,6 +31,7 @@ void UpstreamConnecting::on_ready(Readiness readiness) {
       if (readiness.can_read()) go_on_with_handshake();
       return;
     case State::done:
+    case State::impossible:
       return;
   }
 }
@@ -42,7 +43,7 @@ void UpstreamConnecting::on_tcp_ready() {
     return fail(error == ECONNREFUSED ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed);
   }
   if (pool_.opening().empty()) return opened();
-  state_ = State::announcing;
+  advance(ConnectingEvent::announces);
   io_.output().append(pool_.opening());
   announce();
 }
@@ -65,7 +66,7 @@ void UpstreamConnecting::opened() {
   std::unique_ptr<SecureLayer> layer = pool_.make_secure_layer(wish_);
   if (layer == nullptr) return fail(UpstreamFailure::own_trouble);
   io_.secure(std::move(layer));
-  state_ = State::handshake;
+  advance(ConnectingEvent::secures);
   go_on_with_handshake();
 }
 
@@ -118,7 +119,7 @@ void UpstreamConnecting::on_timer(Timer&) {
 }
 
 void UpstreamConnecting::finish() {
-  state_ = State::done;
+  advance(ConnectingEvent::ending);
   ListNode<PoolTag>::unlink();
   io_.close();
   io_.loop().timers().disarm(timer_);

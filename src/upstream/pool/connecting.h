@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "net/transport.h"
+#include "upstream/pool/connecting_phase.h"
 #include "upstream/pool/upstream_stream.h"
 
 namespace weir {
@@ -21,12 +22,8 @@ enum class ConnectionWish : std::uint8_t {
 
 // A connection to a backend that is being made: TCP (or a unix socket) first, then what lies between that and HTTP. It
 // ends by telling the pool, which takes its transport over into a connection of the protocol that is spoken, or that it
-// failed. Owned by its Pool's slab; destroyed at the end of the turn in which it ended. One thread.
-//
-//   connecting --> announcing --> handshake --> done          (any --> done)
-//        `-----------------^-----------------------^
-//
-// Announcing: what goes before anything else (Pool::opening) is being written. Handshake: of backends over TLS.
+// failed. Its states are in connecting_phase.h. Owned by its Pool's slab; destroyed at the end of the turn in which it
+// ended. One thread.
 class UpstreamConnecting final : private ReadinessHandler,
                                  private Flushable,
                                  private Resumable,
@@ -45,7 +42,7 @@ class UpstreamConnecting final : private ReadinessHandler,
   Transport take_transport() { return std::move(io_); }
 
  private:
-  enum class State : std::uint8_t { connecting, announcing, handshake, done };
+  using State = ConnectingPhase;
 
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
@@ -53,6 +50,7 @@ class UpstreamConnecting final : private ReadinessHandler,
   void resume() override;
   void destroy() override;
 
+  void advance(ConnectingEvent event) { kConnectingTable.advance(state_, event); }
   void on_tcp_ready();
   void announce();
   void opened();

@@ -225,7 +225,7 @@ void Http1Connection::read() {
   if (!readable_ && !peer_gone_) return decode(io_.reread(*context_.scratch));
   // Where the last body was spliced, the next one will be too: what is read with its head would only be copied.
   const std::size_t at_most = expect_large_ && !answered_ ? kHeadReadBytes : ReadScratch::kReadBytes;
-  const Transport::Input input = io_.read(*context_.scratch, at_most);
+  const Transport::Input input = io_.read(*context_.scratch, std::min(at_most, handler_->response_room()));
   if (input.fresh > 0) answered_ = true;
   readable_ = !input.drained;
   decode(input);

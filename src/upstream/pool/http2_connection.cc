@@ -45,7 +45,8 @@ Http2Connection::Http2Connection(Pool& pool, Transport io)
 
 Result<void> Http2Connection::start(Readiness readiness) {
   peer_gone_ = readiness.peer_gone();
-  session_.expect_concurrent_streams(pool_.backend().http2_streams_max());
+  // One at least, also where none was allowed before: whoever waits gets an answer, if only a refusal.
+  session_.expect_concurrent_streams(std::max<std::uint32_t>(pool_.backend().http2_streams_max(), 1));
   // What was read behind the TLS handshake gives no further edge.
   if (readiness.can_read() || io_.secure_layer() != nullptr) {
     readable_ = true;
@@ -92,7 +93,7 @@ void Http2Connection::close_unused() {
 }
 
 void Http2Connection::check() {
-  state_ = State::checking;
+  advance(Http2ConnectionEvent::asks);
   session_.ping();
   ping_out_ = true;
   io_.loop().mark_dirty(*this);
@@ -101,7 +102,7 @@ void Http2Connection::check() {
 
 void Http2Connection::end_check() {
   if (state_ != State::checking) return;
-  state_ = State::live;
+  advance(Http2ConnectionEvent::check_over);
   pool_.on_http2_check_over();
 }
 
@@ -116,7 +117,7 @@ void Http2Connection::look() {
 void Http2Connection::finish_up() {
   if (!open() || state_ == State::finishing) return;
   end_check();
-  state_ = State::finishing;
+  advance(Http2ConnectionEvent::leaves);
   if (load_ == 0) return close_unused();
   pool_.on_http2_changed(*this);
 }
@@ -182,7 +183,7 @@ void Http2Connection::handle(const http2::Step& step) {
       return stream->on_end();
     case Event::reset:
       // Behind a complete response: the backend needs no more of the request (RFC 9113 8.1).
-      if (stream->ended_) return;
+      if (stream->ended_ && !stream->tunnel_) return;
       return stream->fail(UpstreamFailure::reset, false);
     case Event::malformed:
       return stream->fail(UpstreamFailure::protocol_error, false);
@@ -295,6 +296,7 @@ void Http2Connection::on_timer(Timer&) {
     case State::finishing:
       return look_for_silence();
     case State::closed:
+    case State::impossible:
       return;
   }
 }
@@ -317,7 +319,7 @@ void Http2Connection::look_for_silence() {
 
 void Http2Connection::close() {
   end_check();
-  state_ = State::closed;
+  advance(Http2ConnectionEvent::closing);
   io_.close();
   io_.loop().timers().disarm(timer_);
   io_.loop().retire(*this);

@@ -4,6 +4,7 @@
 
 #include "http/http2/session.h"
 #include "net/transport.h"
+#include "upstream/pool/http2_connection_phase.h"
 #include "upstream/pool/http2_stream.h"
 #include "upstream/pool/idle_connection.h"
 
@@ -14,12 +15,7 @@ struct PoolContext;
 struct PoolTag;
 
 // One HTTP/2 connection to a backend, and the streams that are borrowed from it. Owned by its Pool's slab; destroyed at
-// the end of the turn in which it closed. One thread.
-//
-//   live <--> checking        a PING asks whether it is still there before it is used after a long silence
-//     |           |
-//     `-----------+--> finishing --> closed       GOAWAY, or too old: no new streams. With the last stream it closes
-//   any --> closed
+// the end of the turn in which it closed. Its states are in http2_connection_phase.h. One thread.
 class Http2Connection final : private ReadinessHandler,
                               private Flushable,
                               private Resumable,
@@ -67,7 +63,7 @@ class Http2Connection final : private ReadinessHandler,
 
  private:
   friend class Http2UpstreamStream;
-  enum class State : std::uint8_t { live, checking, finishing, closed };
+  using State = Http2ConnectionPhase;
 
   void on_ready(Readiness readiness) override;
   void flush() override;
@@ -75,6 +71,7 @@ class Http2Connection final : private ReadinessHandler,
   void destroy() override;
   void on_timer(Timer& timer) override;
 
+  void advance(Http2ConnectionEvent event) { kHttp2ConnectionTable.advance(state_, event); }
   void read(ReadScratch& scratch);
   void process(std::string_view bytes);
   void handle(const http2::Step& step);

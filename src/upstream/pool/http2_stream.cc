@@ -17,6 +17,7 @@ Http2UpstreamStream::Http2UpstreamStream(Http2Connection& connection, UpstreamHa
       head_(arena_),
       trailers_(arena_),
       held_(connection.io_.loop().buffers()),
+      progress_(connection.now()),
       reused_(reused) {}
 
 Flushable& Http2UpstreamStream::flusher() {
@@ -42,8 +43,8 @@ void Http2UpstreamStream::send_head(const http::RequestHead& head) {
 void Http2UpstreamStream::send_body(std::string_view data) {
   if (!opened_ || detached() || data.empty()) return;
   connection_.session_.send_body(*this, data);
-  pending_seen_ = pending();
-  if (pending_seen_ > kHighWatermark) above_high_ = true;
+  progress_.given(*this, connection_.session_, connection_.now());
+  if (pending() > kHighWatermark) above_high_ = true;
   connection_.io_.loop().mark_dirty(connection_);
 }
 
@@ -55,13 +56,8 @@ void Http2UpstreamStream::send_end(const http::FieldList* trailers) {
   if (tunnel_ && pending() > 0 && !ListNode<ClosingTag>::linked()) connection_.closing_.push_back(*this);
 }
 
-// The connection's socket serves other streams too: what counts is that this one's bytes have gone somewhere.
 TimePoint Http2UpstreamStream::last_written() const {
-  if (pending() < pending_seen_) {
-    pending_seen_ = pending();
-    moved_ = connection_.now();
-  }
-  return moved_;
+  return progress_.last(*this, connection_.session_, connection_.io_.last_written());
 }
 
 void Http2UpstreamStream::resume_response() {
@@ -113,7 +109,10 @@ void Http2UpstreamStream::forget_head() {
 }
 
 void Http2UpstreamStream::on_body(std::string_view data) {
-  if (paused_ || !held_.empty()) return held_.append(data);
+  if (paused_ || !held_.empty()) {
+    held_.append(data);
+    return handler_->on_response_held(held_.size());
+  }
   handler_->on_response_body(data);
   if (handler_ == nullptr) return;
   if (paused_) {
@@ -125,6 +124,7 @@ void Http2UpstreamStream::on_body(std::string_view data) {
 
 void Http2UpstreamStream::deliver_held() {
   if (!opened_) return fail(UpstreamFailure::reset, true);
+  const bool held = !held_.empty();
   std::size_t passed = std::exchange(unconsumed_, 0);
   while (handler_ != nullptr && !paused_ && !held_.empty()) {
     const std::string_view piece = held_.front();
@@ -133,6 +133,7 @@ void Http2UpstreamStream::deliver_held() {
     held_.consume(piece.size());
   }
   if (handler_ == nullptr) return;
+  if (held) handler_->on_response_held(held_.size());
   if (passed > 0 && !detached()) {
     connection_.session_.consumed(*this, passed, connection_.now());
     connection_.io_.loop().mark_dirty(connection_);  // the window's update
@@ -160,8 +161,6 @@ void Http2UpstreamStream::finish() {
 }
 
 void Http2UpstreamStream::on_writable() {
-  pending_seen_ = pending();
-  moved_ = connection_.now();
   if (!above_high_) return;
   above_high_ = false;
   handler_->on_request_writable();

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "base/arena.h"
+#include "http/http2/send_progress.h"
 #include "http/http2/session.h"
 #include "upstream/pool/upstream_stream.h"
 
@@ -74,8 +75,7 @@ class Http2UpstreamStream final : public UpstreamStream,
   std::string_view key_;            // Sec-WebSocket-Key of the request, whose handler keeps it
   std::size_t unconsumed_ = 0;      // body bytes that were passed on just before it was paused
   std::uint64_t written_from_ = 0;  // of the connection's bytes: where this request begins
-  mutable TimePoint moved_{};
-  mutable std::size_t pending_seen_ = 0;
+  mutable http2::SendProgress progress_;
   const bool reused_;
   bool opened_ = false;
   bool paused_ = false;

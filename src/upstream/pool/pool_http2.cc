@@ -211,7 +211,7 @@ void Pool::on_http2_contradicted() {
 bool Pool::close_one_idle_http2() {
   Http2Connection* idle = nullptr;
   const auto look_at = [&](Http2Connection& connection) {
-    if (idle == nullptr && connection.load() == 0) idle = &connection;
+    if (idle == nullptr && connection.load() == 0 && !connection.gone()) idle = &connection;
   };
   http2_open_.for_each(look_at);
   http2_rest_.for_each(look_at);

@@ -57,6 +57,11 @@ class UpstreamHandler : public ListNode<WaiterTag> {
   // The final head, or 101.
   virtual void on_response_head(http::ResponseHead& head) = 0;
   virtual void on_response_body(std::string_view data) = 0;
+  // How many bytes are worth reading at once for it. They may be more all the same.
+  virtual std::size_t response_room() const { return SIZE_MAX; }
+  // So many bytes of the body are kept for it while it is paused, where the protocol can't stop the backend at once.
+  // Only takes note.
+  virtual void on_response_held(std::size_t) {}
   // At least kSpliceBytes of the body, whose length is known, are still to be read from the stream's socket: a relay
   // that reads them all instead, or null.
   virtual SpliceRelay* splice_response(std::uint64_t remaining) = 0;

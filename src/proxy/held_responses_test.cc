@@ -1,0 +1,97 @@
+#include "proxy/held_responses.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace weir::proxy {
+namespace {
+
+constexpr std::size_t kStream = 1000;
+
+// Has streams of kStream bytes each.
+class Holder final : public ResponseHolder {
+ public:
+  explicit Holder(HeldResponses& held) : held_(held) {}
+  ~Holder() { held_.settle(*this, 0, 0); }
+  void hold(std::size_t streams) {
+    streams_ += streams;
+    held_.settle(*this, streams_ * kStream, streams_);
+  }
+  std::size_t cut_held(std::size_t wanted) override {
+    const std::size_t cut = std::min(streams_, wanted / kStream + 1);
+    streams_ -= cut;
+    held_.settle(*this, streams_ * kStream, streams_);
+    return cut * kStream;
+  }
+  std::size_t streams() const { return streams_; }
+
+ private:
+  HeldResponses& held_;
+  std::size_t streams_ = 0;
+};
+
+TEST(HeldResponses, AreCounted) {
+  HeldResponses held;
+  Holder one(held);
+  {
+    Holder other(held);
+    one.hold(3);
+    other.hold(2);
+    EXPECT_EQ(held.bytes(), 5 * kStream);
+    EXPECT_FALSE(held.above(5 * kStream));
+    EXPECT_TRUE(held.above(5 * kStream - 1));
+  }
+  EXPECT_EQ(held.bytes(), 3 * kStream);
+}
+
+TEST(HeldResponses, AreTightFromASixteenthOfTheLimitOn) {
+  HeldResponses held;
+  held.pending = {.bytes = 5000, .streams = 1};
+  held.upstream_bytes = 1000;
+  const std::size_t all = 6000 + HeldResponses::kStreamBytes;
+  EXPECT_FALSE(held.tight(16 * all));
+  EXPECT_TRUE(held.tight(16 * all - 16));
+}
+
+TEST(HeldResponses, WhoHoldsLessThanTheAverageIsSpared) {
+  HeldResponses held;
+  Holder small(held);
+  Holder much(held);
+  Holder as_much(held);
+  small.hold(1);
+  much.hold(100);
+  as_much.hold(100);
+  held.relieve(160 * kStream);
+  EXPECT_EQ(small.streams(), 1U);
+  EXPECT_LE(held.bytes(), 150 * kStream);
+  EXPECT_GE(held.bytes(), 140 * kStream);
+  EXPECT_GE(std::min(much.streams(), as_much.streams()), 40U);
+}
+
+TEST(HeldResponses, ASingleStreamGoesLast) {
+  HeldResponses held;
+  Holder single(held);
+  Holder many(held);
+  held.settle(single, 120 * kStream, 1);
+  many.hold(1900);
+  held.relieve(2000 * kStream);
+  EXPECT_EQ(single.held_bytes(), 120 * kStream);
+  EXPECT_LE(many.streams(), 1760U);
+  // ... but it goes where it is large.
+  held.settle(single, 1000 * kStream, 1);
+  held.relieve(2000 * kStream);
+  EXPECT_EQ(single.held_bytes(), 0U);
+}
+
+TEST(HeldResponses, OfEqualsTheOldestGoFirst) {
+  HeldResponses held;
+  Holder first(held), second(held), third(held);
+  for (Holder* holder : {&second, &first, &third}) holder->hold(1);
+  held.relieve(2 * kStream + 999);
+  EXPECT_EQ(second.streams(), 0U);
+  EXPECT_EQ(first.streams() + third.streams(), 2U);
+}
+
+}  // namespace
+}  // namespace weir::proxy
