@@ -10,8 +10,9 @@
 namespace weir::http2 {
 namespace {
 
-constexpr std::uint32_t kEntriesAtFirst = 4;
-constexpr std::uint32_t kTextAtFirst = 64;
+// By FirstRoom; all but the last double when they are full.
+constexpr std::uint32_t kEntriesAtFirst[] = {4, 32, 0};
+constexpr std::uint32_t kTextAtFirst[] = {64, 1024, 0};
 
 }  // namespace
 
@@ -74,7 +75,8 @@ void HpackTable::make_room(std::uint32_t text_size) {
   const std::uint32_t wanted = 2 * (live + text_size);
   if (wanted > text_capacity_) {
     const std::uint32_t most = 2 * bytes_max_;
-    const std::uint32_t grown = at_once_ ? most : std::min(std::max(kTextAtFirst, 2 * text_capacity_), most);
+    const std::uint32_t at_first = first_room_ == FirstRoom::all ? most : kTextAtFirst[static_cast<int>(first_room_)];
+    const std::uint32_t grown = std::min(std::max(at_first, 2 * text_capacity_), most);
     const std::uint32_t capacity = std::max(grown, wanted);
     auto text = std::make_unique_for_overwrite<char[]>(capacity);
     if (live != 0) std::memcpy(text.get(), from, live);
@@ -87,8 +89,9 @@ void HpackTable::make_room(std::uint32_t text_size) {
 }
 
 void HpackTable::grow_entries() {
-  const std::uint32_t at_least = at_once_ ? std::bit_ceil(bytes_max_ / kEntryOverhead) : kEntriesAtFirst;
-  const std::uint32_t capacity = std::max(at_least, 2 * entries_capacity_);
+  const std::uint32_t at_first = first_room_ == FirstRoom::all ? std::bit_ceil(bytes_max_ / kEntryOverhead)
+                                                               : kEntriesAtFirst[static_cast<int>(first_room_)];
+  const std::uint32_t capacity = std::max(at_first, 2 * entries_capacity_);
   auto entries = std::make_unique_for_overwrite<Entry[]>(capacity);
   for (std::uint32_t n = inserted_ - count_; n != inserted_; ++n)
     entries[n & (capacity - 1)] = entries_[n & (entries_capacity_ - 1)];
