@@ -51,8 +51,8 @@ class HpackDecoder {
 
   // Octets that the dynamic table holds now (RFC 7541 4.1); its memory is freed when it is empty.
   std::uint32_t table_bytes() const { return table_.bytes(); }
-  // For a connection that carries much for long: the table takes all its memory with the first entry.
-  void take_memory_at_once() { table_.set_first_room(HpackTable::FirstRoom::all); }
+  // As HpackTable::take_memory_at_once().
+  void take_memory_at_once() { table_.take_memory_at_once(); }
 
  private:
   bool read_integer(unsigned prefix_bits, std::uint32_t& value);
@@ -61,7 +61,7 @@ class HpackDecoder {
   bool read_literal(unsigned prefix_bits, bool insert, HpackField& field);
   bool read_name(unsigned prefix_bits, HpackField& field, bool& clean);
 
-  HpackTable table_{kDefaultTableBytes, HpackTable::FirstRoom::few};
+  HpackTable table_{kDefaultTableBytes};
   const char* at_ = nullptr;
   const char* end_ = nullptr;
   Arena* arena_ = nullptr;
@@ -118,8 +118,8 @@ class HpackEncoder {
 
   // Octets that the dynamic table holds now; its memory is freed when it is empty.
   std::uint32_t table_bytes() const { return table_.bytes(); }
-  // For a connection that carries much for long: the table takes all its memory with the first entry.
-  void take_memory_at_once() { table_.set_first_room(HpackTable::FirstRoom::all); }
+  // As HpackTable::take_memory_at_once().
+  void take_memory_at_once() { table_.take_memory_at_once(); }
 
  private:
   class Index;
@@ -132,7 +132,7 @@ class HpackEncoder {
   void grow_index();
   void add_large(Buffer& out, std::string_view name, std::string_view value, bool sensitive);
 
-  HpackTable table_{kDefaultTableBytes, HpackTable::FirstRoom::some};
+  HpackTable table_{kDefaultTableBytes};
   std::unique_ptr<Index> index_;
   std::uint32_t lowest_ = kDefaultTableBytes;  // what the peer allowed since the last block
   std::uint32_t wanted_ = kDefaultTableBytes;  // what the next block sets the table to

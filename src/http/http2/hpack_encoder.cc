@@ -290,7 +290,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
   }
   bool enters = false;
   if (table_.bytes_max() != 0) {
-    if (index_ == nullptr) index_ = std::make_unique<Index>(table_.first_room() == HpackTable::FirstRoom::all);
+    if (index_ == nullptr) index_ = std::make_unique<Index>(table_.takes_memory_at_once());
     if (indexing == Indexing::allowed && seldom_comes_twice(name_index, id)) indexing = Indexing::without;
     std::uint16_t& recent = index_->recent_of(name, id);
     const auto is_it = [&](const HpackTable::Entry& entry) {

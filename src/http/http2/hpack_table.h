@@ -14,7 +14,7 @@ inline constexpr std::uint32_t kEntryOverhead = 32;
 // What a dynamic table may be set to at most.
 inline constexpr std::uint32_t kTableBytesMax = 64 * 1024;
 
-// The dynamic table of one direction (RFC 7541 2.3.2, 4). Takes its memory as it fills. The text of
+// The dynamic table of one direction (RFC 7541 2.3.2, 4). Takes its memory as it fills, or all at once. The text of
 // names that the static table or http::field_name() have is not stored. One thread.
 class HpackTable {
  public:
@@ -27,14 +27,7 @@ class HpackTable {
     bool clean;  // name and value are well-formed as RFC 9113 8.2.1 says
   };
 
-  // What the first entry takes memory for.
-  enum class FirstRoom : std::uint8_t {
-    few,   // entries: most connections of clients say little
-    some,  // minutes of answers, in which little but the date is new
-    all,   // that bytes_max() allows: nothing is taken later
-  };
-
-  HpackTable(std::uint32_t bytes_max, FirstRoom room) : bytes_max_(bytes_max), first_room_(room) {}
+  explicit HpackTable(std::uint32_t bytes_max) : bytes_max_(bytes_max) {}
 
   std::uint32_t bytes() const { return bytes_; }
   std::uint32_t bytes_max() const { return bytes_max_; }
@@ -53,9 +46,10 @@ class HpackTable {
   // Whether name() points into the table, right before value().
   static bool name_is_stored(const Entry& entry) { return entry.name_index == 0 && entry.id == http::FieldId::other; }
 
-  // Before the first entry.
-  void set_first_room(FirstRoom room) { first_room_ = room; }
-  FirstRoom first_room() const { return first_room_; }
+  // For a connection that carries much for long: the first entry takes all the memory that bytes_max() may ever need,
+  // so that none is taken later.
+  void take_memory_at_once() { at_once_ = true; }
+  bool takes_memory_at_once() const { return at_once_; }
 
   // Evicts what does not fit any more. `bytes` <= kTableBytesMax.
   void set_bytes_max(std::uint32_t bytes);
@@ -90,7 +84,7 @@ class HpackTable {
   std::uint32_t count_ = 0;
   std::uint32_t bytes_ = 0;
   std::uint32_t bytes_max_;
-  FirstRoom first_room_;
+  bool at_once_ = false;
 };
 
 }  // namespace weir::http2
