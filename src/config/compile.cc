@@ -231,6 +231,7 @@ std::shared_ptr<health::HealthCheckSettings> compile_health_check(const ClusterS
   settings->timeout = spec->timeout;
   settings->unhealthy_after = spec->unhealthy_after;
   settings->healthy_after = spec->healthy_after;
+  settings->protocol = to_upstream_protocol(cluster.protocol);
   settings->proxy_protocol = cluster.proxy_protocol;
   settings->expect.clear();
   for (const StatusRange& range : spec->expect) settings->expect.push_back({range.first, range.last});

@@ -102,6 +102,8 @@ TEST(Compile, ClustersHaveWhatTheFileSays) {
   EXPECT_EQ(result->clusters[0].health_check->interval, 9s);
   EXPECT_EQ(result->clusters[0].health_check->unhealthy_after, 4);
   EXPECT_EQ(result->clusters[0].health_check->proxy_protocol, ProxyVersion::v1);
+  EXPECT_EQ(result->clusters[0].health_check->protocol, UpstreamProtocol::http1);
+  EXPECT_EQ(result->clusters[2].health_check->protocol, UpstreamProtocol::auto_);
   EXPECT_EQ(result->clusters[2].health_check->type, health::CheckType::grpc);
   EXPECT_EQ(result->clusters[2].health_check->service, "shop.Cart");
   EXPECT_FALSE(result->clusters[1].settings->health_checked);

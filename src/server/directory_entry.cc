@@ -33,6 +33,7 @@ void BackendAddress::rename(const std::string& name) {
       backend_, std::make_shared<Backend>(name, backend_->url(), backend_->address(), backend_->max_connections()));
   backend_->learn_from(*before);
   if (detection_) detection_->rename(backend_);
+  if (check_) check_->rename(backend_);
   series_ = std::make_unique<BackendSeries>(around.series, around.cluster, name, healthy());
 }
 
@@ -45,9 +46,8 @@ void BackendAddress::check_with(std::shared_ptr<const health::HealthCheckSetting
     std::string own_host =
         endpoint.kind == config::Endpoint::Kind::kUnix ? std::string("localhost") : config::to_string(endpoint);
     health::HealthListener& listener = *this;
-    check_ = std::make_unique<health::HealthCheck>(entry_.environment().loop, std::move(settings), backend_->address(),
-                                                   std::move(own_host), listener,
-                                                   std::string(backend_->secure() ? backend_->host() : ""));
+    check_ = std::make_unique<health::HealthCheck>(entry_.environment().loop, std::move(settings), backend_,
+                                                   std::move(own_host), listener);
     check_->start(spread);
   } else if (check_->settings() != *settings) {
     check_->update_settings(std::move(settings));
@@ -103,6 +103,7 @@ void BackendAddress::on_detected(detection::ProtocolDetection&, detection::Verdi
                      {"backend", backend_->name()},
                      {"protocol", protocol()},
                      {"reason", detection::to_string(verdict)}});
+  if (changed && check_) check_->protocol_found();
 }
 
 void BackendAddress::on_health_changed(health::HealthCheck&, bool healthy, std::string_view reason) {
@@ -118,6 +119,16 @@ void BackendAddress::on_health_changed(health::HealthCheck&, bool healthy, std::
 
 void BackendAddress::on_answered_once(health::HealthCheck&) {
   entry_.environment().owner.on_entry_answered(entry_);
+}
+
+// As if a worker had met it.
+void BackendAddress::on_protocol_shown(health::HealthCheck&, SpokenProtocol shown) {
+  if (shown == SpokenProtocol::http2) {
+    backend_->set_protocol(shown);
+  } else {
+    backend_->forget_protocol();
+  }
+  protocol_wanted();
 }
 
 BackendEntry::BackendEntry(const Environment& environment, const config::BackendSpec& spec, const config::DnsSpec& dns)

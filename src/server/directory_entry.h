@@ -63,6 +63,7 @@ class BackendAddress final : private health::HealthListener, private detection::
  private:
   void on_health_changed(health::HealthCheck& check, bool healthy, std::string_view reason) override;
   void on_answered_once(health::HealthCheck& check) override;
+  void on_protocol_shown(health::HealthCheck& check, SpokenProtocol shown) override;
   void on_detected(detection::ProtocolDetection& detection, detection::Verdict verdict, bool changed) override;
 
   BackendEntry& entry_;

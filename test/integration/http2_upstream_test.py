@@ -7,36 +7,10 @@ import subprocess
 import unittest
 
 from harness import WEIR_BACKEND, Backend, Case, config_for, fetch, free_port, until
+from real_backend import Programs
 
 
-class Http2Upstream(Case):
-    def serve(self, *command, port):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        def end():
-            process.terminate()
-            process.wait(10)
-
-        self.addCleanup(end)
-
-        def up():
-            try:
-                fetch(port, "/health")
-            except EOFError:
-                return True  # it hung up: HTTP/1.1 is not what it speaks
-            except OSError:
-                return False
-            return True
-
-        until(up, f"{command[0]} is up")
-        return port
-
-    def weir_backend(self, protocol="http2"):
-        port = free_port()
-        return self.serve(
-            WEIR_BACKEND, "--listen", f"127.0.0.1:{port}", "--name", "real", "--protocol", protocol, port=port
-        )
-
+class Http2Upstream(Programs, Case):
     def proxy(self, port, workers=1, **cluster):
         return self.weir(
             config_for({"name": "real", "url": f"http://127.0.0.1:{port}"}, cluster=cluster, workers=workers)
@@ -109,8 +83,7 @@ class Http2Upstream(Case):
         folder = self.folder()
         content = os.urandom(500_000)
         (folder / "file").write_bytes(content)
-        port = free_port()
-        self.serve("nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", str(folder), "--echo-upload", str(port), port=port)
+        port = self.nghttpd("-d", str(folder), "--echo-upload")
         weir = self.proxy(port, protocol="http2")
         for version in ("--http1.1", "--http2-prior-knowledge"):
             command = ["curl", "--noproxy", "*", "-sS", "--max-time", "30", version]
@@ -142,7 +115,7 @@ class Http2Upstream(Case):
         first.terminate()
         first.wait(10)
         until(lambda: fetch(weir.port, "/health").status in (502, 503), "the backend is missed")
-        self.serve(*command, "--protocol", "http1", port=port)
+        self.start_program(*command, "--protocol", "http1", port=port)
         until(lambda: self.found(weir) == "http1", "HTTP/1.1 is found")
         until(lambda: fetch(weir.port, "/health").status == 200, "it serves again")
 

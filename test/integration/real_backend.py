@@ -1,8 +1,43 @@
 """The fixture of tests by programs that others wrote."""
 
+import contextlib
 import subprocess
 
-from harness import WEIR_BACKEND, Case, config_for, fetch, free_port, until
+from harness import WEIR_BACKEND, Case, config_for, connect, fetch, free_port, until
+
+
+class Programs:
+    """For cases: servers that are programs."""
+
+    def start_program(self, *command, port):
+        """Runs it until the test's end. Returns once it listens."""
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def end():
+            process.terminate()
+            process.wait(10)
+
+        self.addCleanup(end)
+
+        def up():
+            with contextlib.suppress(OSError):
+                connect(port).close()
+                return True
+            return False
+
+        until(up, f"{command[0]} is up")
+        return port
+
+    def weir_backend(self, protocol="http2"):
+        port = free_port()
+        command = [WEIR_BACKEND, "--listen", f"127.0.0.1:{port}", "--name", "real", "--protocol", protocol]
+        return self.start_program(*command, port=port)
+
+    def nghttpd(self, *options, pair=None):
+        """Over TLS with a `pair` of key and certificate."""
+        port = free_port()
+        secure = [str(port), pair["key"], pair["cert"]] if pair else ["--no-tls", str(port)]
+        return self.start_program("nghttpd", "-a", "127.0.0.1", *options, *secure, port=port)
 
 
 class RealBackend(Case):

@@ -109,4 +109,11 @@ inline void write_frame_header(char* to, const FrameHeader& header) {
   write_u32(to + 5, header.stream);
 }
 
+// How a server begins, whatever it was sent: with a SETTINGS frame (3.4), which these bytes tell. No answer of HTTP/1
+// has a NUL in it.
+inline constexpr std::size_t kSettingsBeginBytes = 4;
+inline bool begins_with_settings(std::string_view bytes) {
+  return bytes.size() >= kSettingsBeginBytes && bytes[0] == '\0' && bytes[3] == '\4';
+}
+
 }  // namespace weir::http2

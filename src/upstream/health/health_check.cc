@@ -20,13 +20,14 @@ Duration first_probe_spread(std::size_t backends, Duration interval) {
   return std::min(spread, interval);
 }
 
-HealthCheck::HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings, SocketAddress address,
-                         std::string own_host, HealthListener& listener, std::string tls_host)
+HealthCheck::HealthCheck(EventLoop& loop, std::shared_ptr<const HealthCheckSettings> settings,
+                         std::shared_ptr<Backend> backend, std::string own_host, HealthListener& listener)
     : loop_(loop),
       settings_(std::move(settings)),
-      address_(std::move(address)),
+      backend_(std::move(backend)),
+      address_(backend_->address()),
       own_host_(std::move(own_host)),
-      tls_host_(std::move(tls_host)),
+      tls_host_(backend_->secure() ? backend_->host() : std::string_view()),
       listener_(listener),
       timer_(*this) {}
 
@@ -49,7 +50,7 @@ void HealthCheck::refused() {
 void HealthCheck::update_settings(std::shared_ptr<const HealthCheckSettings> settings) {
   const bool interval_changed = settings->interval != settings_->interval;
   if (probe_ != nullptr) {
-    probe_.reset();
+    give_up_probe();
     outdated_ = false;
     settings_ = std::move(settings);
     loop_.timers().arm(timer_, loop_.now());
@@ -62,28 +63,100 @@ void HealthCheck::update_settings(std::shared_ptr<const HealthCheckSettings> set
 
 void HealthCheck::on_ready(Readiness readiness) {
   if (probe_ == nullptr) return;
-  if (const auto result = probe_->advance(readiness)) finish_probe(*result);
+  if (auto result = probe_->advance(readiness)) on_result(std::move(*result));
 }
 
 void HealthCheck::on_timer(Timer&) {
   if (probe_ == nullptr) {
     begin_probe();
   } else {
-    finish_probe({Outcome::failure, fmt::format("timeout: {}", probe_->waiting_for())});
+    on_result({Outcome::failure, fmt::format("timeout: {}", probe_->waiting_for())});
+  }
+}
+
+void HealthCheck::protocol_found() {
+  if (!guesses_protocol()) return;
+  if (probe_ != nullptr) {
+    // Within the time that it has.
+    if (probe_->http2() != believes_http2()) begin_try(believes_http2());
+  } else if (!state_.healthy() || state_.streak() > 0) {
+    loop_.timers().arm(timer_, loop_.now());
   }
 }
 
 void HealthCheck::begin_probe() {
   started_at_ = loop_.now();
   outdated_ = false;
-  const std::string_view host = settings_->host.empty() ? std::string_view(own_host_) : settings_->host;
-  probe_ = std::make_unique<HealthProbe>(loop_, *settings_, address_, host, tls_host_);
   loop_.timers().arm(timer_, deadline_after(started_at_, settings_->timeout));
-  if (const auto result = probe_->start(*this)) finish_probe(*result);
+  begin_try(settings_->protocol == UpstreamProtocol::http2 || (guesses_protocol() && believes_http2()));
+}
+
+void HealthCheck::begin_try(bool http2) {
+  const std::string_view host = settings_->host.empty() ? std::string_view(own_host_) : settings_->host;
+  probe_ = std::make_unique<HealthProbe>(loop_, *settings_, address_, host, tls_host_, http2);
+  if (auto result = probe_->start(*this)) on_result(std::move(*result));
+}
+
+void HealthCheck::give_up_probe() {
+  probe_.reset();
+  first_try_.reset();
+}
+
+// Over TLS each connection is told by ALPN.
+bool HealthCheck::guesses_protocol() const {
+  return settings_->protocol == UpstreamProtocol::auto_ && settings_->type == CheckType::http && tls_host_.empty();
+}
+
+bool HealthCheck::believes_http2() const {
+  return backend_->protocol() == SpokenProtocol::http2;
+}
+
+// What the backend did says that it has to be asked in the other protocol, or that this may help.
+bool HealthCheck::contradicted() const {
+  switch (probe_->heard()) {
+    case Heard::nothing:
+      return false;
+    case Heard::end:
+      return probe_->http2() || backend_->protocol() == SpokenProtocol::unknown;
+    case Heard::http1:
+    case Heard::other:
+      return probe_->http2();
+    case Heard::http2:
+      return !probe_->http2();
+  }
+  return false;
+}
+
+// What is to be believed instead.
+std::optional<SpokenProtocol> HealthCheck::shown() const {
+  if (!guesses_protocol()) return std::nullopt;
+  if (probe_->heard() == Heard::http2 && !believes_http2()) return SpokenProtocol::http2;
+  if (probe_->heard() == Heard::http1 && !probe_->http2() && believes_http2()) return SpokenProtocol::unknown;
+  return std::nullopt;
+}
+
+void HealthCheck::on_result(ProbeResult result) {
+  if (guesses_protocol() && !first_try_ && result.outcome == Outcome::failure && contradicted()) {
+    first_try_ = std::move(result);
+    return begin_try(!probe_->http2());
+  }
+  // The second try counts if it was understood.
+  const bool understood = probe_->heard() == (probe_->http2() ? Heard::http2 : Heard::http1);
+  if (first_try_ && !understood && result.outcome == Outcome::failure) result = std::move(*first_try_);
+  const std::optional<SpokenProtocol> shown = this->shown();
+  const bool silent = guesses_protocol() && probe_->http2() && probe_->heard() == Heard::nothing;
+  const bool was_healthy = healthy();
+  finish_probe(result);
+  if (shown) {
+    listener_.on_protocol_shown(*this, *shown);
+  } else if (silent && was_healthy && !healthy() && believes_http2()) {
+    // It may have become a server of HTTP/1.1 that waits for more.
+    listener_.on_protocol_shown(*this, SpokenProtocol::unknown);
+  }
 }
 
 void HealthCheck::finish_probe(const ProbeResult& result) {
-  probe_.reset();
+  give_up_probe();
   const bool first = !answered_once_ && result.outcome != Outcome::inconclusive;
   if (first) answered_once_ = true;
   const bool ignored = outdated_ && result.outcome == Outcome::success;

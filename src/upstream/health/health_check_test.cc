@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "http/http2/session_test_util.h"
 #include "net/raw_peer_fixture.h"
 #include "net/sim_engine.h"
 #include "net/sim_world.h"
@@ -33,8 +36,15 @@ struct Notes final : HealthListener {
     EXPECT_TRUE(check.answered_once());
     ++answered;
   }
+  // As the directory does.
+  void on_protocol_shown(HealthCheck&, SpokenProtocol protocol) override {
+    shown.push_back(protocol);
+    if (backend != nullptr) backend->set_protocol(protocol);
+  }
   EventLoop& loop;
   std::vector<Change> changes;
+  std::vector<SpokenProtocol> shown;
+  std::shared_ptr<Backend> backend;
   int answered = 0;
 };
 
@@ -51,6 +61,7 @@ class HealthCheckTest : public testing::Test {
     world.add_loop(control);
     world.add_loop(servers);
     settings.path = "/health?full=1";
+    notes.backend = backend;
     listen(kGood);
   }
   ~HealthCheckTest() override {
@@ -69,6 +80,7 @@ class HealthCheckTest : public testing::Test {
       connected_at.push_back(world.now());
       peer.on_data([this](RawPeer& from) {
         if (from.ended() || from.failed()) return from.close();
+        if (from.received().starts_with("PRI ")) return from.send("HTTP/1.1 400 Bad Request\r\n\r\n"), from.close();
         if (!from.received().ends_with("\r\n\r\n")) return;
         last_request = from.received();
         from.send(answer);
@@ -77,7 +89,7 @@ class HealthCheckTest : public testing::Test {
     });
   }
   void start(std::string host = "app.internal:80") {
-    check.emplace(control, std::make_shared<const HealthCheckSettings>(settings), address, std::move(host), notes);
+    check.emplace(control, std::make_shared<const HealthCheckSettings>(settings), backend, std::move(host), notes);
     check->start(0s);
   }
   void run(Duration duration) { ASSERT_TRUE(world.run_until(world.now() + duration)); }
@@ -92,6 +104,8 @@ class HealthCheckTest : public testing::Test {
   EventLoop servers{server_engine, 2};
   Notes notes{control};
   const SocketAddress address = *SocketAddress::parse("10.0.0.2:80");
+  const std::shared_ptr<Backend> backend =
+      std::make_shared<Backend>("one", "http://10.0.0.2:80", address, Backend::kNoLimit);
   HealthCheckSettings settings;
   std::optional<RawListener> listener;
   std::string answer, last_request;
@@ -364,7 +378,7 @@ TEST_F(HealthCheckTest, ManyBackendsAreSpreadEvenly) {
   EXPECT_EQ(first_probe_spread(kBackends, 10s), 1s);
   EXPECT_EQ(first_probe_spread(10'000'000, 10s), 10s);
   for (std::size_t i = 0; i < kBackends; ++i) {
-    checks.emplace_back(control, shared, address, "h", notes);
+    checks.emplace_back(control, shared, backend, "h", notes);
     checks.back().start(first_probe_spread(kBackends, 10s));
   }
   run(3s);
@@ -377,6 +391,250 @@ TEST_F(HealthCheckTest, ManyBackendsAreSpreadEvenly) {
   run(30s);
   EXPECT_TRUE(notes.changes.empty());
   EXPECT_NEAR(connections, 4 * static_cast<int>(kBackends), static_cast<int>(kBackends));
+}
+
+// Speaks HTTP/2 to each connection, and nothing else.
+class Http2Server {
+ public:
+  Http2Server(Engine& engine, const SocketAddress& address)
+      : listener_(engine, address, [this](RawPeer& peer) {
+          ++connections;
+          sides_.push_back(std::make_unique<http2::test::Owner>(http2::Role::server));
+          http2::test::Owner& side = *sides_.back();
+          if (mute) return;
+          if (greets) peer.send(side.take());
+          peer.on_data([this, &side](RawPeer& from) { answer(side, from); });
+        }) {}
+
+  std::size_t requests() const {
+    std::size_t count = 0;
+    for (const auto& side : sides_) count += side->streams.size();
+    return count;
+  }
+  const http::RequestHead& request() const { return sides_.back()->streams.at(1)->request; }
+
+  std::uint16_t status = 200;
+  std::string body = "ok";
+  bool greets = true;  // with SETTINGS, whatever comes
+  bool mute = false;   // says nothing at all
+  int connections = 0;
+
+ private:
+  void answer(http2::test::Owner& side, RawPeer& from) {
+    if (from.over()) return from.close();
+    if (!from.received().starts_with(http2::Session::kPreface.substr(0, from.received().size()))) return from.close();
+    const std::size_t fed = std::exchange(fed_[&from], from.received().size());
+    side.feed(from.received().substr(fed));
+    if (!side.streams.empty() && side.streams.at(1)->ended && !side.streams.at(1)->over) {
+      side.streams.at(1)->over = true;
+      side.respond(1, body, status);
+    }
+    from.send(side.take_all());
+  }
+
+  std::vector<std::unique_ptr<http2::test::Owner>> sides_;
+  std::map<const RawPeer*, std::size_t> fed_;
+  RawListener listener_;
+};
+
+class HealthCheckHttp2Test : public HealthCheckTest {
+ protected:
+  HealthCheckHttp2Test() {
+    settings.unhealthy_after = 1;
+    settings.protocol = UpstreamProtocol::http2;
+    listener.reset();
+    server.emplace(server_engine, address);
+  }
+  ~HealthCheckHttp2Test() override { server.reset(); }
+
+  std::optional<Http2Server> server;
+};
+using BugsOfHttp2 = HealthCheckHttp2Test;
+
+TEST_F(BugsOfHttp2, Case052AnHttp2BackendIsCheckedOverHttp2) {
+  start();
+  run(1min);
+  EXPECT_TRUE(notes.changes.empty()) << notes.changes[0].reason;
+  EXPECT_EQ(notes.answered, 1);
+  EXPECT_EQ(server->request().method_text, "GET");
+  EXPECT_EQ(server->request().path, "/health?full=1");
+  EXPECT_EQ(server->request().authority, "app.internal:80");
+  EXPECT_EQ(server->request().scheme, "http");
+  EXPECT_EQ(server->request().fields.find("user-agent")->value(), "weir-health-check");
+  EXPECT_GE(server->requests(), 10U);
+  EXPECT_EQ(server->requests(), static_cast<std::size_t>(server->connections));
+  EXPECT_EQ(budget.open(), 0U) << "between probes no descriptor is held";
+}
+
+TEST_F(HealthCheckHttp2Test, FallsAndRisesWithTheStatus) {
+  settings.host = "other.example";
+  server->status = 503;
+  start();
+  run(1s);
+  ASSERT_EQ(notes.changes.size(), 1U);
+  EXPECT_EQ(notes.changes[0].reason, "status 503");
+  EXPECT_EQ(server->request().authority, "other.example");
+  server->status = 204;
+  server->body.clear();
+  run(12s);
+  ASSERT_EQ(notes.changes.size(), 2U);
+  EXPECT_TRUE(notes.changes[1].healthy);
+}
+
+TEST_F(HealthCheckHttp2Test, MoreOfABodyThanItsBoundIsNotWaitedFor) {
+  for (const std::size_t size : {60'000U, 70'000U, 1'000'000U}) {
+    server->body.assign(size, 'x');
+    start();
+    run(20s);
+    EXPECT_TRUE(notes.changes.empty()) << size << notes.changes[0].reason;
+  }
+}
+
+TEST_F(HealthCheckHttp2Test, TornAnswersAreReadToo) {
+  fate.plan.to_connector.drip_bytes = 1;
+  fate.plan.to_connector.drip_interval = 1ms;
+  fate.plan.to_connector.short_reads = true;
+  start();
+  run(30s);
+  EXPECT_TRUE(notes.changes.empty());
+}
+
+TEST_F(HealthCheckHttp2Test, SilenceIsLate) {
+  server->mute = true;
+  start();
+  run(4s);
+  ASSERT_EQ(notes.changes.size(), 1U);
+  EXPECT_EQ(notes.changes[0].reason, "timeout: waiting for the answer");
+}
+
+TEST_F(HealthCheckHttp2Test, AnHttp1BackendIsNotWhatIsConfigured) {
+  server.reset();
+  listen(kGood);
+  start();
+  run(4s);
+  ASSERT_EQ(notes.changes.size(), 1U);
+  EXPECT_TRUE(notes.changes[0].reason.starts_with("bad answer: ")) << notes.changes[0].reason;
+  EXPECT_TRUE(notes.shown.empty());
+}
+
+TEST_F(HealthCheckHttp2Test, AsConfiguredOverHttp1ItIsNotAskedInAnother) {
+  settings.protocol = UpstreamProtocol::http1;
+  start();
+  run(4s);
+  ASSERT_EQ(notes.changes.size(), 1U);
+  EXPECT_EQ(notes.changes[0].reason, "bad answer: NUL");
+  EXPECT_EQ(server->requests(), 0U);
+  EXPECT_TRUE(notes.shown.empty());
+}
+
+// What is not known yet is found out by the first check itself.
+TEST_F(HealthCheckHttp2Test, ABackendThatRefusesHttp1IsAskedInHttp2AtOnce) {
+  settings.protocol = UpstreamProtocol::auto_;
+  for (const bool greets : {true, false}) {
+    backend->forget_protocol();
+    notes.shown.clear();
+    server.reset();
+    server.emplace(server_engine, address);
+    server->greets = greets;
+    start();
+    run(1min);
+    EXPECT_TRUE(notes.changes.empty()) << notes.changes[0].reason;
+    EXPECT_EQ(notes.shown, std::vector{SpokenProtocol::http2});
+    EXPECT_EQ(static_cast<std::size_t>(server->connections), server->requests() + 1) << "one try was in HTTP/1.1";
+  }
+}
+
+TEST_F(HealthCheckHttp2Test, WhatWasFoundIsGoneBy) {
+  settings.protocol = UpstreamProtocol::auto_;
+  backend->set_protocol(SpokenProtocol::http2);
+  start();
+  run(1min);
+  EXPECT_TRUE(notes.changes.empty());
+  EXPECT_TRUE(notes.shown.empty());
+  EXPECT_EQ(static_cast<std::size_t>(server->connections), server->requests());
+}
+
+TEST_F(HealthCheckHttp2Test, OneThatSpeaksHttp1NowIsAskedInIt) {
+  settings.protocol = UpstreamProtocol::auto_;
+  backend->set_protocol(SpokenProtocol::http2);
+  server.reset();
+  listen(kGood);
+  start();
+  run(1s);
+  EXPECT_TRUE(notes.changes.empty());
+  EXPECT_EQ(notes.shown, std::vector{SpokenProtocol::unknown});
+}
+
+// The first reason is the one to tell.
+TEST_F(HealthCheckHttp2Test, ABackendThatOnlyClosesIsAFailure) {
+  settings.protocol = UpstreamProtocol::auto_;
+  server.reset();
+  listener.emplace(server_engine, address, [](RawPeer& peer) { peer.close(); });
+  start();
+  run(1s);
+  ASSERT_EQ(notes.changes.size(), 1U);
+  EXPECT_EQ(notes.changes[0].reason, "closed before it answered");
+  EXPECT_TRUE(notes.shown.empty());
+}
+
+TEST_F(HealthCheckHttp2Test, ADetectionEndsAWaitInTheWrongProtocol) {
+  settings.protocol = UpstreamProtocol::auto_;
+  server->mute = true;
+  start();
+  run(500ms);
+  server->mute = false;
+  backend->set_protocol(SpokenProtocol::http2);
+  check->protocol_found();
+  run(4s);
+  EXPECT_TRUE(notes.changes.empty());
+  EXPECT_EQ(server->requests(), 1U);
+  EXPECT_EQ(notes.answered, 1);
+}
+
+TEST_F(HealthCheckHttp2Test, AFailureInTheWrongProtocolIsRepeatedAtOnce) {
+  settings.protocol = UpstreamProtocol::auto_;
+  settings.healthy_after = 1;
+  server->mute = true;
+  start();
+  run(3s);
+  ASSERT_EQ(notes.changes.size(), 1U);
+  server->mute = false;
+  backend->set_protocol(SpokenProtocol::http2);
+  check->protocol_found();
+  run(100ms);
+  ASSERT_EQ(notes.changes.size(), 2U);
+  EXPECT_TRUE(notes.changes[1].healthy);
+}
+
+// It may have become a server of HTTP/1.1, which waits for the end of a head.
+TEST_F(HealthCheckHttp2Test, OneThatIsSilentInHttp2IsDoubted) {
+  settings.protocol = UpstreamProtocol::auto_;
+  backend->set_protocol(SpokenProtocol::http2);
+  server->mute = true;
+  start();
+  run(4s);
+  ASSERT_EQ(notes.changes.size(), 1U);
+  EXPECT_EQ(notes.shown, std::vector{SpokenProtocol::unknown});
+}
+
+TEST_F(HealthCheckHttp2Test, AHeaderOfProxyComesFirstInEachTry) {
+  settings.protocol = UpstreamProtocol::auto_;
+  settings.proxy_protocol = ProxyVersion::v1;
+  server.reset();
+  std::vector<std::string> received;
+  listener.emplace(server_engine, address, [&](RawPeer& peer) {
+    peer.on_data([&](RawPeer& from) {
+      if (from.over()) return from.close();
+      if (received.size() == listener->peers().size()) return;
+      received.push_back(from.received());
+      from.send(http2::test::settings());
+    });
+  });
+  start();
+  run(1s);
+  ASSERT_EQ(received.size(), 2U);
+  EXPECT_TRUE(received[0].starts_with("PROXY UNKNOWN\r\nGET /health?full=1 HTTP/1.1\r\n")) << received[0];
+  EXPECT_TRUE(received[1].starts_with("PROXY UNKNOWN\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")) << received[1];
 }
 
 }  // namespace

@@ -9,16 +9,11 @@
 
 #include "net/transport.h"
 #include "tls/client_context.h"
-#include "upstream/health/grpc_exchange.h"
+#include "upstream/health/answer.h"
+#include "upstream/health/http2_exchange.h"
 
 namespace weir::health {
 namespace {
-
-// More of a body than this is not waited for.
-constexpr std::size_t kBodyBytesMax = 64 * 1024;
-
-// The head has to fit into one slice.
-constexpr http::HeadLimits kHeadLimits{.header_bytes = 8 * 1024, .headers = 200, .uri_bytes = 1024};
 
 bool own_trouble(int error) {
   return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM;
@@ -35,12 +30,13 @@ ProbeResult connect_failure(int error) {
 }  // namespace
 
 HealthProbe::HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address,
-                         std::string_view host, std::string_view tls_host)
+                         std::string_view host, std::string_view tls_host, bool http2)
     : loop_(loop),
       settings_(settings),
       address_(address),
       host_(host),
       tls_host_(tls_host),
+      http2_(http2),
       arena_(loop.buffers()),
       head_(arena_),
       trailers_(arena_) {}
@@ -61,9 +57,10 @@ std::optional<ProbeResult> HealthProbe::start(ReadinessHandler& handler) {
 }
 
 std::string_view HealthProbe::waiting_for() const {
+  const bool head_read = exchange_ != nullptr ? exchange_->head_read() : head_read_;
   return phase_ == Phase::connecting  ? "connecting"
          : phase_ == Phase::handshake ? "in the TLS handshake"
-         : head_read_                 ? "waiting for the end of the answer"
+         : head_read                  ? "waiting for the end of the answer"
                                       : "waiting for the answer";
 }
 
@@ -102,9 +99,9 @@ std::optional<ProbeResult> HealthProbe::connected() {
 }
 
 std::optional<ProbeResult> HealthProbe::secure() {
-  // What else it speaks is of no interest here.
-  const std::string_view protocol = settings_.type == CheckType::grpc ? "h2" : "http/1.1";
-  if (settings_.tls != nullptr) layer_ = settings_.tls->connect(loop_.buffers(), tls_host_, nullptr, protocol);
+  // Else what requests offer too.
+  const std::string_view only = settings_.type == CheckType::grpc ? "h2" : "";
+  if (settings_.tls != nullptr) layer_ = settings_.tls->connect(loop_.buffers(), tls_host_, nullptr, only);
   if (layer_ == nullptr) return ProbeResult{Outcome::inconclusive, "TLS: out of memory"};
   phase_ = Phase::handshake;
   return std::nullopt;
@@ -127,6 +124,8 @@ std::optional<ProbeResult> HealthProbe::shake_hands() {
     case SecureLayer::Handshake::Status::done:
       break;
   }
+  // A server without ALPN speaks what the configuration says.
+  if (const std::string_view chosen = layer_->protocol(); !chosen.empty()) http2_ = chosen == "h2";
   return secured();
 }
 
@@ -137,18 +136,20 @@ std::optional<ProbeResult> HealthProbe::secured() {
     if (!unsent_.empty()) send();
     return ProbeResult{Outcome::success, "connected"};
   }
-  if (settings_.type == CheckType::grpc) {
-    grpc_ = std::make_unique<GrpcExchange>(loop_.buffers(), settings_, host_, layer_ != nullptr, loop_.now());
-    unsent_ += grpc_->take_output();
-    phase_ = Phase::sending;
-    return std::nullopt;
-  }
-  unsent_ += fmt::format(
-      "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n",
-      settings_.path, host_);
-  decoder_.expect(http::Method::get);
+  ask();
   phase_ = Phase::sending;
   return std::nullopt;
+}
+
+void HealthProbe::ask() {
+  if (http2_ || settings_.type == CheckType::grpc) {
+    exchange_ = std::make_unique<Http2Exchange>(loop_.buffers(), settings_, host_, layer_ != nullptr, loop_.now());
+    unsent_ += exchange_->take_output();
+    return;
+  }
+  unsent_ += fmt::format("GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: {}\r\naccept: */*\r\nconnection: close\r\n\r\n",
+                         settings_.path, host_, kUserAgent);
+  decoder_.expect(http::Method::get);
 }
 
 std::optional<ProbeResult> HealthProbe::send_secure() {
@@ -158,7 +159,10 @@ std::optional<ProbeResult> HealthProbe::send_secure() {
   const FlushResult flushed = layer_->flush(loop_.engine(), socket_, plain, sent);
   // What is encrypted is the layer's to send.
   unsent_.erase(0, unsent_.size() - plain.size());
-  if (flushed == FlushResult::failed) return ProbeResult{Outcome::failure, "write: the connection is dead"};
+  if (flushed == FlushResult::failed) {
+    note_end();
+    return ProbeResult{Outcome::failure, "write: the connection is dead"};
+  }
   phase_ = flushed == FlushResult::done ? Phase::receiving : Phase::sending;
   return std::nullopt;
 }
@@ -167,8 +171,10 @@ std::optional<ProbeResult> HealthProbe::send() {
   if (layer_ != nullptr) return send_secure();
   const iovec piece{unsent_.data(), unsent_.size()};
   const IoResult written = loop_.engine().write(socket_, std::span(&piece, 1), false);
-  if (written.status == IoStatus::failed)
+  if (written.status == IoStatus::failed) {
+    note_end();
     return ProbeResult{Outcome::failure, fmt::format("write: {}", std::strerror(written.error))};
+  }
   unsent_.erase(0, written.bytes);
   phase_ = unsent_.empty() ? Phase::receiving : Phase::sending;
   return std::nullopt;
@@ -199,6 +205,7 @@ std::optional<ProbeResult> HealthProbe::receive() {
         }
         return std::nullopt;
       case IoStatus::failed:
+        note_end();
         return ProbeResult{Outcome::failure, fmt::format("read: {}", std::strerror(read.error))};
       case IoStatus::end:
         return ended();
@@ -210,20 +217,29 @@ std::optional<ProbeResult> HealthProbe::receive() {
   }
 }
 
-std::optional<ProbeResult> HealthProbe::receive_grpc() {
+std::optional<ProbeResult> HealthProbe::receive_http2() {
   const std::string_view input(input_->data() + input_->begin, input_->readable());
-  auto result = grpc_->receive(input, loop_.now());
+  auto result = exchange_->receive(input, loop_.now());
   input_->begin = input_->end = 0;
+  if (exchange_->spoken()) {
+    heard_ = Heard::http2;
+  } else if (result) {
+    heard_ = Heard::other;
+  }
   if (result) return result;
-  unsent_ += grpc_->take_output();
+  unsent_ += exchange_->take_output();
   return unsent_.empty() ? std::nullopt : send();
 }
 
 std::optional<ProbeResult> HealthProbe::decode() {
-  if (grpc_ != nullptr) return receive_grpc();
+  if (exchange_ != nullptr) return receive_http2();
   for (;;) {
     const std::string_view input(input_->data() + input_->begin, input_->readable());
-    const http1::Step step = decoder_.next(input, head_, trailers_, kHeadLimits);
+    if (heard_ == Heard::nothing && input.starts_with('\0')) {
+      if (input.size() < http2::kSettingsBeginBytes) return std::nullopt;
+      heard_ = http2::begins_with_settings(input) ? Heard::http2 : Heard::other;
+    }
+    const http1::Step step = decoder_.next(input, head_, trailers_, kAnswerHeadLimits);
     input_->begin += static_cast<std::uint32_t>(step.consumed);
     switch (step.event) {
       case http1::Event::need_more:
@@ -232,6 +248,7 @@ std::optional<ProbeResult> HealthProbe::decode() {
         input_->begin = 0;
         return std::nullopt;
       case http1::Event::head:
+        heard_ = Heard::http1;
         if (head_.status == 101) return ProbeResult{Outcome::failure, "status 101"};
         if (head_.status < 200) {
           head_.clear();
@@ -239,29 +256,31 @@ std::optional<ProbeResult> HealthProbe::decode() {
         }
         head_read_ = true;
         status_ = head_.status;
-        if (!settings_.expects(status_)) return verdict();
+        if (!settings_.expects(status_)) return status_verdict(settings_, status_);
         break;
       case http1::Event::body:
         body_bytes_ += step.body.size();
-        if (body_bytes_ > kBodyBytesMax) return verdict();
+        if (body_bytes_ > kBodyBytesMax) return status_verdict(settings_, status_);
         break;
       case http1::Event::end:
-        return verdict();
+        return status_verdict(settings_, status_);
       case http1::Event::error:
+        if (heard_ == Heard::nothing) heard_ = Heard::other;
         return ProbeResult{Outcome::failure, fmt::format("bad answer: {}", step.detail)};
     }
   }
 }
 
-std::optional<ProbeResult> HealthProbe::ended() {
-  if (grpc_ != nullptr) return grpc_->ended();
-  if (!head_read_) return ProbeResult{Outcome::failure, "closed before it answered"};
-  if (decoder_.finish().event == http1::Event::end) return verdict();
-  return ProbeResult{Outcome::failure, "closed inside its answer"};
+void HealthProbe::note_end() {
+  if (heard_ == Heard::nothing) heard_ = input_ != nullptr && input_->readable() > 0 ? Heard::other : Heard::end;
 }
 
-ProbeResult HealthProbe::verdict() const {
-  return {settings_.expects(status_) ? Outcome::success : Outcome::failure, fmt::format("status {}", status_)};
+std::optional<ProbeResult> HealthProbe::ended() {
+  note_end();
+  if (exchange_ != nullptr) return exchange_->ended();
+  if (!head_read_) return ProbeResult{Outcome::failure, "closed before it answered"};
+  if (decoder_.finish().event == http1::Event::end) return status_verdict(settings_, status_);
+  return ProbeResult{Outcome::failure, "closed inside its answer"};
 }
 
 }  // namespace weir::health

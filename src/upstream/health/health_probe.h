@@ -14,16 +14,26 @@
 
 namespace weir::health {
 
-class GrpcExchange;
+class Http2Exchange;
+
+// How a backend has begun, on one connection.
+enum class Heard : std::uint8_t {
+  nothing,  // not connected, or no byte and no end yet
+  end,      // it closed without a word
+  http1,
+  http2,
+  other,
+};
 
 // One try at one backend: connect and, for HTTP and gRPC, ask and read the answer. The owner hands in readiness and
 // keeps the deadline; a result ends the probe, which is then only good to be destroyed (that closes the socket). Memory
 // for the answer is taken when it comes, not while waiting. One thread.
 class HealthProbe {
  public:
-  // `settings`, `address` and the hosts must outlive the probe. Over TLS if `tls_host` is not empty.
+  // `settings`, `address` and the hosts must outlive the probe. Over TLS if `tls_host` is not empty: ALPN then says
+  // which HTTP it is. In the clear `http2` does.
   HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address, std::string_view host,
-              std::string_view tls_host = {});
+              std::string_view tls_host, bool http2);
   HealthProbe(const HealthProbe&) = delete;
   HealthProbe& operator=(const HealthProbe&) = delete;
   ~HealthProbe();
@@ -34,6 +44,10 @@ class HealthProbe {
   // What it was waiting for, for the reason of a timeout: "connecting", "in the TLS handshake", "waiting for the
   // answer".
   std::string_view waiting_for() const;
+
+  // What a check over HTTP has asked in, and what it met.
+  bool http2() const { return http2_; }
+  Heard heard() const { return heard_; }
 
  private:
   enum class Phase : std::uint8_t { connecting, handshake, sending, receiving };
@@ -47,9 +61,10 @@ class HealthProbe {
   IoResult read(std::span<char> into);
   std::optional<ProbeResult> receive();
   std::optional<ProbeResult> decode();
-  std::optional<ProbeResult> receive_grpc();
+  std::optional<ProbeResult> receive_http2();
+  void note_end();
   std::optional<ProbeResult> ended();
-  ProbeResult verdict() const;
+  void ask();
 
   EventLoop& loop_;
   const HealthCheckSettings& settings_;
@@ -59,11 +74,13 @@ class HealthProbe {
   std::unique_ptr<SecureLayer> layer_;  // null in the clear
   SocketId socket_ = kNoSocket;
   Phase phase_ = Phase::connecting;
+  bool http2_;
+  Heard heard_ = Heard::nothing;
   bool head_read_ = false;
   std::uint16_t status_ = 0;
   std::size_t body_bytes_ = 0;
   std::string unsent_;
-  std::unique_ptr<GrpcExchange> grpc_;  // once connected, for such a check
+  std::unique_ptr<Http2Exchange> exchange_;  // once connected, if it asks over HTTP/2
   Slice* input_ = nullptr;
   Arena arena_;
   http::ResponseHead head_;

@@ -9,10 +9,7 @@
 
 #include "base/time.h"
 #include "net/proxy_protocol.h"
-
-namespace weir::tls {
-class ClientContext;
-}
+#include "upstream/cluster.h"
 
 namespace weir::health {
 
@@ -36,8 +33,9 @@ struct HealthCheckSettings {
   std::uint32_t unhealthy_after = 3;  // failures in a row; at least 1
   std::uint32_t healthy_after = 2;    // successes in a row; at least 1
   std::vector<StatusRange> expect = {StatusRange{}};
-  std::shared_ptr<const tls::ClientContext> tls = {};  // for backends over TLS
-  std::optional<ProxyVersion> proxy_protocol = {};     // a probe first says that it speaks for nobody else
+  UpstreamProtocol protocol = UpstreamProtocol::auto_;  // of the cluster; what http checks are spoken in
+  std::shared_ptr<const tls::ClientContext> tls = {};   // for backends over TLS
+  std::optional<ProxyVersion> proxy_protocol = {};      // a probe first says that it speaks for nobody else
 
   bool operator==(const HealthCheckSettings&) const = default;
 

@@ -1,6 +1,7 @@
 #include "upstream/pool/http1_connection.h"
 
 #include "http/http1/encoder.h"
+#include "http/http2/frame.h"
 #include "http/websocket.h"
 #include "upstream/pool/pool.h"
 
@@ -11,12 +12,6 @@ using http1::Event;
 namespace {
 
 constexpr std::size_t kHeadReadBytes = 1024;
-
-// How a server of HTTP/2 begins, whatever it was sent: with a SETTINGS frame (RFC 9113 3.4). No response of HTTP/1.1
-// has a NUL in it.
-bool looks_like_settings(std::string_view bytes) {
-  return bytes.size() >= 4 && bytes[0] == '\0' && bytes[3] == '\4';
-}
 
 }  // namespace
 
@@ -233,7 +228,7 @@ void Http1Connection::read() {
 
 void Http1Connection::decode(Transport::Input input) {
   std::string_view bytes = input.bytes;
-  if (!head_seen_ && served_ == 0 && looks_like_settings(bytes)) {
+  if (!head_seen_ && served_ == 0 && http2::begins_with_settings(bytes)) {
     pool_.on_http1_contradicted();
     return fail(UpstreamFailure::protocol_error, true);
   }

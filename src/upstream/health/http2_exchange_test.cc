@@ -1,4 +1,4 @@
-#include "upstream/health/grpc_exchange.h"
+#include "upstream/health/http2_exchange.h"
 
 #include <gtest/gtest.h>
 
@@ -26,9 +26,9 @@ std::string status(char number) {
   return message("\x08"s + number);
 }
 
-class GrpcExchangeTest : public testing::Test {
+class GrpcCallTest : public testing::Test {
  protected:
-  ~GrpcExchangeTest() override {
+  ~GrpcCallTest() override {
     exchange.reset();
     EXPECT_EQ(pool.outstanding(), 0U);
   }
@@ -81,11 +81,11 @@ class GrpcExchangeTest : public testing::Test {
   HealthCheckSettings settings{.type = CheckType::grpc};
   bool secure = false;
   Owner server{Role::server};
-  std::optional<GrpcExchange> exchange;
+  std::optional<Http2Exchange> exchange;
   std::optional<ProbeResult> result;
 };
 
-TEST_F(GrpcExchangeTest, AsksForTheWholeServer) {
+TEST_F(GrpcCallTest, AsksForTheWholeServer) {
   start();
   talk();
   EXPECT_EQ(server.stream(1).request.method_text, "POST");
@@ -101,7 +101,7 @@ TEST_F(GrpcExchangeTest, AsksForTheWholeServer) {
   expect(Outcome::success, "SERVING");
 }
 
-TEST_F(GrpcExchangeTest, AsksForAService) {
+TEST_F(GrpcCallTest, AsksForAService) {
   settings.service = std::string(200, 's');
   secure = true;
   start();
@@ -112,7 +112,7 @@ TEST_F(GrpcExchangeTest, AsksForAService) {
   expect(Outcome::success, "SERVING");
 }
 
-TEST_F(GrpcExchangeTest, OnlyServingIsHealthy) {
+TEST_F(GrpcCallTest, OnlyServingIsHealthy) {
   const std::pair<std::string, std::string> kAnswers[] = {
       {message(""), "UNKNOWN"},
       {status(0), "UNKNOWN"},
@@ -128,7 +128,7 @@ TEST_F(GrpcExchangeTest, OnlyServingIsHealthy) {
   for (const auto& [body, reason] : kAnswers) {
     Owner fresh(Role::server);
     SCOPED_TRACE(reason);
-    GrpcExchange one(pool, settings, "a", false, fresh.now);
+    Http2Exchange one(pool, settings, "a", false, fresh.now);
     fresh.feed(one.take_output());
     http::FieldList ok(arena);
     ok.add("grpc-status", "0", http::FieldId::other);
@@ -144,56 +144,56 @@ TEST_F(GrpcExchangeTest, OnlyServingIsHealthy) {
   }
 }
 
-TEST_F(GrpcExchangeTest, OtherFieldsOfTheMessageAreSkipped) {
+TEST_F(GrpcCallTest, OtherFieldsOfTheMessageAreSkipped) {
   start();
   talk();
   answer(message("\x12\x02hi\x19" + std::string(8, 'x') + "\x25" + std::string(4, 'y') + "\x08\x01\x30\x80\x01"), "0");
   expect(Outcome::success, "SERVING");
 }
 
-TEST_F(GrpcExchangeTest, AStatusOfTheCallIsAFailure) {
+TEST_F(GrpcCallTest, AStatusOfTheCallIsAFailure) {
   start();
   talk();
   trailers_only("12");
   expect(Outcome::failure, "grpc-status 12: it has no health service");
 }
 
-TEST_F(GrpcExchangeTest, AServiceThatIsNotKnown) {
+TEST_F(GrpcCallTest, AServiceThatIsNotKnown) {
   start();
   talk();
   trailers_only("5");
   expect(Outcome::failure, "grpc-status 5: it does not know the service");
 }
 
-TEST_F(GrpcExchangeTest, AStatusBehindAMessageHoldsToo) {
+TEST_F(GrpcCallTest, AStatusBehindAMessageHoldsToo) {
   start();
   talk();
   answer(status(1), "14");
   expect(Outcome::failure, "grpc-status 14");
 }
 
-TEST_F(GrpcExchangeTest, AnAnswerWithoutAStatusIsNone) {
+TEST_F(GrpcCallTest, AnAnswerWithoutAStatusIsNone) {
   start();
   talk();
   answer(status(1), "");
   expect(Outcome::failure, "its answer has no grpc-status");
 }
 
-TEST_F(GrpcExchangeTest, AnAnswerOfHttpIsNone) {
+TEST_F(GrpcCallTest, AnAnswerOfHttpIsNone) {
   start();
   talk();
   answer("not found", "", 404, "text/plain");
   expect(Outcome::failure, "status 404");
 }
 
-TEST_F(GrpcExchangeTest, AnAnswerOfAnotherTypeIsNone) {
+TEST_F(GrpcCallTest, AnAnswerOfAnotherTypeIsNone) {
   start();
   talk();
   answer(status(1), "0", 200, "text/html");
   expect(Outcome::failure, "its answer is not gRPC's");
 }
 
-TEST_F(GrpcExchangeTest, AnAnswerMayComeByteByByte) {
+TEST_F(GrpcCallTest, AnAnswerMayComeByteByByte) {
   start();
   talk(1);
   http::ResponseHead head(arena);
@@ -208,14 +208,14 @@ TEST_F(GrpcExchangeTest, AnAnswerMayComeByteByByte) {
   expect(Outcome::success, "SERVING");
 }
 
-TEST_F(GrpcExchangeTest, AnEndlessAnswerIsGivenUp) {
+TEST_F(GrpcCallTest, AnEndlessAnswerIsGivenUp) {
   start();
   talk();
   answer(std::string(5000, 'x'), "0");
   expect(Outcome::failure, "its answer is too long");
 }
 
-TEST_F(GrpcExchangeTest, AResetIsAFailure) {
+TEST_F(GrpcCallTest, AResetIsAFailure) {
   start();
   talk();
   server.session.reset(server.stream(1), ErrorCode::enhance_your_calm);
@@ -223,13 +223,13 @@ TEST_F(GrpcExchangeTest, AResetIsAFailure) {
   expect(Outcome::failure, "stream reset: ENHANCE_YOUR_CALM");
 }
 
-TEST_F(GrpcExchangeTest, AGoawayIsAFailure) {
+TEST_F(GrpcCallTest, AGoawayIsAFailure) {
   start();
   result = exchange->receive(http2::test::settings() + http2::test::goaway(0), server.now);
   expect(Outcome::failure, "it takes no more requests");
 }
 
-TEST_F(GrpcExchangeTest, AnotherProtocolIsAFailure) {
+TEST_F(GrpcCallTest, AnotherProtocolIsAFailure) {
   start();
   result = exchange->receive("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", server.now);
   ASSERT_TRUE(result);
@@ -237,7 +237,7 @@ TEST_F(GrpcExchangeTest, AnotherProtocolIsAFailure) {
   EXPECT_TRUE(result->reason.starts_with("bad answer: ")) << result->reason;
 }
 
-TEST_F(GrpcExchangeTest, AnEndIsAFailure) {
+TEST_F(GrpcCallTest, AnEndIsAFailure) {
   start();
   result = exchange->ended();
   expect(Outcome::failure, "it does not speak HTTP/2");
