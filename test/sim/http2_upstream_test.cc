@@ -313,7 +313,7 @@ TEST_P(Http2Upstream, WithoutExtendedConnectWebSocketHasAConnectionOfHttp1) {
 }
 
 // A request goes out before SETTINGS have come, so that there is an answer to it, whatever they allow.
-TEST_F(BugsOfHttp2, Case052ABackendThatAllowsNoStreamIsNotConnectedToForEver) {
+TEST_F(BugsOfHttp2, Case053ABackendThatAllowsNoStreamIsNotConnectedToForEver) {
   fates_.backend.delay = 1ms;
   speak_http2(0, {.streams_max = 0});
   start();
