@@ -32,7 +32,7 @@ ResponseHolder& HeldResponses::next_victim(std::size_t limit) {
 }
 
 void HeldResponses::relieve(std::size_t limit) {
-  const std::size_t target = limit - limit / 16;
+  const std::size_t target = limit - limit / 8 * 3;
   while (bytes_ > target && holder_count_ > 0) {
     ResponseHolder& victim = next_victim(limit);
     // Half of it at a time: the next one may have as much.

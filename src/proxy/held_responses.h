@@ -34,9 +34,9 @@ class ResponseHolder : public ListNode<HoldingTag> {
 class HeldResponses {
  public:
   // Counted for each held stream, beside its body: its request, and the smallest piece of a buffer.
-  static constexpr std::size_t kStreamBytes = 11 * 1024;
+  static constexpr std::size_t kStreamBytes = 10 * 1024 + 512;
   // For a stream whose windows are shut, once something is held.
-  static constexpr std::size_t kNarrowBytes = 2 * 1024;
+  static constexpr std::size_t kNarrowBytes = 1024;
 
   // Bodies that wait in the sessions, for whatever: as it is in the middle of a turn.
   http2::PendingTotal pending;
@@ -45,14 +45,20 @@ class HeldResponses {
 
   // Much waits: nothing is read ahead for who does not take it.
   bool tight(std::size_t limit) const {
-    return pending.bytes + upstream_bytes + pending.streams * kStreamBytes > limit / 16;
+    return pending.bytes + upstream_bytes + pending.streams * kStreamBytes > limit / 32;
   }
+
+  // Requests whose answers are going to be held: their clients said so when they asked.
+  std::size_t begun = 0;
+  // One more of these is one too many.
+  bool refuses(std::size_t limit) const { return above(limit) || (begun + 1) * kStreamBytes > limit - limit / 4; }
 
   // `holder` holds `bytes` for shut windows now, of so many streams.
   void settle(ResponseHolder& holder, std::size_t bytes, std::size_t streams);
-  bool above(std::size_t limit) const { return bytes_ > limit; }
+  // So near to the limit that one turn more, and what is not counted, might go beyond.
+  bool above(std::size_t limit) const { return bytes_ > limit - limit / 4; }
   std::size_t bytes() const { return bytes_; }
-  // Cuts streams until there is room again below the limit.
+  // Cuts streams until there is room again.
   void relieve(std::size_t limit);
 
  private:

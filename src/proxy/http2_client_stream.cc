@@ -19,7 +19,10 @@ Http2ClientStream::Http2ClientStream(Http2Downstream& connection)
       early_(connection.context().loop.buffers()),
       arena_(connection.context().loop.buffers()),
       trailers_(arena_),
-      progress_(connection.context().loop.now()) {}
+      progress_(connection.context().loop.now()),
+      begun_held_(connection.session().begins_held()) {
+  if (begun_held_) ++connection_.listener().held.begun;
+}
 
 Http2ClientStream::~Http2ClientStream() {
   WEIR_ASSERT(over_ && detached() && stream_ == nullptr);
@@ -289,6 +292,7 @@ void Http2ClientStream::over() {
   over_ = true;
   WEIR_ASSERT(stream_ == nullptr);
   note_held(0);
+  if (begun_held_) --connection_.listener().held.begun;
   EventLoop& loop = connection_.context().loop;
   loop.timers().disarm(timer_);
   ListNode<OwnedTag>::unlink();

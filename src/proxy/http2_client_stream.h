@@ -91,6 +91,7 @@ class Http2ClientStream final : public ClientStream,
   std::size_t upstream_held_ = 0;  // body bytes of the response that the backend's connection keeps
   std::size_t held_ = 0;           // body bytes that the Stream has and the session was not told of
   mutable http2::SendProgress progress_;
+  const bool begun_held_;  // counted in HeldResponses::begun
   bool paused_ = false;
   bool awaits_100_ = false;  // the client does, and can't be late
   bool wants_tunnel_ = false;

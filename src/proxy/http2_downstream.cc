@@ -188,6 +188,10 @@ void Http2Downstream::handle(const http2::Step& step) {
 }
 
 void Http2Downstream::begin_stream() {
+  if (session_.begins_held() && listener_->held.refuses(listener_->settings->http2_held_bytes)) {
+    count_abuse("held_response");
+    return session_.refuse(ErrorCode::enhance_your_calm);
+  }
   Http2ClientStream* stream = context_.http2_streams.make(*this);
   streams_.push_back(*stream);
   if (!draining_ || drain_over_) context_.loop.timers().disarm(timer_);

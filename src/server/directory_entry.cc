@@ -123,10 +123,10 @@ void BackendAddress::on_answered_once(health::HealthCheck&) {
 
 // As if a worker had met it.
 void BackendAddress::on_protocol_shown(health::HealthCheck&, SpokenProtocol shown) {
-  if (shown == SpokenProtocol::http2) {
-    backend_->set_protocol(shown);
-  } else {
+  if (shown == SpokenProtocol::unknown) {
     backend_->forget_protocol();
+  } else {
+    backend_->set_protocol(shown);
   }
   protocol_wanted();
 }

@@ -120,8 +120,7 @@ class Http2Checks(Programs, Case):
         for protocol in ("http2", "auto"):
             with self.subTest(protocol=protocol):
                 self.stays_healthy(self.check(self.real(port), cluster={"protocol": protocol}))
-        (folder / "health").unlink()
-        self.until_unhealthy(self.check(self.real(port), cluster={"protocol": "http2"}), "status 404")
+        self.until_unhealthy(self.check(self.real(port), cluster={"protocol": "http2"}, path="/none"), "status 404")
 
     @needs_nghttpd
     def test_nghttpd_over_tls(self):
@@ -134,7 +133,10 @@ class Http2Checks(Programs, Case):
         for protocol in ("http2", "auto"):
             with self.subTest(protocol=protocol):
                 cluster = {"protocol": protocol, "tls": {"ca": str(root.cert)}}
-                self.stays_healthy(self.check(backend, cluster=cluster))
+                weir = self.check(backend, cluster=cluster)
+                until(lambda weir=weir: weir.admin("/readyz").status == 200, "its check has answered")
+                self.assertEqual(weir.backends()["real"]["protocol"], "http2", "as the check has found")
+                self.stays_healthy(weir)
         weir = self.check(backend, cluster={"protocol": "http1", "tls": {"ca": str(root.cert)}})
         self.until_unhealthy(weir, "TLS|it does not|closed|bad answer")
 

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "sim/backend.h"
 #include "sim/client.h"
 #include "sim/whole_weir.h"
@@ -54,6 +57,16 @@ class Detection : public testing::Test {
     const std::string& body = client.answers().back().body;
     const std::size_t at = body.find("\"protocol\":\"");
     return at == std::string::npos ? body : body.substr(at + 12, body.find('"', at + 12) - at - 12);
+  }
+  std::ptrdiff_t checks() const {
+    return std::ranges::count_if(backend_.requests(),
+                                 [](const Message& request) { return request.target == "/health"; });
+  }
+  // How often a check has taken it out.
+  std::size_t unhealthy() const {
+    const auto& log = weir_.process_log();
+    return static_cast<std::size_t>(std::ranges::count_if(
+        log, [](const std::string& line) { return line.find("backend is unhealthy") != std::string::npos; }));
   }
 
   SimWorld world_{SimWorld::Options{}};
@@ -144,6 +157,61 @@ TEST_F(Detection, OneThatChangesWithoutAWordFailsNoRequest) {
   expect_served();  // the other way around nothing fails
   run(5s);
   EXPECT_EQ(found(), "http1");
+}
+
+constexpr std::string_view kStrictChecks =
+    "health_check: {interval: 1s, timeout: 3s, unhealthy_after: 1, healthy_after: 1}, ";
+
+TEST_F(Detection, ChecksOfAnHttp2BackendDoNotFailBeforeItIsKnown) {
+  backend_.http2.emplace();
+  start(kStrictChecks);
+  expect_served();
+  run(10s);
+  EXPECT_EQ(unhealthy(), 0U);
+  EXPECT_EQ(found(), "http2");
+  EXPECT_GE(checks(), 8);
+}
+
+TEST_F(Detection, ChecksOfAnHttp2BackendGoByTheConfiguration) {
+  backend_.http2.emplace();
+  start(std::string("protocol: http2, ").append(kStrictChecks));
+  expect_served();
+  run(10s);
+  EXPECT_EQ(unhealthy(), 0U);
+  EXPECT_EQ(backend_.http2_connections(), backend_.connections().size());
+  EXPECT_GE(checks(), 8);
+}
+
+// Whatever finds out first, and if nothing does but the checks.
+TEST_F(Detection, ChecksFollowABackendThatChangesWithoutAWord) {
+  start(kStrictChecks);
+  run(3s);
+  EXPECT_EQ(found(), "http1");
+  backend_.http2.emplace();
+  run(3s);
+  EXPECT_EQ(found(), "http2");
+  expect_served();
+  backend_.http2.reset();
+  run(3s);
+  EXPECT_EQ(found(), "http1");
+  expect_served();
+  EXPECT_EQ(unhealthy(), 0U);
+}
+
+// It waits for the end of a head, and would do so for ever.
+TEST_F(Detection, ChecksComeBackFromABackendThatHangsOnHttp2) {
+  backend_.http2.emplace();
+  start(kStrictChecks);
+  run(3s);
+  EXPECT_EQ(found(), "http2");
+  backend_.http2.reset();
+  backend_.on_preface = SimBackend::OnPreface::hang;
+  run(10s);
+  EXPECT_EQ(found(), "http1");
+  EXPECT_EQ(unhealthy(), 1U);
+  run(10s);
+  EXPECT_EQ(unhealthy(), 1U);
+  expect_served();
 }
 
 }  // namespace

@@ -259,6 +259,16 @@ BUGS = (
          "if (probe_ != nullptr) { outdated_ = true; }",
          "if (probe_ != nullptr) { outdated_ = false; }",
          "health_test"),
+    _bug("check_in_http1", "a cluster of HTTP/2 backends is checked in HTTP/1.1",
+         "src/upstream/health/health_check.cc",
+         "begin_try(settings_->protocol == UpstreamProtocol::http2 ||",
+         "begin_try(settings_->protocol != settings_->protocol ||",
+         "health_test"),
+    _bug("hang_not_doubted", "a backend that hangs since it no longer speaks HTTP/2 stays unhealthy for ever",
+         "src/upstream/health/health_check.cc",
+         "} else if (silent && was_healthy && !healthy() && believes_http2()) {",
+         "} else if (silent && was_healthy && healthy() && believes_http2()) {",
+         "health_test"),
 
     # the pool
     _bug("lost_lease", "a cancelled stream's connection is not given back to its pool",

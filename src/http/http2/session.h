@@ -214,6 +214,8 @@ class Session {
   }
   // What the windows let the stream send beyond what waits; 0 where nothing more would go.
   std::size_t send_room(const SessionStream& stream) const;
+  // Streams begin with next to no window: their answers are going to be held.
+  bool begins_held() const { return peer_initial_window_ < kSmallWindow; }
   // What waits is counted there too, which must outlive the session.
   void count_pending_in(PendingTotal& total) { total_ = &total; }
   std::uint32_t concurrent_streams() const { return peer_concurrent_; }  // what the peer allows (client)
@@ -248,6 +250,7 @@ class Session {
   enum class Opening : std::uint8_t { none, asked, attached, refused };
   // How streams ended that frames may still come for: the latest, in a ring.
   static constexpr std::size_t kEnded = 32;
+  static constexpr std::int64_t kSmallWindow = 1024;
   static constexpr std::size_t kDataBytes = 16 * 1024;  // of one DATA frame of ours, at most
   static constexpr std::int64_t kConnectionWindow = 1 << 30;
   static constexpr std::uint32_t kUpdateBytes = 256 * 1024;  // windows are given back at the latest after so much

@@ -129,10 +129,14 @@ bool HealthCheck::contradicted() const {
 
 // What is to be believed instead.
 std::optional<SpokenProtocol> HealthCheck::shown() const {
-  if (!guesses_protocol()) return std::nullopt;
-  if (probe_->heard() == Heard::http2 && !believes_http2()) return SpokenProtocol::http2;
-  if (probe_->heard() == Heard::http1 && !probe_->http2() && believes_http2()) return SpokenProtocol::unknown;
-  return std::nullopt;
+  if (settings_->protocol != UpstreamProtocol::auto_ || settings_->type != CheckType::http) return std::nullopt;
+  const SpokenProtocol believed = backend_->protocol();
+  if (probe_->heard() == Heard::http2 && believed != SpokenProtocol::http2) return SpokenProtocol::http2;
+  if (probe_->heard() != Heard::http1 || probe_->http2()) return std::nullopt;
+  // ALPN has the last word. In the clear it may speak both.
+  if (backend_->secure())
+    return believed != SpokenProtocol::http1 ? std::optional(SpokenProtocol::http1) : std::nullopt;
+  return believed == SpokenProtocol::http2 ? std::optional(SpokenProtocol::unknown) : std::nullopt;
 }
 
 void HealthCheck::on_result(ProbeResult result) {

@@ -23,8 +23,8 @@ class HealthListener {
   virtual void on_health_changed(HealthCheck& check, bool healthy, std::string_view reason) = 0;
   // The first probe has answered or timed out, whatever it said. Once in a check's life, after any on_health_changed().
   virtual void on_answered_once(HealthCheck& check) = 0;
-  // Where the protocol is to be found out: the backend has shown that it speaks something else than is believed, HTTP/2
-  // or (`shown` unknown) HTTP/2 no longer.
+  // Where the protocol is to be found out: the backend has shown that it speaks something else than is believed. In the
+  // clear HTTP/2 or (`shown` unknown) HTTP/2 no longer; over TLS what ALPN chose.
   virtual void on_protocol_shown(HealthCheck& check, SpokenProtocol shown) = 0;
 
  protected:

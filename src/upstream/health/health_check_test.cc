@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -411,6 +412,11 @@ class Http2Server {
     for (const auto& side : sides_) count += side->streams.size();
     return count;
   }
+  // Those that were closed with a GOAWAY before.
+  std::ptrdiff_t farewells() const {
+    return std::ranges::count_if(
+        sides_, [](const auto& side) { return std::ranges::count(side->events, "going_away NO_ERROR") == 1; });
+  }
   const http::RequestHead& request() const { return sides_.back()->streams.at(1)->request; }
 
   std::uint16_t status = 200;
@@ -464,6 +470,13 @@ TEST_F(BugsOfHttp2, Case052AnHttp2BackendIsCheckedOverHttp2) {
   EXPECT_GE(server->requests(), 10U);
   EXPECT_EQ(server->requests(), static_cast<std::size_t>(server->connections));
   EXPECT_EQ(budget.open(), 0U) << "between probes no descriptor is held";
+}
+
+TEST_F(HealthCheckHttp2Test, NoConnectionIsClosedWithoutAWord) {
+  start();
+  run(20s);
+  EXPECT_GE(server->connections, 4);
+  EXPECT_EQ(server->farewells(), server->connections);
 }
 
 TEST_F(HealthCheckHttp2Test, FallsAndRisesWithTheStatus) {

@@ -65,6 +65,23 @@ std::string_view HealthProbe::waiting_for() const {
 }
 
 std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
+  auto result = go_on(readiness);
+  if (result) say_goodbye();
+  return result;
+}
+
+// As far as it can be said at once.
+void HealthProbe::say_goodbye() {
+  if (phase_ == Phase::connecting || phase_ == Phase::handshake) return;
+  if (exchange_ != nullptr) {
+    exchange_->leave();
+    unsent_ += exchange_->take_output();
+    static_cast<void>(send());
+  }
+  if (layer_ != nullptr) layer_->say_goodbye(loop_.engine(), socket_);
+}
+
+std::optional<ProbeResult> HealthProbe::go_on(Readiness readiness) {
   if (phase_ == Phase::connecting) {
     if (!readiness.can_write() && !readiness.peer_gone()) return std::nullopt;
     const int error = loop_.engine().connect_error(socket_);

@@ -52,6 +52,8 @@ class HealthProbe {
  private:
   enum class Phase : std::uint8_t { connecting, handshake, sending, receiving };
 
+  std::optional<ProbeResult> go_on(Readiness readiness);
+  void say_goodbye();
   std::optional<ProbeResult> connected();
   std::optional<ProbeResult> secure();
   std::optional<ProbeResult> shake_hands();

@@ -30,6 +30,9 @@ class Http2Exchange {
   // The server has closed.
   ProbeResult ended() const;
 
+  // The connection is about to be closed: take_output() then has the GOAWAY that says so (RFC 9113 6.8).
+  void leave() { session_.go_away(http2::ErrorCode::no_error, true); }
+
   // The server has begun as HTTP/2 wants it.
   bool spoken() const { return session_.settings_received(); }
   // It has begun to answer; 1xx do not count.

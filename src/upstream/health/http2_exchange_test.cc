@@ -26,9 +26,9 @@ std::string status(char number) {
   return message("\x08"s + number);
 }
 
-class GrpcCallTest : public testing::Test {
+class Http2ExchangeTest : public testing::Test {
  protected:
-  ~GrpcCallTest() override {
+  ~Http2ExchangeTest() override {
     exchange.reset();
     EXPECT_EQ(pool.outstanding(), 0U);
   }
@@ -78,11 +78,16 @@ class GrpcCallTest : public testing::Test {
   BufferPool own_pool{4};
   Arena arena{own_pool};
   http::FieldList trailers{arena};
-  HealthCheckSettings settings{.type = CheckType::grpc};
+  HealthCheckSettings settings;
   bool secure = false;
   Owner server{Role::server};
   std::optional<Http2Exchange> exchange;
   std::optional<ProbeResult> result;
+};
+
+class GrpcCallTest : public Http2ExchangeTest {
+ protected:
+  GrpcCallTest() { settings.type = CheckType::grpc; }
 };
 
 TEST_F(GrpcCallTest, AsksForTheWholeServer) {
@@ -245,6 +250,127 @@ TEST_F(GrpcCallTest, AnEndIsAFailure) {
   talk();
   result = exchange->ended();
   expect(Outcome::failure, "closed before it answered");
+}
+
+// A GET, answered by frames as they stand on the wire.
+class GetTest : public Http2ExchangeTest {
+ protected:
+  GetTest() {
+    settings.path = "/health?full=1";
+    settings.expect = {{200, 299}, {404, 404}};
+    start();
+  }
+  void receive(std::string_view frames) {
+    if (result) return;
+    result = exchange->receive(http2::test::settings() + std::string(frames), server.now);
+  }
+  // An answer's head that enters no table.
+  static std::string head(std::string_view status, bool end, std::string_view more = {}) {
+    return http2::test::headers(1, http2::test::field(":status", status) + std::string(more), end);
+  }
+};
+
+TEST_F(GetTest, AsksAsTheSettingsSay) {
+  talk();
+  EXPECT_EQ(server.stream(1).request.method_text, "GET");
+  EXPECT_EQ(server.stream(1).request.path, "/health?full=1");
+  EXPECT_EQ(server.stream(1).request.authority, "app:50051");
+  EXPECT_EQ(server.stream(1).request.fields.find("user-agent")->value(), "weir-health-check");
+  EXPECT_EQ(server.stream(1).request.fields.find("accept")->value(), "*/*");
+  EXPECT_EQ(server.stream(1).request.fields.find("te"), nullptr);
+  EXPECT_TRUE(server.stream(1).ended);
+  EXPECT_EQ(server.stream(1).body, "");
+  server.respond(1, "well");
+  talk();
+  expect(Outcome::success, "status 200");
+}
+
+TEST_F(GetTest, AHeadMayBeAllOfTheAnswer) {
+  receive(head("404", true));
+  expect(Outcome::success, "status 404");
+}
+
+TEST_F(GetTest, TheRestOfAnAnswerThatIsNotExpectedIsNotWaitedFor) {
+  receive(head("503", false));
+  expect(Outcome::failure, "status 503");
+}
+
+TEST_F(GetTest, InterimAnswersAreSkipped) {
+  receive(head("103", false) + head("100", false));
+  EXPECT_FALSE(result);
+  EXPECT_FALSE(exchange->head_read());
+  receive(head("200", false));
+  EXPECT_FALSE(result);
+  EXPECT_TRUE(exchange->head_read());
+  receive(http2::test::data(1, "", true));
+  expect(Outcome::success, "status 200");
+}
+
+TEST_F(GetTest, AnUpgradeIsNoAnswer) {
+  receive(head("101", false));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->outcome, Outcome::failure);
+}
+
+TEST_F(GetTest, TrailersAreOfNoInterest) {
+  receive(head("200", false) + http2::test::data(1, "ok") +
+          http2::test::headers(1, http2::test::field("grpc-status", "14"), true));
+  expect(Outcome::success, "status 200");
+}
+
+TEST_F(GetTest, ABodyIsWaitedForUpToItsBound) {
+  receive(head("200", false));
+  const std::string kilobytes(16 * 1024, 'x');
+  for (int i = 0; i < 4; ++i) receive(http2::test::data(1, kilobytes));
+  EXPECT_FALSE(result);
+  receive(http2::test::data(1, "x"));
+  expect(Outcome::success, "status 200");
+}
+
+TEST_F(GetTest, ABodyThatIsNotAsLongAsItSaidIsAFailure) {
+  receive(head("200", false, http2::test::field("content-length", "9")) + http2::test::data(1, "ab", true));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->outcome, Outcome::failure);
+  EXPECT_TRUE(result->reason.starts_with("bad answer: ")) << result->reason;
+}
+
+TEST_F(GetTest, AResetIsAFailureBeforeAndWithinTheAnswer) {
+  receive(http2::test::rst_stream(1, ErrorCode::refused_stream));
+  expect(Outcome::failure, "it takes no more requests");
+  for (const bool begun : {false, true}) {
+    start();
+    result.reset();
+    if (begun) receive(head("200", false));
+    receive(http2::test::rst_stream(1, ErrorCode::internal_error));
+    expect(Outcome::failure, "stream reset: INTERNAL_ERROR");
+  }
+}
+
+TEST_F(GetTest, AGoawayThatLeavesItOutIsAFailureAndAnotherIsNot) {
+  receive(http2::test::goaway(1));
+  EXPECT_FALSE(result);
+  receive(head("200", true));
+  expect(Outcome::success, "status 200");
+  start();
+  result.reset();
+  receive(http2::test::goaway(0));
+  expect(Outcome::failure, "it takes no more requests");
+}
+
+TEST_F(GetTest, AnEndIsAFailure) {
+  EXPECT_EQ(exchange->ended().reason, "it does not speak HTTP/2");
+  EXPECT_FALSE(exchange->spoken());
+  receive("");
+  EXPECT_TRUE(exchange->spoken());
+  EXPECT_EQ(exchange->ended().reason, "closed before it answered");
+  receive(head("200", false));
+  EXPECT_EQ(exchange->ended().reason, "closed inside its answer");
+}
+
+TEST_F(GetTest, AHeadAboveItsBoundIsAFailure) {
+  receive(head("200", true, http2::test::field("x", std::string(9000, 'x'))));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->outcome, Outcome::failure);
 }
 
 }  // namespace

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Clients whose HTTP/2 windows hold responses back, on a hundred connections at once: what Weir keeps for them is
+bounded, and others don't notice."""
+
+import pathlib
+import re
+import threading
+import time
+import unittest
+
+from harness import PATIENCE_S, WEIR, connect, fetch, until
+from h2_client import H2Client, h2
+from real_backend import RealBackend
+
+CONNECTIONS = 100
+STREAMS = 100
+SANITIZED = b"__asan_init" in WEIR.read_bytes()
+GROWTH_MAX = 16 << 20  # the default of limits.http2.held_bytes, of each worker; there are two
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(text):
+    return bytes([len(text)]) + text.encode()
+
+
+def get(stream, path):
+    # :method GET and :scheme http are indexed, :authority and :path literals that no table remembers.
+    return frame(1, 5, stream, b"\x82\x86\x01" + literal("held.example") + b"\x04" + literal(path))
+
+
+def opening(window):
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"\0\4" + window.to_bytes(4, "big"))
+
+
+@unittest.skipUnless(h2, "python3-h2 is not installed")
+class HeldWindows(RealBackend):
+    def resident(self):
+        status = pathlib.Path(f"/proc/{self.running.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+    def abuse(self):
+        metrics = fetch(self.running.admin_port, "/metrics").text
+        return sum(int(n) for n in re.findall(r'lb_http2_abuse_total\{[^}]*"held_response"[^}]*\} (\d+)', metrics))
+
+    def others(self, done):
+        """Asks on and on, over both versions; returns how many answers were right."""
+        right = 0
+        client = H2Client(self, self.running.port)
+        while not done.is_set():
+            self.assertEqual(fetch(self.running.port, "/echo").text, "real\n")
+            answer = client.answer(client.ask("/bytes?size=100000"))
+            self.assertEqual((answer["status"], len(answer["body"]), answer["end"]), (200, 100_000, "end"))
+            right += 2
+        return right
+
+    def attack(self, window):
+        wires = []
+        for _ in range(CONNECTIONS):
+            wire = connect(self.running.port)
+            self.addCleanup(wire.close)
+            wire.send(opening(window) + b"".join(get(2 * i + 1, "/bytes?size=1000000") for i in range(STREAMS)))
+            wires.append(wire)
+        return wires
+
+    def assert_bounded(self, window):
+        # What any load makes it take is not the attack's.
+        clients = [H2Client(self, self.running.port) for _ in range(8)]
+        asked = [(client, client.ask("/bytes?size=100000")) for client in clients for _ in range(50)]
+        for client, stream in asked:
+            self.assertEqual(client.answer(stream)["status"], 200)
+        before = self.resident()
+        done = threading.Event()
+        outcome = []
+        thread = threading.Thread(target=lambda: outcome.append(self.others(done)))
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(done.set)
+        wires = self.attack(window)
+        most = 0
+
+        def settled():
+            nonlocal most
+            most = max(most, self.resident())
+            return self.abuse() + 2 * GROWTH_MAX // (10 << 10) >= CONNECTIONS * STREAMS
+
+        until(settled, "streams are cut", 4 * PATIENCE_S)
+        deadline = time.monotonic() + 1
+        until(lambda: settled() and time.monotonic() > deadline, "a second more")
+        done.set()
+        thread.join(PATIENCE_S)
+        self.assertEqual(len(outcome), 1, "others were harmed")
+        self.assertGreater(outcome[0], 10)
+        if not SANITIZED:  # that one keeps what is freed
+            self.assertLessEqual(most - before, 2 * GROWTH_MAX)
+        for wire in wires:
+            wire.close()
+
+    def test_windows_of_nothing(self):
+        self.assert_bounded(0)
+
+    def test_windows_of_a_byte(self):
+        self.assert_bounded(1)
+
+
+if __name__ == "__main__":
+    unittest.main()
