@@ -48,7 +48,8 @@ class Http2:
 
     def __init__(self, sock, client):
         self.sock = sock
-        self.session = h2.connection.H2Connection(h2.config.H2Configuration(client_side=client, header_encoding="utf-8"))
+        config = h2.config.H2Configuration(client_side=client, header_encoding="utf-8")
+        self.session = h2.connection.H2Connection(config)
         if not client:
             self.session.local_settings = h2.settings.Settings(
                 client=False,
@@ -172,14 +173,14 @@ class Echo:
         if behind or not head.startswith(b"GET "):
             sock.close()
             return None
-        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
-        key = next(
-            line.split(b": ", 1)[1] for line in head.split(b"\r\n")[1:] if line.lower().startswith(b"sec-websocket-key:")
-        )
-        assert fields[b"upgrade"] == b"websocket"
+        fields = {}
+        for line in head.split(b"\r\n")[1:]:
+            name, value = line.split(b": ", 1)
+            fields[name.lower()] = value
+        assert fields[b"upgrade"].lower() == b"websocket"
         sock.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + generate_accept_token(key) + b"\r\n\r\n"
+            b"Sec-WebSocket-Accept: " + generate_accept_token(fields[b"sec-websocket-key"]) + b"\r\n\r\n"
         )
         return Plain(sock)
 

@@ -394,9 +394,8 @@ ScenarioResult Scenario::run() {
   add_backends();
   facts_.cut_by_network = faults_.may_cut_backends();
   note_config();
-  const std::string why = weir_.start(config_.text);
-  if (!why.empty()) {
-    result_.violations.push_back("does not start: " + why + config_.text);
+  if (const auto started = weir_.start(config_.text); !started) {
+    result_.violations.push_back("does not start: " + started.error().message + config_.text);
     return std::move(result_);
   }
   if (traits_.patient) note("patience");
