@@ -44,6 +44,15 @@ if(WEIR_THINLTO)
   target_compile_options(weir_options INTERFACE -flto=thin)
   target_link_options(weir_options INTERFACE -flto=thin -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/thinlto-cache)
 endif()
+# docs/adr/010-a-profile-in-the-tree.md says why. Code that is newer than the profile is optimised without it.
+set(profile ${CMAKE_SOURCE_DIR}/cmake/weir.profdata)
+if(WEIR_PROFILE STREQUAL "count")
+  target_compile_options(weir_options INTERFACE -fprofile-generate)
+  target_link_options(weir_options INTERFACE -fprofile-generate)
+elseif(WEIR_PROFILE STREQUAL "use" AND CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND EXISTS ${profile})
+  target_compile_options(weir_options INTERFACE -fprofile-use=${profile} -Wno-profile-instr-out-of-date
+                         -Wno-profile-instr-unprofiled -Wno-backend-plugin)
+endif()
 
 if(WEIR_TESTS OR WEIR_FUZZ)
   find_library(NGHTTP2 nghttp2 REQUIRED)

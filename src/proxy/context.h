@@ -4,10 +4,10 @@
 
 #include "base/slab.h"
 #include "http/date.h"
+#include "net/handshake_queue.h"
 #include "net/splice_relay.h"
 #include "net/transport.h"
 #include "observe/metric_store.h"
-#include "proxy/handshake_queue.h"
 #include "proxy/request_id.h"
 #include "proxy/route_runtime.h"
 #include "proxy/worker.h"
@@ -45,7 +45,8 @@ struct WorkerContext {
   Slab<Http1Downstream> connections;
   Slab<ProxyOpening> openings;
   Slab<TlsOpening> tls_openings;
-  HandshakeQueue handshakes;
+  HandshakeQueue handshakes;  // with clients; those with backends have a share of their own
+  HandshakeQueue upstream_handshakes;
   Slab<Http2Downstream> http2_connections;
   Slab<Http2ClientStream> http2_streams;
   IntrusiveList<Downstream, DownstreamTag> open;

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "net/handshake_queue.h"
 #include "net/transport.h"
 #include "proxy/context.h"
 #include "proxy/downstream.h"
-#include "proxy/handshake_queue.h"
 
 namespace weir::proxy {
 

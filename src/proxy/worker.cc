@@ -32,7 +32,9 @@ WorkerContext::WorkerContext(WorkerEnvironment given)
       pipes(loop.engine(), 1024),
       request_ids(loop.rng().fork()),
       routes(pools, metrics, loop.rng().next()),
-      handshakes(loop) {
+      handshakes(loop),
+      upstream_handshakes(loop) {
+  pools.handshakes = &upstream_handshakes;
   pools.loop = &loop;
   pools.scratch = &scratch;
   pools.metrics = &metrics;

@@ -30,6 +30,11 @@ void CertificateWatch::apply(std::shared_ptr<const config::Compiled> compiled) {
   compiled_ = std::move(compiled);
   last_problem_.clear();
   judge();
+  for (const auto& cluster : compiled_->spec->clusters) {
+    if (!cluster.tls || cluster.tls->verify || cluster.tls->ca.path.empty()) continue;
+    environment_.logger.warn(environment_.loop.wall_now(), "backends are not verified",
+                             {{"cluster", cluster.name}, {"reason", "tls.verify is false: tls.ca is not used"}});
+  }
   const auto& listeners = compiled_->spec->listeners;
   const bool any = std::ranges::any_of(listeners, [](const auto& listener) { return listener.tls.has_value(); });
   TimerWheel& timers = environment_.loop.timers();

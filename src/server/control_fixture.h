@@ -3,16 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "config/load.h"
 #include "net/sim_engine.h"
-#include "net/sim_resolver.h"
 #include "net/sim_world.h"
-#include "observe/memory_log.h"
 #include "server/control_plane.h"
+#include "server/whole_weir_fixture.h"
 
 namespace weir::server {
 
@@ -119,54 +118,16 @@ class ControlFixture : public testing::Test {
   static IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
   static SocketAddress at(std::string_view text) { return *SocketAddress::parse(text); }
 
-  LoadedSpec parse(const std::string& text) {
-    ++loads_;
-    config::Parsed parsed = config::parse(text, "test.yaml", [](std::string_view) { return std::nullopt; });
-    if (!parsed.spec) return std::unexpected(config::render(parsed.diagnostics));
-    return std::move(*parsed.spec);
-  }
-
   Result<void> start(const std::string& text) {
-    text_ = text;
-    ControlEnvironment environment;
-    environment.loop = &control_loop_;
-    environment.executor = &executor_;
-    environment.resolver = &resolver_;
-    environment.metrics = &metrics_;
-    environment.logger = &logger_;
-    environment.access_logs = &logs_;
-    environment.service = &service_;
-    environment.all_metrics = [this] { return std::vector<const observe::MetricStore*>{&metrics_}; };
-    environment.workers = kWorkers;
-    environment.load = [this] { return parse(text_); };
-    environment.on_stopped = [this] { stopped_ = true; };
-    environment.build = {"1", "abc", "clang"};
-    control_ = std::make_unique<ControlPlane>(std::move(environment));
-    world_.add_loop(control_loop_);
-    world_.add_loop(outside_loop_);
-    std::vector<WorkerHandle> handles;
-    for (std::size_t i = 0; i < kWorkers; ++i) {
-      workers_.push_back(std::make_unique<SimWorker>(*this, i));
-      handles.push_back({&workers_.back()->loop, workers_.back()->worker.get()});
-      world_.add_loop(workers_.back()->loop);
-    }
-    auto spec = parse(text);
-    if (!spec) return fail(spec.error());
-    auto compiled = config::compile(std::make_shared<const config::Spec>(std::move(*spec)), nullptr);
-    if (!compiled) return std::unexpected(compiled.error());
-    auto started = control_->start(*compiled, handles);
+    auto started = weir_.start(text);
     if (started) settle();
     return started;
   }
 
+  void SetUp() override { world_.add_loop(outside_loop_); }
   void TearDown() override {
-    for (auto& worker : workers_) world_.remove_loop(worker->loop);
-    if (control_) {
-      world_.remove_loop(control_loop_);
-      world_.remove_loop(outside_loop_);
-    }
-    for (auto& worker : workers_) worker->worker.reset();
-    control_.reset();
+    world_.remove_loop(outside_loop_);
+    weir_.take_apart();
     peers_.clear();
   }
 
@@ -175,9 +136,9 @@ class ControlFixture : public testing::Test {
 
   // The new text is what the next reload reads.
   admin::Change<std::uint64_t> reload(const std::string& text) {
-    text_ = text;
+    weir_.set_config(text);
     std::optional<admin::Change<std::uint64_t>> result;
-    control_->view().reload([&](admin::Change<std::uint64_t> change) { result = std::move(change); });
+    weir_.control().view().reload([&](admin::Change<std::uint64_t> change) { result = std::move(change); });
     EXPECT_TRUE(world_.run_until([&] { return result.has_value(); }));
     settle();
     return *result;
@@ -200,74 +161,33 @@ class ControlFixture : public testing::Test {
     return received;
   }
   std::string ready() {
-    const admin::ReadyView view = control_->view().ready();
+    const admin::ReadyView view = weir_.control().view().ready();
     return view.ready ? "ready" : view.reason;
   }
   std::vector<admin::BackendView> backends() {
     std::optional<std::vector<admin::ClusterView>> views;
-    control_->view().clusters([&](std::vector<admin::ClusterView> clusters) { views = std::move(clusters); });
+    weir_.control().view().clusters([&](std::vector<admin::ClusterView> clusters) { views = std::move(clusters); });
     EXPECT_TRUE(world_.run_until([&] { return views.has_value(); }));
     return views->empty() ? std::vector<admin::BackendView>() : views->front().backends;
   }
   bool logged(std::string_view words) const {
-    for (const std::string& line : logger_.lines()) {
+    for (const std::string& line : weir_.process_log()) {
       if (line.find(words) != std::string::npos) return true;
     }
     return false;
   }
   std::string metrics() {
     std::optional<admin::MetricsText> text;
-    control_->view().render_metrics("", [&](admin::MetricsText rendered) { text = std::move(rendered); });
+    weir_.control().view().render_metrics("", [&](admin::MetricsText rendered) { text = std::move(rendered); });
     EXPECT_TRUE(world_.run_until([&] { return text.has_value(); }));
     return text->body;
   }
 
-  struct SimWorker {
-    SimWorker(ControlFixture& fixture, std::size_t index)
-        : engine(fixture.world_, fixture.budget_, fmt::format("worker-{}", index), ip("10.0.0.1")),
-          loop(engine, 100 + index),
-          metrics(std::to_string(index)) {
-      proxy::WorkerEnvironment environment;
-      environment.index = index;
-      environment.loop = &loop;
-      environment.metrics = &metrics;
-      environment.upstream_events = &fixture.control_->events(index);
-      environment.board = &fixture.board_;
-      environment.hand_over = [&fixture](std::size_t to, const std::string& listener, SocketId socket, IpAddress peer,
-                                         std::uint16_t port) {
-        auto& other = *fixture.workers_[to];
-        other.loop.post(
-            [&other, listener, socket, peer, port] { other.worker->take_over(listener, socket, peer, port); });
-      };
-      worker = std::make_unique<proxy::Worker>(environment);
-    }
-    SimEngine engine;
-    EventLoop loop;
-    observe::MetricStore metrics;
-    std::unique_ptr<proxy::Worker> worker;
-  };
-
   SimWorld world_{SimWorld::Options{}};
-  DescriptorBudget budget_{10'000, 100};
   DescriptorBudget outside_budget_{10'000, 0};
-  SimEngine control_engine_{world_, budget_, "control", ip("10.0.0.1")};
   SimEngine outside_{world_, outside_budget_, "outside", ip("10.9.9.9")};
-  EventLoop control_loop_{control_engine_, 1};
   EventLoop outside_loop_{outside_, 2};
-  LoopExecutor executor_{control_loop_};
-  SimResolver resolver_{control_loop_};
-  observe::MetricStore metrics_;
-  observe::MemoryLogger logger_;
-  observe::MemoryLogs logs_;
-  std::vector<std::string> told_;  // to the service manager
-  ServiceManager service_{
-      [this](std::string_view message) { told_.emplace_back(message.substr(0, message.find('\n'))); }};
-  proxy::ConnectionBoard board_{kWorkers};
-  std::string text_;
-  int loads_ = 0;
-  bool stopped_ = false;
-  std::unique_ptr<ControlPlane> control_;
-  std::vector<std::unique_ptr<SimWorker>> workers_;
+  WholeWeir weir_{world_, kWorkers, 10'000};
   std::vector<std::unique_ptr<SimPeer>> peers_;
 };
 

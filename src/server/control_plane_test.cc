@@ -34,12 +34,12 @@ constexpr std::string_view kChecked = ", health_check: {interval: 1s, timeout: 5
 TEST_F(ControlPlaneTest, ServesAfterTheStartAndSaysWhatListensWhere) {
   ASSERT_TRUE(start(respond("10.0.0.1:0", "one")));
   EXPECT_EQ(ready(), "ready");
-  ASSERT_EQ(control_->listeners().size(), 1);
-  const SocketAddress address = control_->listeners()[0].actual;
+  ASSERT_EQ(weir_.control().listeners().size(), 1);
+  const SocketAddress address = weir_.control().listeners()[0].actual;
   EXPECT_NE(address.port, 0);
   EXPECT_TRUE(logged(fmt::format("listening: web on {}, 2 workers", address.to_string())));
   EXPECT_THAT(get(address.to_string()), HasSubstr("one"));
-  EXPECT_THAT(told_, ElementsAre("READY=1"));
+  EXPECT_THAT(weir_.told(), ElementsAre("READY=1"));
   EXPECT_THAT(metrics(), HasSubstr("lb_config_generation 1\n"));
 }
 
@@ -68,9 +68,10 @@ TEST_F(ControlPlaneTest, ABadFileChangesNothingAndSaysWhy) {
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().kind, admin::ChangeError::Kind::invalid);
   EXPECT_THAT(result.error().message, HasSubstr("test.yaml:1:14: error: "));
-  EXPECT_THAT(logger_.lines(), testing::Contains(HasSubstr("configuration not reloaded, what runs stays generation=1 "
-                                                           "reason=\"test.yaml:1:1: error: missing key 'clusters'")));
-  EXPECT_EQ(control_->generation(), 1);
+  EXPECT_THAT(weir_.process_log(),
+              testing::Contains(HasSubstr("configuration not reloaded, what runs stays generation=1 "
+                                          "reason=\"test.yaml:1:1: error: missing key 'clusters'")));
+  EXPECT_EQ(weir_.control().generation(), 1);
   EXPECT_THAT(metrics(), HasSubstr("lb_config_last_reload_success 0\n"));
   EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
   EXPECT_EQ(reload(respond("10.0.0.1:80", "two")), 2);
@@ -106,11 +107,11 @@ TEST_F(ControlPlaneTest, WorkersAndAdminNeedARestart) {
 
 TEST_F(ControlPlaneTest, SeveralHangUpsBecomeTwoReloadsAtMost) {
   ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
-  const int before = loads_;
-  for (int i = 0; i < 10; ++i) control_->hang_up();
+  const int before = weir_.loads();
+  for (int i = 0; i < 10; ++i) weir_.control().hang_up();
   settle();
-  EXPECT_EQ(loads_ - before, 2);
-  EXPECT_EQ(control_->generation(), 3);
+  EXPECT_EQ(weir_.loads() - before, 2);
+  EXPECT_EQ(weir_.control().generation(), 3);
 }
 
 TEST_F(ControlPlaneTest, ARenamedListenerKeepsItsSocket) {
@@ -154,17 +155,17 @@ TEST_F(ControlPlaneTest, NamesThatDoNotResolveYetComeLater) {
   EXPECT_EQ(ready(), "ready");
   EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("no_healthy_backend"));
   EXPECT_THAT(metrics(), HasSubstr("lb_backend_health_status{cluster=\"app\",backend=\"app.internal:80\"} 0\n"));
-  resolver_.answer("app.internal", {.addresses = {ip("10.1.0.1")}, .ttl = 0s});
+  weir_.resolver().answer("app.internal", {.addresses = {ip("10.1.0.1")}, .ttl = 0s});
   run_for(1200ms);
   EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("from-name"));
   EXPECT_EQ(backends()[0].name, "app.internal:80");
   // A second address: both are named after their addresses, and a failing look-up changes nothing.
-  resolver_.answer("app.internal", {.addresses = {ip("10.1.0.1"), ip("10.1.0.2")}, .ttl = 0s});
+  weir_.resolver().answer("app.internal", {.addresses = {ip("10.1.0.1"), ip("10.1.0.2")}, .ttl = 0s});
   run_for(1200ms);
   ASSERT_EQ(backends().size(), 2);
   EXPECT_EQ(backends()[0].name, "app.internal:80@10.1.0.1");
   EXPECT_THAT(metrics(), Not(HasSubstr("backend=\"app.internal:80\"}")));
-  resolver_.answer("app.internal", Error{"no answer", ETIMEDOUT});
+  weir_.resolver().answer("app.internal", Error{"no answer", ETIMEDOUT});
   run_for(5s);
   EXPECT_EQ(backends().size(), 2);
   EXPECT_TRUE(logged("look-up failed, the last addresses stay"));
@@ -175,14 +176,14 @@ TEST_F(ControlPlaneTest, AdminChangesLastUntilTheNextReload) {
   SimBackend b(outside_, at("10.1.0.2:80"), "from-b");
   ASSERT_TRUE(start(proxy(kTwo)));
   std::optional<admin::Change<admin::BackendView>> patched;
-  control_->view().patch_backend("app", "a", {.weight = std::nullopt, .state = admin::BackendState::draining},
-                                 [&](admin::Change<admin::BackendView> change) { patched = std::move(change); });
+  weir_.control().view().patch_backend("app", "a", {.weight = std::nullopt, .state = admin::BackendState::draining},
+                                       [&](admin::Change<admin::BackendView> change) { patched = std::move(change); });
   settle();
   ASSERT_TRUE(patched && patched->has_value());
   EXPECT_EQ((*patched)->state, admin::BackendState::draining);
   for (int i = 0; i < 4; ++i) EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("from-b"));
-  EXPECT_EQ(control_->generation(), 1);
-  ASSERT_TRUE(reload(text_));
+  EXPECT_EQ(weir_.control().generation(), 1);
+  ASSERT_TRUE(reload(weir_.config()));
   EXPECT_EQ(backends()[0].state, admin::BackendState::active);
   std::string all;
   for (int i = 0; i < 8; ++i) all += get("10.0.0.1:80");
@@ -194,8 +195,8 @@ TEST_F(ControlPlaneTest, BackendsAreAddedAndRemovedAtRuntime) {
   ASSERT_TRUE(start(proxy("")));
   const auto add = [&](admin::NewBackend wanted) {
     std::optional<admin::Change<admin::BackendView>> result;
-    control_->view().add_backend("app", std::move(wanted),
-                                 [&](admin::Change<admin::BackendView> change) { result = std::move(change); });
+    weir_.control().view().add_backend("app", std::move(wanted),
+                                       [&](admin::Change<admin::BackendView> change) { result = std::move(change); });
     settle();
     return *result;
   };
@@ -209,7 +210,7 @@ TEST_F(ControlPlaneTest, BackendsAreAddedAndRemovedAtRuntime) {
             admin::ChangeError::Kind::invalid);
   std::optional<admin::Change<void>> removed;
   const auto remove = [&] {
-    control_->view().remove_backend("app", "10.1.0.3:80", [&](admin::Change<void> change) { removed = change; });
+    weir_.control().view().remove_backend("app", "10.1.0.3:80", [&](admin::Change<void> change) { removed = change; });
     settle();
   };
   remove();
@@ -222,15 +223,15 @@ TEST_F(ControlPlaneTest, BackendsAreAddedAndRemovedAtRuntime) {
 
 TEST_F(ControlPlaneTest, TerminateSaysNotReadyServesOnDrainsAndStops) {
   ASSERT_TRUE(start(respond("10.0.0.1:80", "one", "drain_delay: 1s\ndrain_timeout: 5s\n")));
-  control_->terminate();
+  weir_.control().terminate();
   EXPECT_EQ(ready(), "draining");
   EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
-  EXPECT_FALSE(stopped_);
-  EXPECT_FALSE(reload(text_).has_value());
+  EXPECT_FALSE(weir_.stopped());
+  EXPECT_FALSE(reload(weir_.config()).has_value());
   run_for(1s);
   EXPECT_EQ(get("10.0.0.1:80"), "");
-  EXPECT_TRUE(stopped_);
-  EXPECT_THAT(told_, ElementsAre("READY=1", "STOPPING=1"));
+  EXPECT_TRUE(weir_.stopped());
+  EXPECT_THAT(weir_.told(), ElementsAre("READY=1", "STOPPING=1"));
 }
 
 TEST_F(ControlPlaneTest, DrainTimeoutBoundsWhatStillRuns) {
@@ -240,12 +241,12 @@ TEST_F(ControlPlaneTest, DrainTimeoutBoundsWhatStillRuns) {
   SimPeer& client = connect("10.0.0.1:80");
   client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
   run_for(100ms);
-  control_->terminate();
+  weir_.control().terminate();
   run_for(2s);
-  EXPECT_FALSE(stopped_);
+  EXPECT_FALSE(weir_.stopped());
   EXPECT_FALSE(client.ended());
   run_for(2100ms);
-  EXPECT_TRUE(stopped_);
+  EXPECT_TRUE(weir_.stopped());
   EXPECT_TRUE(client.ended());
 }
 
@@ -255,24 +256,24 @@ TEST_F(ControlPlaneTest, ASecondTerminateStopsAtOnce) {
   ASSERT_TRUE(start(proxy(R"({url: "http://10.1.0.1:80"})")));
   connect("10.0.0.1:80").send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
   run_for(100ms);
-  control_->terminate();
+  weir_.control().terminate();
   run_for(100ms);
-  EXPECT_FALSE(stopped_);
-  control_->terminate();
+  EXPECT_FALSE(weir_.stopped());
+  weir_.control().terminate();
   run_for(100ms);
-  EXPECT_TRUE(stopped_);
+  EXPECT_TRUE(weir_.stopped());
 }
 
 TEST_F(ControlPlaneTest, OtherSignalsDoWhatTheySay) {
   ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
-  control_->reopen_logs();
-  EXPECT_EQ(logs_.reopen_count(), 1);
-  control_->upgrade();
+  weir_.control().reopen_logs();
+  EXPECT_EQ(weir_.logs().reopen_count(), 1);
+  weir_.control().upgrade();
   EXPECT_TRUE(logged("not supported yet"));
   EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("one"));
-  control_->interrupt();
+  weir_.control().interrupt();
   settle();
-  EXPECT_TRUE(stopped_);
+  EXPECT_TRUE(weir_.stopped());
 }
 
 }  // namespace

@@ -271,6 +271,13 @@ class Upstream(TlsCase):
             front = self.behind(f"https://127.0.0.1:{secure.port}", cluster={"protocol": protocol})
             self.assertEqual(fetch(front.port, "/", method="POST", body=body).body, body)
 
+    def test_a_ca_that_is_not_used_is_a_warning(self):
+        said = []
+        for verify in (True, False):
+            tls = {"tls": {"ca": str(self.root.cert), "verify": verify}}
+            said.append("backends are not verified" in self.behind("https://127.0.0.1:1", cluster=tls).log)
+        self.assertEqual(said, [False, True])
+
     def test_sessions_are_resumed(self):
         secure = self.weir(respond_config(listener={**self.listen(), "limits": {"idle_timeout": "200ms"}}))
         front = self.behind(f"https://127.0.0.1:{secure.port}")

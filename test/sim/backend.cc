@@ -70,6 +70,11 @@ void BackendConnection::flush_http2() {
   http2_->flush();
 }
 
+void BackendConnection::leave_http2() {
+  http2_->go_away(http2_->server().last_stream());
+  http2_->flush();
+}
+
 bool BackendConnection::busy() const {
   return !script_.empty() || unsent() > 0 || (http2_ != nullptr && http2_->busy());
 }

@@ -84,6 +84,8 @@ class BackendConnection final : public Peer {
   H2Server* http2() const;
   // Sends what http2() was told to say.
   void flush_http2();
+  // GOAWAY: what has not come yet will not be processed.
+  void leave_http2();
   // Of an HTTP/2 connection: a stream of its requests is complete.
   void count_request() { ++requests_; }
   // What its PROXY header said, once it has come.

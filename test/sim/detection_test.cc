@@ -7,13 +7,14 @@
 #include <algorithm>
 #include <string>
 
+#include "server/whole_weir_fixture.h"
 #include "sim/backend.h"
 #include "sim/client.h"
-#include "sim/whole_weir.h"
 
 namespace weir::sim {
 namespace {
 
+using server::WholeWeir;
 using testing::HasSubstr;
 
 class Detection : public testing::Test {
@@ -31,7 +32,7 @@ class Detection : public testing::Test {
         "clusters: [{{name: app, {}backends: [{{name: one, url: \"http://10.1.0.1:80\"}}]}}]\n"
         "routes: [{{cluster: app}}]\n",
         more);
-    ASSERT_EQ(weir_.start(config), "");
+    ASSERT_TRUE(weir_.start(config));
     run(10ms);
   }
   void run(Duration duration) { ASSERT_TRUE(world_.run_until(world_.now() + duration)); }

@@ -169,7 +169,7 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
   return true;
 }
 
-// What lies above has not been processed: neither what is there already, nor what is on its way.
+// Neither what is there already, nor what is on its way.
 void H2BackendSide::go_away(std::int32_t last) {
   server_.go_away(last);
   last_ = std::min(last_, last);

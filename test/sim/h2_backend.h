@@ -19,6 +19,8 @@ class H2BackendSide {
   void on_bytes(std::string_view bytes);
   H2Server& server() { return server_; }
   const H2Server& server() const { return server_; }
+  // GOAWAY: what lies above `last` has not been processed and will not be.
+  void go_away(std::int32_t last);
   // Sends what the server has to say.
   void flush();
   bool busy() const;
@@ -45,7 +47,6 @@ class H2BackendSide {
   void go_on(std::int32_t id);
   // True if the script goes on at once.
   bool act(std::int32_t id, const Action& action);
-  void go_away(std::int32_t last);
   void disown(std::int32_t id);
   bool end_with_connection(std::int32_t id);
   void translate(std::int32_t id);

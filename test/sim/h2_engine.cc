@@ -3,27 +3,12 @@
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/assert.h"
 
 namespace weir::sim {
-namespace {
-
-nghttp2_nv pair(std::string_view name, std::string_view value) {
-  const auto* n = reinterpret_cast<const std::uint8_t*>(name.data());
-  const auto* v = reinterpret_cast<const std::uint8_t*>(value.data());
-  return {const_cast<std::uint8_t*>(n), const_cast<std::uint8_t*>(v), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
-
-std::string_view text(const std::uint8_t* data, std::size_t size) {
-  return {reinterpret_cast<const char*>(data), size};
-}
-
-}  // namespace
-
 struct H2Engine::Callbacks {
-  static H2Engine& engine(void* user) { return *static_cast<H2Engine*>(user); }
+  static H2Engine& engine(void* user) { return *static_cast<H2Engine*>(static_cast<H2Side*>(user)); }
 
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type == NGHTTP2_HEADERS) engine(user).answers_[frame->hd.stream_id];
@@ -75,19 +60,13 @@ struct H2Engine::Callbacks {
     return 0;
   }
 
-  static int data(nghttp2_session* session, std::uint8_t, std::int32_t stream, const std::uint8_t* bytes,
-                  std::size_t size, void* user) {
+  static int data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* bytes, std::size_t size,
+                  void* user) {
     H2Engine& self = engine(user);
     H2Answer& answer = self.answers_[stream];
     answer.body_bytes += size;
     if (self.options_.keep_bodies) answer.message.body.append(text(bytes, size));
-    nghttp2_session_consume_connection(session, size);
-    Outgoing& out = self.outgoing_[stream];
-    if (out.held) {
-      out.owed += size;
-    } else {
-      nghttp2_session_consume_stream(session, stream, size);
-    }
+    self.consume(stream, size);
     return 0;
   }
 
@@ -97,32 +76,8 @@ struct H2Engine::Callbacks {
   }
 
   static int invalid(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
-    engine(user).error_ = "frame of type " + std::to_string(frame->hd.type) + ": " + nghttp2_strerror(error);
+    engine(user).fail("frame of type " + std::to_string(frame->hd.type) + ": " + nghttp2_strerror(error));
     return 0;
-  }
-
-  static ssize_t read_body(nghttp2_session* session, std::int32_t stream, std::uint8_t* into, std::size_t room,
-                           std::uint32_t* flags, nghttp2_data_source*, void* user) {
-    Outgoing& out = engine(user).outgoing_[stream];
-    const std::size_t size = std::min(room, out.bytes.size() - out.sent);
-    std::memcpy(into, out.bytes.data() + out.sent, size);
-    out.sent += size;
-    if (out.sent == out.bytes.size()) {
-      out.bytes.clear();
-      out.sent = 0;
-      if (out.ended) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (!out.trailers.empty()) {
-          *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-          std::vector<nghttp2_nv> fields;
-          for (const auto& [name, value] : out.trailers) fields.push_back(pair(name, value));
-          nghttp2_submit_trailer(session, stream, fields.data(), fields.size());
-        }
-      } else if (size == 0) {
-        return NGHTTP2_ERR_DEFERRED;
-      }
-    }
-    return static_cast<ssize_t>(size);
   }
 };
 
@@ -138,7 +93,7 @@ H2Engine::H2Engine(const H2Options& options) : options_(options) {
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_auto_window_update(option, 1);
-  WEIR_CHECK(nghttp2_session_client_new2(&session_, callbacks, this, option) == 0);
+  WEIR_CHECK(nghttp2_session_client_new2(&session_, callbacks, static_cast<H2Side*>(this), option) == 0);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   std::vector<nghttp2_settings_entry> settings{{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
@@ -146,10 +101,6 @@ H2Engine::H2Engine(const H2Options& options) : options_(options) {
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   // The windows of the streams are what is tested.
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, 1 << 30);
-}
-
-H2Engine::~H2Engine() {
-  nghttp2_session_del(session_);
 }
 
 std::int32_t H2Engine::submit(std::string_view method, std::string_view target, const Message::Fields& fields,
@@ -171,29 +122,13 @@ std::int32_t H2Engine::submit(std::string_view method, std::string_view target, 
     if (name != "host") all.push_back(pair(name, value));
   }
   nghttp2_data_provider provider{};
-  provider.read_callback = Callbacks::read_body;
+  provider.read_callback = read_body;
   const std::int32_t stream =
       nghttp2_submit_request(session_, nullptr, all.data(), all.size(), end ? nullptr : &provider, nullptr);
   WEIR_CHECK(stream > 0);
-  outgoing_[stream].ended = end;
+  outgoing(stream).ended = end;
   answers_[stream];
   return stream;
-}
-
-void H2Engine::body(std::int32_t stream, std::string_view bytes) {
-  outgoing_[stream].bytes.append(bytes);
-  nghttp2_session_resume_data(session_, stream);
-}
-
-void H2Engine::end(std::int32_t stream, const Message::Fields& trailers) {
-  Outgoing& out = outgoing_[stream];
-  out.ended = true;
-  out.trailers = trailers;
-  nghttp2_session_resume_data(session_, stream);
-}
-
-void H2Engine::reset(std::int32_t stream, std::uint32_t code) {
-  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, code);
 }
 
 void H2Engine::ping() {
@@ -204,49 +139,12 @@ void H2Engine::go_away(std::uint32_t code) {
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, 0, code, nullptr, 0);
 }
 
-void H2Engine::hold_window(std::int32_t stream) {
-  outgoing_[stream].held = true;
-}
-
-void H2Engine::open_window(std::int32_t stream) {
-  Outgoing& out = outgoing_[stream];
-  out.held = false;
-  nghttp2_session_consume_stream(session_, stream, std::exchange(out.owed, 0));
-}
-
 void H2Engine::widen(std::int32_t stream, std::uint32_t bytes) {
   nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, stream, static_cast<std::int32_t>(bytes));
 }
 
-void H2Engine::feed(std::string_view bytes) {
-  const ssize_t read =
-      nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  if (read < 0) error_ = nghttp2_strerror(static_cast<int>(read));
-}
-
-std::string H2Engine::take_output() {
-  std::string all;
-  for (;;) {
-    const std::uint8_t* bytes = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
-    if (size <= 0) return all;
-    all.append(text(bytes, static_cast<std::size_t>(size)));
-  }
-}
-
 std::uint32_t H2Engine::streams_allowed() const {
   return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-}
-
-std::size_t H2Engine::unsent(std::int32_t stream) const {
-  const auto found = outgoing_.find(stream);
-  return found == outgoing_.end() ? 0 : found->second.bytes.size() - found->second.sent;
-}
-
-std::size_t H2Engine::unsent() const {
-  std::size_t sum = 0;
-  for (const auto& entry : outgoing_) sum += entry.second.bytes.size() - entry.second.sent;
-  return sum;
 }
 
 }  // namespace weir::sim

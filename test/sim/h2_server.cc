@@ -3,23 +3,12 @@
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
 
 namespace weir::sim {
 namespace {
-
-nghttp2_nv pair(std::string_view name, std::string_view value) {
-  const auto* n = reinterpret_cast<const std::uint8_t*>(name.data());
-  const auto* v = reinterpret_cast<const std::uint8_t*>(value.data());
-  return {const_cast<std::uint8_t*>(n), const_cast<std::uint8_t*>(v), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
-
-std::string_view text(const std::uint8_t* data, std::size_t size) {
-  return {reinterpret_cast<const char*>(data), size};
-}
 
 void take_field(H2Request& request, std::string_view name, std::string_view value) {
   Message& message = request.message;
@@ -45,7 +34,7 @@ void take_field(H2Request& request, std::string_view name, std::string_view valu
 }  // namespace
 
 struct H2Server::Callbacks {
-  static H2Server& server(void* user) { return *static_cast<H2Server*>(user); }
+  static H2Server& server(void* user) { return *static_cast<H2Server*>(static_cast<H2Side*>(user)); }
 
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
                     const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
@@ -78,51 +67,25 @@ struct H2Server::Callbacks {
     return 0;
   }
 
-  static int data(nghttp2_session* session, std::uint8_t, std::int32_t stream, const std::uint8_t* bytes,
-                  std::size_t size, void* user) {
+  static int data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* bytes, std::size_t size,
+                  void* user) {
     H2Server& self = server(user);
     self.requests_[stream].message.body.append(text(bytes, size));
-    nghttp2_session_consume_connection(session, size);
-    Outgoing& out = self.outgoing_[stream];
-    if (out.held) {
-      out.owed += size;
-    } else {
-      nghttp2_session_consume_stream(session, stream, size);
-    }
+    self.consume(stream, size);
     return 0;
   }
 
   static int closed(nghttp2_session*, std::int32_t stream, std::uint32_t, void* user) {
     server(user).requests_[stream].closed = true;
-    server(user).outgoing_.erase(stream);
+    server(user).forget(stream);
     return 0;
   }
 
   static int invalid(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
     // More streams than SETTINGS allow that the proxy can't have seen yet.
     if (error == NGHTTP2_ERR_REFUSED_STREAM) return 0;
-    server(user).error_ = "frame of type " + std::to_string(frame->hd.type) + ": " + nghttp2_strerror(error);
+    server(user).fail("frame of type " + std::to_string(frame->hd.type) + ": " + nghttp2_strerror(error));
     return 0;
-  }
-
-  static ssize_t read_body(nghttp2_session* session, std::int32_t stream, std::uint8_t* into, std::size_t room,
-                           std::uint32_t* flags, nghttp2_data_source*, void* user) {
-    Outgoing& out = server(user).outgoing_[stream];
-    const std::size_t size = std::min(room, out.bytes.size() - out.sent);
-    std::memcpy(into, out.bytes.data() + out.sent, size);
-    out.sent += size;
-    if (out.sent < out.bytes.size()) return static_cast<ssize_t>(size);
-    out.bytes.clear();
-    out.sent = 0;
-    if (!out.ended) return size == 0 ? static_cast<ssize_t>(NGHTTP2_ERR_DEFERRED) : static_cast<ssize_t>(size);
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (!out.trailers.empty()) {
-      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      std::vector<nghttp2_nv> fields;
-      for (const auto& [name, value] : out.trailers) fields.push_back(pair(name, value));
-      nghttp2_submit_trailer(session, stream, fields.data(), fields.size());
-    }
-    return static_cast<ssize_t>(size);
   }
 };
 
@@ -137,7 +100,7 @@ H2Server::H2Server(const H2ServerOptions& options) {
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_auto_window_update(option, 1);
-  WEIR_CHECK(nghttp2_session_server_new2(&session_, callbacks, this, option) == 0);
+  WEIR_CHECK(nghttp2_session_server_new2(&session_, callbacks, static_cast<H2Side*>(this), option) == 0);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   std::vector<nghttp2_settings_entry> settings;
@@ -149,10 +112,6 @@ H2Server::H2Server(const H2ServerOptions& options) {
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, 1 << 30);
 }
 
-H2Server::~H2Server() {
-  nghttp2_session_del(session_);
-}
-
 void H2Server::head(std::int32_t stream, int status, const Message::Fields& fields, bool end) {
   const std::string code = std::to_string(status);
   std::vector<nghttp2_nv> all{pair(":status", code)};
@@ -162,27 +121,16 @@ void H2Server::head(std::int32_t stream, int status, const Message::Fields& fiel
     return;
   }
   nghttp2_data_provider provider{};
-  provider.read_callback = Callbacks::read_body;
-  outgoing_[stream].begun = true;
+  provider.read_callback = read_body;
   nghttp2_submit_response(session_, stream, all.data(), all.size(), end ? nullptr : &provider);
 }
 
 void H2Server::body(std::int32_t stream, std::string_view bytes) {
-  if (requests_[stream].closed || bytes.empty()) return;
-  outgoing_[stream].bytes.append(bytes);
-  nghttp2_session_resume_data(session_, stream);
+  if (!requests_[stream].closed) H2Side::body(stream, bytes);
 }
 
 void H2Server::end(std::int32_t stream, const Message::Fields& trailers) {
-  if (requests_[stream].closed) return;
-  Outgoing& out = outgoing_[stream];
-  out.ended = true;
-  out.trailers = trailers;
-  nghttp2_session_resume_data(session_, stream);
-}
-
-void H2Server::reset(std::int32_t stream, std::uint32_t code) {
-  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, code);
+  if (!requests_[stream].closed) H2Side::end(stream, trailers);
 }
 
 void H2Server::go_away(std::int32_t last_id, std::uint32_t code) {
@@ -201,44 +149,6 @@ void H2Server::allow_streams(std::uint32_t at_most) {
 void H2Server::set_window(std::uint32_t bytes) {
   const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, bytes};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &entry, 1);
-}
-
-void H2Server::hold_window(std::int32_t stream) {
-  outgoing_[stream].held = true;
-}
-
-void H2Server::open_window(std::int32_t stream) {
-  const auto found = outgoing_.find(stream);
-  if (found == outgoing_.end()) return;
-  found->second.held = false;
-  nghttp2_session_consume_stream(session_, stream, std::exchange(found->second.owed, 0));
-}
-
-void H2Server::feed(std::string_view bytes) {
-  const ssize_t read =
-      nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  if (read < 0) error_ = nghttp2_strerror(static_cast<int>(read));
-}
-
-std::string H2Server::take_output() {
-  std::string all;
-  for (;;) {
-    const std::uint8_t* bytes = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
-    if (size <= 0) return all;
-    all.append(text(bytes, static_cast<std::size_t>(size)));
-  }
-}
-
-std::size_t H2Server::unsent() const {
-  std::size_t sum = 0;
-  for (const auto& entry : outgoing_) sum += entry.second.bytes.size() - entry.second.sent;
-  return sum;
-}
-
-std::size_t H2Server::unsent(std::int32_t stream) const {
-  const auto found = outgoing_.find(stream);
-  return found == outgoing_.end() ? 0 : found->second.bytes.size() - found->second.sent;
 }
 
 std::size_t H2Server::open_streams() const {

@@ -324,5 +324,27 @@ TEST_F(BugsOfHttp2, Case053ABackendThatAllowsNoStreamIsNotConnectedToForEver) {
   EXPECT_EQ(backend().heads(), 0U);
 }
 
+// A unix socket tells a writer at once that its peer has closed; what the peer had said is read later.
+TEST_F(BugsOfHttp2, Case054AWriteThatFailsIsNotTriedForEver) {
+  const SocketAddress path = *SocketAddress::parse("unix:/run/backend.sock");
+  backends_[0] = std::make_unique<SimBackend>(outside_, "one", path);
+  proxy_.setup.clusters.front().members[0].backend = make_backend("one", path);
+  fates_.backend.to_connector.drip_bytes = 200;
+  fates_.backend.to_connector.drip_interval = 10ms;
+  speak_http2(0, {.streams_max = 100, .stream_window = 1'000'000});
+  backend().on("/download", Script{then(Kind::deaf), send_bytes(response(pattern(1, 20'000)))});
+  start();
+  SimClient& download = connect();
+  download.get("/download");
+  SimH2Client& uploads = connect_h2();
+  for (int i = 0; i < 4; ++i) uploads.post("/", pattern(2, 200'000));
+  run(200ms);
+  ASSERT_EQ(backend().http2_connections(), 1U);
+  backend().connections()[0]->close();
+  run(5s);
+  EXPECT_TRUE(broken_off(download));
+  EXPECT_EQ(uploads.complete_answers(), 4U);
+}
+
 }  // namespace
 }  // namespace weir::sim

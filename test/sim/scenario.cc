@@ -273,11 +273,9 @@ void Scenario::event(std::string_view name) {
   SimBackend& backend = *backends_[some];
   if (name == "reload" || name == "admin_reload") {
     facts_.reloads += 1;
-    const std::string second = config_.second_listener;
     if (rng_.chance(0.2)) traits_.protocol = kProtocols[rng_.below(std::size(kProtocols))];
     config_ = draw_config(rng_, traits_);
     note_config();
-    if (!second.empty() && second != config_.second_listener) facts_.listener_removed = true;
     weir_.set_config(config_.text);
     name == "reload" ? weir_.control().hang_up() : administer(name);
   } else if (name == "bad_reload") {
@@ -311,8 +309,7 @@ void Scenario::event(std::string_view name) {
   } else if (name == "h2_leaves_idle_connections") {
     for (const auto& connection : backend.connections()) {
       if (connection->http2() == nullptr || connection->busy()) continue;
-      connection->http2()->go_away(connection->http2()->last_stream());
-      connection->flush_http2();
+      connection->leave_http2();
       if (rng_.chance(0.5)) connection->close();
     }
   } else if (name == "backend_changes_protocol") {
@@ -397,9 +394,8 @@ ScenarioResult Scenario::run() {
   add_backends();
   facts_.cut_by_network = faults_.may_cut_backends();
   note_config();
-  const std::string why = weir_.start(config_.text);
-  if (!why.empty()) {
-    result_.violations.push_back("does not start: " + why + config_.text);
+  if (const auto started = weir_.start(config_.text); !started) {
+    result_.violations.push_back("does not start: " + started.error().message + config_.text);
     return std::move(result_);
   }
   if (traits_.patient) note("patience");

@@ -9,12 +9,14 @@
 #include <string_view>
 #include <vector>
 
+#include "server/whole_weir_fixture.h"
 #include "sim/backend.h"
 #include "sim/client.h"
 #include "sim/scenario_plan.h"
-#include "sim/whole_weir.h"
 
 namespace weir::sim {
+
+using server::WholeWeir;
 
 // What one schedule came to.
 struct ScenarioResult {

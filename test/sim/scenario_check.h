@@ -39,7 +39,6 @@ struct ScenarioFacts {
   bool cut_by_network = false;
   std::size_t reloads = 0;
   bool backends_left = false;  // by DNS or the admin port: their series went
-  bool listener_removed = false;
   bool stopped_at_once = false;
   bool posts_repeated = false;                          // by what was configured
   std::set<std::optional<ProxyVersion>> proxy_headers;  // towards backends, as configured one after the other

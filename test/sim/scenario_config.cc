@@ -102,10 +102,13 @@ std::string listeners_text(Rng& rng, ScenarioConfig& config) {
       "json}}}}\n",
       limits, rng.chance(0.3));
   if (!config.second_listener.empty()) {
+    // Who waits to be accepted while a reload changes what a connection begins with is taken by the new rule: so that
+    // one has a name of its own.
+    const bool proxied = config.second_listener == kProxiedListener;
     text += fmt::format(
-        "  - {{name: second, address: \"{}\", proxy_protocol: {}, limits: {}, access_log: {{path: /access.log, format: "
+        "  - {{name: {}, address: \"{}\", proxy_protocol: {}, limits: {}, access_log: {{path: /access.log, format: "
         "json}}}}\n",
-        config.second_listener, config.second_listener == kProxiedListener, limits);
+        proxied ? "proxied" : "second", config.second_listener, proxied, limits);
   }
   return text;
 }

@@ -51,6 +51,8 @@ class HpackDecoder {
 
   // Octets that the dynamic table holds now (RFC 7541 4.1); its memory is freed when it is empty.
   std::uint32_t table_bytes() const { return table_.bytes(); }
+  // As HpackTable::take_memory_at_once().
+  void take_memory_at_once() { table_.take_memory_at_once(); }
 
  private:
   bool read_integer(unsigned prefix_bits, std::uint32_t& value);
@@ -116,6 +118,8 @@ class HpackEncoder {
 
   // Octets that the dynamic table holds now; its memory is freed when it is empty.
   std::uint32_t table_bytes() const { return table_.bytes(); }
+  // As HpackTable::take_memory_at_once().
+  void take_memory_at_once() { table_.take_memory_at_once(); }
 
  private:
   class Index;

@@ -140,17 +140,14 @@ char* write_indexed(char* out, std::uint32_t age) {
   return write_integer(out, 0x80, 7, age + kStaticCount + 1);
 }
 
-char* write_value(char* out, std::string_view value, FieldId id) {
-  // Its digits hardly become shorter, and it is in every message.
-  return id == FieldId::x_request_id ? write_plain(out, value) : write_string(out, value);
-}
-
 }  // namespace
 
 // Finds entries by hash. A slot names an entry by the low bits of its number, and is stale when that has left the
 // table; whatever is found is compared. Small as long as few entries were put in: most connections see few fields.
 class HpackEncoder::Index {
  public:
+  explicit Index(bool large) : mask_(large ? kBucketsMax - 1 : kBucketsAtFirst - 1) {}
+
   // By name, the number of the entry that served last: most fields say the same as the time before. Names share places
   // by chance, so whoever looks compares the name too.
   std::uint16_t& recent_of(std::string_view name, FieldId id) {
@@ -218,8 +215,8 @@ class HpackEncoder::Index {
   static std::uint16_t tag(std::uint32_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
 
   std::array<std::uint16_t, kRecent> recent_{};
-  std::unique_ptr<Bucket[]> buckets_ = std::make_unique<Bucket[]>(kBucketsAtFirst);
-  std::uint32_t mask_ = kBucketsAtFirst - 1;
+  std::uint32_t mask_;
+  std::unique_ptr<Bucket[]> buckets_ = std::make_unique<Bucket[]>(mask_ + 1);
 };
 
 HpackEncoder::HpackEncoder() = default;
@@ -293,7 +290,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
   }
   bool enters = false;
   if (table_.bytes_max() != 0) {
-    if (index_ == nullptr) index_ = std::make_unique<Index>();
+    if (index_ == nullptr) index_ = std::make_unique<Index>(table_.takes_memory_at_once());
     if (indexing == Indexing::allowed && seldom_comes_twice(name_index, id)) indexing = Indexing::without;
     std::uint16_t& recent = index_->recent_of(name, id);
     const auto is_it = [&](const HpackTable::Entry& entry) {
@@ -331,7 +328,7 @@ char* HpackEncoder::add(char* out, std::string_view name, std::string_view value
     out = write_integer(out, indexing == Indexing::never ? 0x10 : 0, 4, index);
   }
   if (index == 0) out = write_string(out, name);
-  return write_value(out, value, id);
+  return write_string(out, value);
 }
 
 void HpackEncoder::add(Buffer& out, std::string_view name, std::string_view value, FieldId id, std::uint8_t name_index,

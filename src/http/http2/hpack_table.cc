@@ -1,6 +1,7 @@
 #include "http/http2/hpack_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/assert.h"
@@ -9,8 +10,16 @@
 namespace weir::http2 {
 namespace {
 
-constexpr std::uint32_t kEntriesAtFirst = 4;
+// A connection that is idle after one request has few entries. One that goes on gets room for minutes at once, in which
+// each second's date enters; then room doubles.
+constexpr std::uint32_t kEntriesAtFirst = 2;
 constexpr std::uint32_t kTextAtFirst = 64;
+constexpr std::uint32_t kEntriesThen = 32;
+constexpr std::uint32_t kTextThen = 1024;
+
+std::uint32_t more_than(std::uint32_t capacity, std::uint32_t at_first, std::uint32_t then) {
+  return capacity == 0 ? at_first : std::max(2 * capacity, then);
+}
 
 }  // namespace
 
@@ -72,8 +81,9 @@ void HpackTable::make_room(std::uint32_t text_size) {
   const char* from = text_.get() + (live_begin - text_begin_);
   const std::uint32_t wanted = 2 * (live + text_size);
   if (wanted > text_capacity_) {
-    const std::uint32_t capacity =
-        std::max({std::min(kTextAtFirst, 2 * bytes_max_), std::min(2 * text_capacity_, 2 * bytes_max_), wanted});
+    const std::uint32_t most = 2 * bytes_max_;
+    const std::uint32_t grown = at_once_ ? most : std::min(more_than(text_capacity_, kTextAtFirst, kTextThen), most);
+    const std::uint32_t capacity = std::max(grown, wanted);
     auto text = std::make_unique_for_overwrite<char[]>(capacity);
     if (live != 0) std::memcpy(text.get(), from, live);
     text_ = std::move(text);
@@ -85,7 +95,8 @@ void HpackTable::make_room(std::uint32_t text_size) {
 }
 
 void HpackTable::grow_entries() {
-  const std::uint32_t capacity = std::max(kEntriesAtFirst, 2 * entries_capacity_);
+  const std::uint32_t more = more_than(entries_capacity_, kEntriesAtFirst, kEntriesThen);
+  const std::uint32_t capacity = at_once_ ? std::max(more, std::bit_ceil(bytes_max_ / kEntryOverhead)) : more;
   auto entries = std::make_unique_for_overwrite<Entry[]>(capacity);
   for (std::uint32_t n = inserted_ - count_; n != inserted_; ++n)
     entries[n & (capacity - 1)] = entries_[n & (entries_capacity_ - 1)];

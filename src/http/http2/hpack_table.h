@@ -14,8 +14,8 @@ inline constexpr std::uint32_t kEntryOverhead = 32;
 // What a dynamic table may be set to at most.
 inline constexpr std::uint32_t kTableBytesMax = 64 * 1024;
 
-// The dynamic table of one direction (RFC 7541 2.3.2, 4). Takes its memory as it fills. The text of names that the
-// static table or http::field_name() have is not stored. One thread.
+// The dynamic table of one direction (RFC 7541 2.3.2, 4). Takes its memory as it fills, or all at once. The text of
+// names that the static table or http::field_name() have is not stored. One thread.
 class HpackTable {
  public:
   struct Entry {
@@ -45,6 +45,11 @@ class HpackTable {
   }
   // Whether name() points into the table, right before value().
   static bool name_is_stored(const Entry& entry) { return entry.name_index == 0 && entry.id == http::FieldId::other; }
+
+  // For a connection that carries much for long: the first entry takes all the memory that bytes_max() may ever need,
+  // so that none is taken later.
+  void take_memory_at_once() { at_once_ = true; }
+  bool takes_memory_at_once() const { return at_once_; }
 
   // Evicts what does not fit any more. `bytes` <= kTableBytesMax.
   void set_bytes_max(std::uint32_t bytes);
@@ -79,6 +84,7 @@ class HpackTable {
   std::uint32_t count_ = 0;
   std::uint32_t bytes_ = 0;
   std::uint32_t bytes_max_;
+  bool at_once_ = false;
 };
 
 }  // namespace weir::http2

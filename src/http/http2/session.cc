@@ -37,6 +37,8 @@ Session::Session(Role role, const SessionLimits& limits, BufferPool& pool, Buffe
   if (role == Role::client) {
     output_.append(kPreface);
     appended_ += kPreface.size();
+    decoder_.take_memory_at_once();
+    encoder_.take_memory_at_once();
   }
   put_settings();
   probe_sent_ = now;

@@ -28,7 +28,7 @@ void UpstreamConnecting::on_ready(Readiness readiness) {
       return announce();
     case State::handshake:
       if (readiness.can_write() && io_.unsent() > 0) io_.loop().mark_dirty(*this);
-      if (readiness.can_read()) go_on_with_handshake();
+      if (readiness.can_read()) context_.handshakes->request(*this);
       return;
     case State::done:
     case State::impossible:
@@ -67,7 +67,7 @@ void UpstreamConnecting::opened() {
   if (layer == nullptr) return fail(UpstreamFailure::own_trouble);
   io_.secure(std::move(layer));
   advance(ConnectingEvent::secures);
-  go_on_with_handshake();
+  context_.handshakes->request(*this);
 }
 
 void UpstreamConnecting::go_on_with_handshake() {
@@ -75,7 +75,7 @@ void UpstreamConnecting::go_on_with_handshake() {
   const SecureLayer& layer = *io_.secure_layer();
   switch (step.status) {
     case SecureLayer::Handshake::Status::waiting:
-      if (!step.drained) io_.loop().mark_ready(*this);
+      if (!step.drained) context_.handshakes->request_later(*this);
       return;
     case SecureLayer::Handshake::Status::failed:
       pool_.on_not_secured(layer);
@@ -97,7 +97,7 @@ void UpstreamConnecting::flush() {
   static_cast<void>(io_.flush(sent));
 }
 
-void UpstreamConnecting::resume() {
+void UpstreamConnecting::step() {
   if (state_ == State::handshake) go_on_with_handshake();
 }
 
@@ -121,6 +121,7 @@ void UpstreamConnecting::on_timer(Timer&) {
 void UpstreamConnecting::finish() {
   advance(ConnectingEvent::ending);
   ListNode<PoolTag>::unlink();
+  ListNode<HandshakeTag>::unlink();
   io_.close();
   io_.loop().timers().disarm(timer_);
   io_.loop().retire(*this);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "net/handshake_queue.h"
 #include "net/transport.h"
 #include "upstream/pool/connecting_phase.h"
 #include "upstream/pool/upstream_stream.h"
@@ -26,7 +27,7 @@ enum class ConnectionWish : std::uint8_t {
 // ended. One thread.
 class UpstreamConnecting final : private ReadinessHandler,
                                  private Flushable,
-                                 private Resumable,
+                                 private Handshaking,
                                  private Retired,
                                  private TimerHandler,
                                  public ListNode<PoolTag> {
@@ -47,7 +48,7 @@ class UpstreamConnecting final : private ReadinessHandler,
   void on_ready(Readiness readiness) override;
   void on_timer(Timer& timer) override;
   void flush() override;
-  void resume() override;
+  void step() override;
   void destroy() override;
 
   void advance(ConnectingEvent event) { kConnectingTable.advance(state_, event); }

@@ -267,7 +267,7 @@ void Http2Connection::flush() {
   do {
     if (!write_broken_) session_.pump();
     result = io_.flush(sent);
-  } while (result == Transport::Flush::done && session_.sendable());
+  } while (result == Transport::Flush::done && !write_broken_ && session_.sendable());
   sent_ += sent;
   if (result == Transport::Flush::failed) return write_failed();
   closing_.for_each([](Http2UpstreamStream& stream) {

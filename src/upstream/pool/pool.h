@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/slab.h"
+#include "net/handshake_queue.h"
 #include "net/proxy_protocol.h"
 #include "observe/metric_store.h"
 #include "tls/client_context.h"
@@ -25,6 +26,7 @@ struct PoolContext {
   ReadScratch look_scratch;
   observe::MetricStore* metrics = nullptr;
   UpstreamEvents* events = nullptr;
+  HandshakeQueue* handshakes = nullptr;
   Slab<UpstreamConnecting> connecting;
   Slab<Http1Connection> connections;
   Slab<Http2Connection> http2_connections{8};

@@ -58,6 +58,7 @@ class PoolTest : public testing::Test, private UpstreamEvents {
     context.scratch = &scratch;
     context.metrics = &metrics;
     context.events = this;
+    context.handshakes = &handshakes;
     configured->name = "app";
     listener = *outside.listen(kBackend, {});
   }
@@ -125,6 +126,7 @@ class PoolTest : public testing::Test, private UpstreamEvents {
   ReadScratch scratch;
   observe::MetricStore metrics{"0"};
   PoolContext context;
+  HandshakeQueue handshakes{loop};
   std::shared_ptr<ClusterSettings> configured = std::make_shared<ClusterSettings>();
   std::shared_ptr<Backend> backend;
   std::deque<Try> tries;

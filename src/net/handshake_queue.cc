@@ -1,6 +1,6 @@
-#include "proxy/handshake_queue.h"
+#include "net/handshake_queue.h"
 
-namespace weir::proxy {
+namespace weir {
 
 void HandshakeQueue::begin_turn() {
   if (loop_.now() == turn_) return;
@@ -37,4 +37,4 @@ void HandshakeQueue::resume() {
   if (!waiting_.empty()) loop_.mark_ready(*this);
 }
 
-}  // namespace weir::proxy
+}  // namespace weir

@@ -5,7 +5,7 @@
 #include "base/intrusive_list.h"
 #include "net/event_loop.h"
 
-namespace weir::proxy {
+namespace weir {
 
 struct HandshakeTag;
 
@@ -44,4 +44,4 @@ class HandshakeQueue final : public Resumable {
   std::size_t left_ = kPerTurn;
 };
 
-}  // namespace weir::proxy
+}  // namespace weir
