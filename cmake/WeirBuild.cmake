@@ -52,6 +52,11 @@ if(WEIR_PROFILE STREQUAL "count")
 elseif(WEIR_PROFILE STREQUAL "use" AND CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND EXISTS ${profile})
   target_compile_options(weir_options INTERFACE -fprofile-use=${profile} -Wno-profile-instr-out-of-date
                          -Wno-profile-instr-unprofiled -Wno-backend-plugin)
+  # Another profile is another command line: so everything is compiled anew.
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${profile})
+  file(SHA256 ${profile} profile_hash)
+  string(SUBSTRING ${profile_hash} 0 8 profile_hash)
+  target_compile_definitions(weir_options INTERFACE WEIR_PROFILE_HASH=${profile_hash})
 endif()
 
 if(WEIR_TESTS OR WEIR_FUZZ)
