@@ -29,6 +29,7 @@ std::string on_stream(std::int32_t id, std::string frame) {
 H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection, const H2ServerOptions& options,
                              Duration output_after)
     : backend_(backend), connection_(connection), server_(options), mute_(output_after > Duration{}) {
+  if (!backend.keep_bodies) server_.compare_bodies();
   if (mute_ && output_after != kForever) {
     connection_.outside().world().after(output_after, [this] {
       mute_ = false;  // nothing was said that could have muted it since
@@ -102,6 +103,10 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
     case Action::Kind::send:
       stream.answer.feed(action.bytes);
       translate(id);
+      break;
+    case Action::Kind::send_streamed:
+      server_.stream_body(id, action.code);
+      stream.end_told = true;
       break;
     case Action::Kind::half_close:
       if (stream.tunnel) {
