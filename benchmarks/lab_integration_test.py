@@ -191,6 +191,33 @@ class Agreement(unittest.TestCase):
         self.assertEqual((held.open, held.failed, machine.established_on(port)), (500, 0, 500))
         self.assertEqual(held.close(), 500)
 
+    def test_connections_are_held_over_tls(self):
+        folder = pathlib.Path(self.bench.keeper.folder)
+        make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+        command = [*make.split(), "-keyout", folder / "key", "-out", folder / "cert"]
+        subprocess.run(command, check=True, capture_output=True)
+        backend, _ = self.bench.backend()
+        port = self.bench.ports.take()
+        (folder / "weir.yaml").write_text(
+            f"workers: 1\nadmin: {{address: 127.0.0.1:{self.bench.ports.take()}}}\n"
+            f"listeners: [{{name: web, address: 127.0.0.1:{port}, "
+            f"tls: {{certificates: [{{cert: {folder}/cert, key: {folder}/key}}]}}}}]\n"
+            f"clusters: [{{name: app, backends: [{{name: b, url: 'http://127.0.0.1:{backend}'}}]}}]\n"
+            "routes: [{cluster: app}]\n"
+        )
+        weir = self.bench.keeper.start("weir", [BINARIES / "weir", "run", "-f", folder / "weir.yaml"])
+        deadline = time.monotonic() + 15
+        while not machine.listens(port):
+            self.assertTrue(time.monotonic() < deadline and weir.alive(), weir.last_words())
+            time.sleep(0.01)
+        for http2 in (False, True):
+            held = load.Held(self.bench, port, "/bytes?size=64", 300, http2, tls=True)
+            self.assertEqual((held.open, held.failed, machine.established_on(port)), (300, 0, 300))
+            self.assertEqual(held.close(), 300)
+        clear = load.Held(self.bench, port, "/bytes?size=64", 5)
+        self.assertEqual((clear.open, clear.failed), (0, 5))
+        clear.close()
+
 
 class Runs(unittest.TestCase):
     def results(self, *arguments, status=0, **options):

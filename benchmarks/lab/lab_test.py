@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,8 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import figures, k6, load, machine, metrics, processes, report, run, schema, trend  # noqa: E402
+from lab import figures, k6, lab as labs, load, machine, metrics, processes, report, run, schema  # noqa: E402
+from lab import targets, trend  # noqa: E402
 from lab.scripts import hash as hash_script  # noqa: E402
 from lab.progress import Progress  # noqa: E402
 from lab.script import Script, Step  # noqa: E402
@@ -154,6 +156,11 @@ class Reports(unittest.TestCase):
         self.assertIn("envoy is not here: not set up", report.text(self.document))
         self.assertIn("not here: not set up", report.markdown([self.document]))
 
+    def test_every_form_says_what_versions_ran(self):
+        made = {**self.document, "versions": {"weir": "weir 1; over TLS with this machine's own OpenSSL 3.0.22"}}
+        self.assertIn("weir is weir 1; over TLS with this machine's own OpenSSL 3.0.22", report.text(made))
+        self.assertIn("| weir 1; over TLS with this machine's own OpenSSL 3.0.22 |", report.markdown([made]))
+
     def test_the_page_escapes_and_needs_nothing_from_outside(self):
         page = report.html_page([self.document])
         self.assertIn("&lt;b&gt;a note", page)
@@ -264,6 +271,133 @@ class Users(unittest.TestCase):
             script.add(hash_script.RAMP, "cpp", "", "failures", "", "none", [0])
             script.judge_failures()
             self.assertEqual(script.goals[0]["met"], met, reason)
+
+
+class Certificates(unittest.TestCase):
+    def test_each_kind_has_files_of_its_own_and_is_made_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            lab = object.__new__(labs.Lab)
+            lab.folder, lab.certificates = pathlib.Path(folder), {}
+            for kind, key_type in (("P-256", "id-ecPublicKey"), ("RSA-2048", "rsaEncryption")):
+                certificate, key = lab.make_certificate(kind)
+                command = ["openssl", "x509", "-in", certificate, "-noout", "-text"]
+                told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+                self.assertIn(f"Public Key Algorithm: {key_type}", told)
+                self.assertEqual("Public-Key: (2048 bit)" in told, kind == "RSA-2048")
+                self.assertIn("PRIVATE KEY", key.read_text())
+            first = certificate.read_bytes()
+            self.assertEqual(lab.make_certificate("RSA-2048"), (certificate, key))
+            self.assertEqual(certificate.read_bytes(), first)
+            self.assertEqual(len(list(lab.folder.iterdir())), 4)
+
+    def test_a_scenarios_name_says_which(self):
+        self.assertEqual(targets.Scenario([1]).name, "h1 to h1")
+        self.assertEqual(targets.Scenario([1], tls=True).name, "h1 to h1, TLS")
+        named = targets.Scenario([1], tls=True, certificate="RSA-2048").name
+        self.assertEqual(named, "h1 to h1, TLS with RSA-2048")
+
+
+class PeerScripts(unittest.TestCase):
+    """With programs that stand in for the real ones."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def program(self, path, text):
+        path = self.folder / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    def ask(self, name, what, **variables):
+        environment = {
+            **os.environ,
+            "LAB_PEERS": str(self.folder),
+            "LAB_DIR": str(self.folder),
+            "LAB_PORT": "8000",
+            "LAB_ADMIN_PORT": "8001",
+            "LAB_BACKENDS": "127.0.0.1:9000",
+            "LAB_WEIGHTS": "1",
+            "LAB_FRONT": "h1",
+            "LAB_BACK": "h1",
+            "LAB_WORKERS": "1",
+            "LAB_CONNECTIONS": "10",
+            **dict.fromkeys(("LAB_TLS_CERT", "LAB_TLS_KEY", "LAB_BIG", "LAB_HEALTH", "LAB_ROUTES"), ""),
+            **variables,
+        }
+        script = targets.PEERS_FOLDER / f"{name}.sh"
+        return subprocess.run([script, what], capture_output=True, text=True, env=environment)
+
+    def nginx(self, version):
+        built = "built with OpenSSL 3.0.15 3 Sep 2024 (running with OpenSSL 3.0.22 25 Aug 2026)"
+        return self.program(
+            "system/usr/sbin/nginx",
+            f'echo "nginx version: nginx/{version}" >&2; [ "$1" != -V ] || echo "{built}" >&2',
+        )
+
+    def test_the_releases_own_nginx_is_told_of_http2_as_it_knows_it(self):
+        tls = {"LAB_TLS_CERT": "/c.pem", "LAB_TLS_KEY": "/k.pem", "LAB_FRONT": "h2"}
+        for version, listen, directive in (
+            ("1.22.1", "listen 127.0.0.1:8000 ssl http2;", False),
+            ("1.25.1", "listen 127.0.0.1:8000 ssl;", True),
+        ):
+            program = self.nginx(version)
+            done = self.ask("nginx_system", "command", **tls)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.split("\n")[0], str(program))
+            text = (self.folder / "nginx.conf").read_text()
+            self.assertIn(listen, text)
+            self.assertEqual("http2 on;" in text, directive)
+            self.assertIn("http2_max_concurrent_streams 1000;", text)
+            self.assertIn("TLSv1.3", text)
+        self.ask("nginx_system", "command")
+        self.assertNotIn("http2", (self.folder / "nginx.conf").read_text())
+
+    def test_the_releases_own_nginx_says_why_it_takes_no_part(self):
+        self.assertEqual(self.ask("nginx_system", "version").returncode, targets.UNSUPPORTED)
+        self.nginx("1.22.1")
+        done = self.ask("nginx_system", "command", LAB_BACK="h2")
+        self.assertEqual(done.returncode, targets.UNSUPPORTED)
+        self.assertIn("nginx/1.22.1 speaks no HTTP/2 to backends", done.stderr)
+        self.nginx("1.30.0")
+        self.assertEqual(self.ask("nginx_system", "command", LAB_BACK="h2").returncode, 0)
+        self.assertIn("proxy_http_version 2;", (self.folder / "nginx.conf").read_text())
+
+    def test_the_openssl_that_runs_is_named(self):
+        self.nginx("1.22.1")
+        self.assertTrue(
+            self.ask("nginx_system", "version").stdout.endswith("over TLS with this machine's own OpenSSL 3.0.22\n")
+        )
+
+    def test_weir_takes_the_peers_openssl_or_the_machines_own(self):
+        weir = self.program("weir", "echo weir 1")
+        loaders = {"x86_64": "usr/lib64/ld-linux-x86-64.so.2", "aarch64": "usr/lib/ld-linux-aarch64.so.1"}
+        told = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout
+        own = re.findall(r"OpenSSL \S+", told)[-1]
+        tls = {"LAB_WEIR": str(weir), "LAB_TLS_CERT": "/c.pem", "LAB_TLS_KEY": "/k.pem"}
+        for set_up in (False, True):
+            if set_up:
+                for loader in loaders.values():
+                    self.program(f"debian/{loader}", "echo OpenSSL 3.6.5 27 Jan 2026")
+            for system in ("", "1"):
+                told = self.ask("weir", "version", LAB_SYSTEM_OPENSSL=system, **tls)
+                words = self.ask("weir", "command", LAB_SYSTEM_OPENSSL=system, **tls).stdout.split("\n")
+                theirs = set_up and not system
+                self.assertEqual("the peers' OpenSSL, OpenSSL 3.6.5" in told.stdout, theirs)
+                self.assertEqual(f"this machine's own {own}" in told.stdout, not theirs)
+                self.assertEqual(words[0] == str(weir), not theirs)
+                clear = self.ask("weir", "command", LAB_SYSTEM_OPENSSL=system, LAB_WEIR=str(weir))
+                self.assertEqual(clear.stdout.split("\n")[0], str(weir))
+
+    def test_the_option_reaches_the_scripts(self):
+        for words, told in (([], ""), (["--system-openssl"], "1")):
+            lab = object.__new__(labs.Lab)
+            lab.options = labs.parse(words, "x", "y")
+            lab.weir, lab.peers_root = "weir", "peers"
+            self.assertEqual(targets.Targets(lab).base_environment()["LAB_SYSTEM_OPENSSL"], told)
 
 
 class Building(unittest.TestCase):

@@ -274,9 +274,10 @@ def connect_rate(lab, port, path, seconds, connections, tls="none", body=None, c
 class Held:
     """Idle connections, each of which has had one answer."""
 
-    def __init__(self, lab, port, path, connections, http2=False, cores=None):
-        command = own(lab, "hold", port, path, connections, ["--http2"] if http2 else [], None, False)
-        lab.note_command(command, "held connections")
+    def __init__(self, lab, port, path, connections, http2=False, cores=None, tls=False):
+        options = (["--http2"] if http2 else []) + (["--tls", "--host", "localhost"] if tls else [])
+        command = own(lab, "hold", port, path, connections, options, None, False)
+        lab.note_command(command, "held connections" + (", TLS" if tls else ""))
         self.process = lab.keeper.start("lab-load", command, cores, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self.process.popen.stdout.readline()
         told = json.loads(line) if line else {"open": 0, "failed": connections}

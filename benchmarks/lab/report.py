@@ -129,6 +129,7 @@ def text(document):
     for title, header, rows in tables(document):
         out += [title, aligned(header, rows), ""]
     out += headline(document) + [f"  note: {one}" for one in document["notes"]]
+    out += [f"  {name} is {version}" for name, version in document["versions"].items()]
     out += [f"  {name} is not here: {why}" for name, why in document["missing"].items()]
     return "\n".join(out)
 

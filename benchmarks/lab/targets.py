@@ -31,6 +31,7 @@ class Scenario:
     front: str = "h1"
     back: str = "h1"
     tls: bool = False
+    certificate: str = "P-256"  # or RSA-2048; with tls
     workers: int = 1
     connections: int = 1000
     big: bool = False  # large bodies
@@ -40,7 +41,13 @@ class Scenario:
 
     @property
     def name(self):
-        return f"{self.front} to {self.back}" + (", TLS" if self.tls else "")
+        return f"{self.front} to {self.back}" + self.tls_name
+
+    @property
+    def tls_name(self):
+        if not self.tls:
+            return ""
+        return ", TLS" + ("" if self.certificate == "P-256" else f" with {self.certificate}")
 
 
 class Running:
@@ -97,7 +104,11 @@ class Targets:
         self.custom = {}
 
     def base_environment(self):
-        return {"LAB_WEIR": str(self.lab.weir), "LAB_PEERS": str(self.lab.peers_root)}
+        return {
+            "LAB_WEIR": str(self.lab.weir),
+            "LAB_PEERS": str(self.lab.peers_root),
+            "LAB_SYSTEM_OPENSSL": "1" if self.lab.options.system_openssl else "",
+        }
 
     def choose(self, wanted):
         """The peers that take part, from `--peers`; None means all that are set up. Returns [(name, version)] and the
@@ -123,7 +134,7 @@ class Targets:
         return "; ".join(ask(script_of(name, self.custom), "version", self.base_environment()))
 
     def environment(self, scenario, port, admin_port, folder):
-        lab = self.lab
+        certificate, key = self.lab.make_certificate(scenario.certificate) if scenario.tls else ("", "")
         return {
             **self.base_environment(),
             "LAB_PORT": str(port),
@@ -133,8 +144,8 @@ class Targets:
             "LAB_FRONT": scenario.front,
             "LAB_BACK": scenario.back,
             "LAB_WORKERS": str(scenario.workers),
-            "LAB_TLS_CERT": str(lab.certificate) if scenario.tls else "",
-            "LAB_TLS_KEY": str(lab.key) if scenario.tls else "",
+            "LAB_TLS_CERT": str(certificate),
+            "LAB_TLS_KEY": str(key),
             "LAB_CONNECTIONS": str(scenario.connections),
             "LAB_BIG": "1" if scenario.big else "",
             "LAB_HEALTH": "1" if scenario.health else "",

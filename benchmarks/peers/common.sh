@@ -26,6 +26,9 @@ need() { [[ -e $1 ]] || cannot "not set up: benchmarks/setup_peers.sh does it"; 
 
 openssl_version() { loaded "$root/usr/bin/openssl" version 2>/dev/null | cut -d' ' -f1,2; }
 
+# Of what this machine's own programs use, the program `openssl` among them.
+system_openssl_version() { openssl version | grep -o 'OpenSSL [^ ]*' | tail -n 1; }
+
 # A debian package's version.
 package_version() { grep -hs "^$1 " "$root/packages.txt" | cut -d' ' -f2; }
 

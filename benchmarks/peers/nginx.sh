@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# nginx.
+# nginx. nginx_system.sh sources it and sets what differs there.
 source "$(dirname "$(readlink -f "$0")")/common.sh"
 
 program=$root/usr/sbin/nginx
+
+print_program() { print_loaded "$program" "$@"; }
 
 version() {
   need "$program"
@@ -28,16 +30,21 @@ END
 
 tls() {
   [[ -n $LAB_TLS_CERT ]] || return 0
+  echo "ssl_protocols TLSv1.2 TLSv1.3;" # the default from 1.23.4 on
   echo "ssl_certificate $LAB_TLS_CERT; ssl_certificate_key $LAB_TLS_KEY; ssl_session_cache shared:tls:10m;"
 }
 
-listen="listen 127.0.0.1:${LAB_PORT:-0}${LAB_TLS_CERT:+ ssl}"
+# How HTTP/2 is switched on: a word of `listen`, or a directive.
+http2_word=''
+http2_directive='http2 on;'
+
+listen() { echo "listen 127.0.0.1:$LAB_PORT${LAB_TLS_CERT:+ ssl}$([[ $LAB_FRONT != h2 ]] || echo "$http2_word")"; }
 
 # What every server block listens with.
 common_lines() {
   cat <<END
-    $listen;
-    $([[ $LAB_FRONT != h2 ]] || echo 'http2 on; http2_max_concurrent_streams 1000;')
+    $(listen);
+    $([[ $LAB_FRONT != h2 ]] || echo "$http2_directive http2_max_concurrent_streams 1000;")
     $(tls)
 END
 }
@@ -50,7 +57,7 @@ sites() {
   fi
   local number
   for number in $(awk '{print $3}' "$LAB_ROUTES" | sort -u); do upstream "c$number"; done
-  awk -v listen="$listen" '
+  awk -v listen="$(listen)" '
     $1 != host { if (host) print "  }"; host = $1; print "  server { " listen "; server_name " $1 ";" }
     { print "    location " $2 " { proxy_pass http://c" $3 "; }" }
     END { print "  }" }' "$LAB_ROUTES"
@@ -92,9 +99,9 @@ $(sites)
 }
 END
   sed -i "s/^user root;/$([[ $(id -u) == 0 ]] && echo 'user root;')/" "$LAB_DIR/nginx.conf"
-  print_loaded "$program" -p "$LAB_DIR" -c "$LAB_DIR/nginx.conf" -e "$LAB_DIR/error.log"
+  print_program -p "$LAB_DIR" -c "$LAB_DIR/nginx.conf" -e "$LAB_DIR/error.log"
 }
 
 reload() { echo HUP; }
 
-main "$@"
+[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"

@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
-# Weir. Over TLS it runs with the peers' OpenSSL where they have been set up, so that all use the same.
+# Weir. Over TLS it runs with the peers' OpenSSL where they have been set up, so that all use the same; with
+# --system-openssl it takes this machine's own.
 source "$(dirname "$(readlink -f "$0")")/common.sh"
+
+with_peers_openssl() { [[ -z ${LAB_SYSTEM_OPENSSL:-} && -x $loader ]]; }
 
 version() {
   "$LAB_WEIR" version
-  if [[ -x $loader ]]; then echo "over TLS with the peers' OpenSSL, $(openssl_version)"; fi
+  if with_peers_openssl; then
+    echo "over TLS with the peers' OpenSSL, $(openssl_version)"
+  else
+    echo "over TLS with this machine's own $(system_openssl_version)"
+  fi
 }
 
 tls() {
@@ -64,7 +71,7 @@ $(routes)
 END
   local error
   if ! error=$("$LAB_WEIR" check -f "$LAB_DIR/weir.yaml" 2>&1); then cannot "$(sed -n 1p <<<"$error")"; fi
-  if [[ -n $LAB_TLS_CERT && -x $loader ]]; then
+  if [[ -n $LAB_TLS_CERT ]] && with_peers_openssl; then
     print_loaded "$LAB_WEIR" run -f "$LAB_DIR/weir.yaml"
   else
     print_words "$LAB_WEIR" run -f "$LAB_DIR/weir.yaml"

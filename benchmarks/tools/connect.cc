@@ -1,8 +1,6 @@
 // New connections: each connects, makes its TLS handshake if it is to, asks once, reads the answer and closes. Closed
 // loop: as many at a time as there are connections.
 #include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -14,22 +12,12 @@
 #include "histogram.h"
 #include "options.h"
 #include "sockets.h"
+#include "tls.h"
 
 namespace weir::lab {
 namespace {
 
 constexpr int kEvents = 256;
-
-struct FreeContext {
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-struct FreeSsl {
-  void operator()(SSL* ssl) const { SSL_free(ssl); }
-};
-struct FreeSession {
-  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
-};
-using Session = std::unique_ptr<SSL_SESSION, FreeSession>;
 
 enum class State : std::uint8_t { connecting, handshake, sending, reading };
 
@@ -37,8 +25,8 @@ struct Slot {
   int fd = -1;
   State state = State::connecting;
   std::uint64_t start_ns = 0;
-  std::unique_ptr<SSL, FreeSsl> ssl;
-  Session session;  // of the connection before, to be resumed
+  TlsConnection ssl;
+  TlsSession session;  // of the connection before, to be resumed
   std::unique_ptr<Http1Wire> wire;
 };
 
@@ -46,9 +34,7 @@ class Connector {
  public:
   explicit Connector(const Options& options) : options_(options), slots_(options.connections) {
     if (options.tls == Tls::none) return;
-    context_.reset(SSL_CTX_new(TLS_client_method()));
-    SSL_CTX_set_min_proto_version(context_.get(), TLS1_3_VERSION);
-    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);
+    context_ = make_tls_context();
     SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context_.get(), [](SSL* ssl, SSL_SESSION* session) {
       static_cast<Slot*>(SSL_get_app_data(ssl))->session.reset(session);
@@ -72,6 +58,7 @@ class Connector {
   void open(Slot& slot);
   void close(Slot& slot);
   void drive(Slot& slot);
+  static Step step_of(Io result);
   Step step(Slot& slot);
   Step handshake(Slot& slot);
   Step send(Slot& slot);
@@ -79,7 +66,7 @@ class Connector {
 
   const Options& options_;
   std::vector<Slot> slots_;
-  std::unique_ptr<SSL_CTX, FreeContext> context_;
+  TlsContext context_;
   int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   Histogram latency_;
   std::uint64_t counts_from_ns_ = 0, end_ns_ = 0;
@@ -109,47 +96,29 @@ void Connector::close(Slot& slot) {
   slot.fd = -1;
 }
 
+Connector::Step Connector::step_of(Io result) {
+  return result == Io::ok ? Step::next : result == Io::would_block ? Step::wait : Step::failed;
+}
+
 Connector::Step Connector::handshake(Slot& slot) {
   if (!slot.ssl) {
-    slot.ssl.reset(SSL_new(context_.get()));
-    SSL_set_fd(slot.ssl.get(), slot.fd);
+    slot.ssl = start_tls(context_.get(), slot.fd, options_.request.host, false);
     SSL_set_app_data(slot.ssl.get(), &slot);
-    SSL_set_tlsext_host_name(slot.ssl.get(), options_.request.host.c_str());
     if (options_.tls == Tls::resumed && slot.session) SSL_set_session(slot.ssl.get(), slot.session.get());
-    static constexpr std::array<unsigned char, 9> kAlpn = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-    SSL_set_alpn_protos(slot.ssl.get(), kAlpn.data(), kAlpn.size());
   }
-  ERR_clear_error();
-  const int result = SSL_connect(slot.ssl.get());
-  if (result == 1) return Step::next;
-  const int error = SSL_get_error(slot.ssl.get(), result);
-  return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? Step::wait : Step::failed;
+  return step_of(handshake_some(slot.ssl.get()));
 }
 
 Connector::Step Connector::send(Slot& slot) {
-  if (!slot.ssl) {
-    const Io result = write_some(slot.fd, slot.wire->output());
-    return result == Io::ok ? Step::next : result == Io::would_block ? Step::wait : Step::failed;
-  }
-  const std::string& output = slot.wire->output();
-  const int written = SSL_write(slot.ssl.get(), output.data(), static_cast<int>(output.size()));
-  if (written > 0) return Step::next;  // all of it, as partial writes are not switched on
-  return SSL_get_error(slot.ssl.get(), written) == SSL_ERROR_WANT_WRITE ? Step::wait : Step::failed;
+  std::string& output = slot.wire->output();
+  return step_of(slot.ssl ? write_some(slot.ssl.get(), output) : write_some(slot.fd, output));
 }
 
 Connector::Step Connector::read(Slot& slot) {
   for (;;) {
-    std::array<char, 16384> buffer;
     std::string_view bytes;
-    if (slot.ssl) {
-      ERR_clear_error();
-      const int got = SSL_read(slot.ssl.get(), buffer.data(), buffer.size());
-      if (got <= 0) return SSL_get_error(slot.ssl.get(), got) == SSL_ERROR_WANT_READ ? Step::wait : Step::failed;
-      bytes = {buffer.data(), static_cast<std::size_t>(got)};
-    } else {
-      const Io result = read_some(slot.fd, bytes);
-      if (result != Io::ok) return result == Io::would_block ? Step::wait : Step::failed;
-    }
+    const Io result = slot.ssl ? read_some(slot.ssl.get(), bytes) : read_some(slot.fd, bytes);
+    if (result != Io::ok) return step_of(result);
     done_.clear();
     if (!slot.wire->feed(bytes, done_)) return Step::failed;
     if (!done_.empty()) return done_[0].kind == Done::Kind::ok ? Step::next : Step::failed;

@@ -12,6 +12,7 @@
 
 #include "options.h"
 #include "sockets.h"
+#include "tls.h"
 
 namespace weir::lab {
 namespace {
@@ -25,12 +26,18 @@ struct Held {
   bool connected = false;
   bool asked = false;
   bool answered = false;
+  bool ready = false;  // connected and, with TLS, the handshake is through
+  TlsConnection ssl;
   std::unique_ptr<ClientWire> wire;
 };
 
 class Holder {
  public:
-  explicit Holder(const Options& options) : options_(options), held_(options.connections) {}
+  explicit Holder(const Options& options) : options_(options), held_(options.connections) {
+    if (options.tls == Tls::none) return;
+    context_ = make_tls_context();
+    SSL_CTX_set_mode(context_.get(), SSL_MODE_RELEASE_BUFFERS);  // idle connections hold as little here as they can
+  }
   ~Holder() {
     for (const Held& one : held_) {
       if (one.fd >= 0) ::close(one.fd);
@@ -46,6 +53,8 @@ class Holder {
   bool open(Held& one, std::uint32_t number);
   void drop(Held& one);
   void on_event(Held& one, std::uint32_t events);
+  Io connect(Held& one);
+  void converse(Held& one);
   void turn();
   void wait_for_input_to_end();
   std::size_t count_open() const {
@@ -53,6 +62,7 @@ class Holder {
   }
 
   const Options& options_;
+  TlsContext context_;  // null: in the clear
   std::vector<Held> held_;
   std::vector<Done> done_;
   int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
@@ -63,7 +73,7 @@ bool Holder::open(Held& one, std::uint32_t number) {
   one.fd = start_connect(options_.port, number);
   if (one.fd < 0) return false;
   if (options_.http2) {
-    one.wire = std::make_unique<Http2Wire>(options_.request, 1, false);
+    one.wire = std::make_unique<Http2Wire>(options_.request, 1, context_ != nullptr);
   } else {
     one.wire = std::make_unique<Http1Wire>(options_.request);
   }
@@ -74,25 +84,51 @@ bool Holder::open(Held& one, std::uint32_t number) {
 void Holder::drop(Held& one) {
   ::close(one.fd);
   one.fd = -1;
+  one.ssl.reset();
   one.wire.reset();
   if (!one.answered) ++failed_;
 }
 
+// Until the connection is open and, if it is to be, secured. Once the socket is writable or broken.
+Io Holder::connect(Held& one) {
+  if (!one.connected) {
+    if (!is_connected(one.fd)) return Io::closed;
+    one.connected = true;
+    if (context_) one.ssl = start_tls(context_.get(), one.fd, options_.request.host, options_.http2);
+  }
+  if (one.ssl) {
+    const Io result = handshake_some(one.ssl.get());
+    if (result != Io::ok) return result;
+    if (speaks_http2(one.ssl.get()) != options_.http2) return Io::closed;
+  }
+  one.ready = true;
+  one.wire->open();
+  return Io::ok;
+}
+
 void Holder::on_event(Held& one, std::uint32_t events) {
   if (one.fd < 0) return;
-  if (!one.connected && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
-    if (!is_connected(one.fd)) return drop(one);
-    one.connected = true;
-    one.wire->open();
+  if (!one.ready) {
+    if (!one.connected && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
+    const Io result = connect(one);
+    if (result == Io::closed) return drop(one);
+    if (result == Io::would_block) return;
   }
+  converse(one);
+}
+
+// Asks once and reads whatever comes, as far as the socket goes.
+void Holder::converse(Held& one) {
   for (;;) {
     if (!one.asked && one.wire->room() > 0) {
       one.wire->begin();
       one.asked = true;
     }
-    if (write_some(one.fd, one.wire->output()) == Io::closed) return drop(one);
+    std::string& output = one.wire->output();
+    const Io written = one.ssl ? write_some(one.ssl.get(), output) : write_some(one.fd, output);
+    if (written == Io::closed) return drop(one);
     std::string_view bytes;
-    const Io result = read_some(one.fd, bytes);
+    const Io result = one.ssl ? read_some(one.ssl.get(), bytes) : read_some(one.fd, bytes);
     if (result == Io::would_block) return;
     done_.clear();
     if (result == Io::closed || !one.wire->feed(bytes, done_)) return drop(one);

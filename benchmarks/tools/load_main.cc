@@ -51,6 +51,7 @@ int run(int argc, char** argv) {
   }
   CLI::App* hold = common(app.add_subcommand("hold", "idle connections, until standard input ends"), "hold");
   hold->add_flag("--http2", options.http2);
+  hold->add_flag_callback("--tls", [&options] { options.tls = Tls::full; }, "over TLS 1.3");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

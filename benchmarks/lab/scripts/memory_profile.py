@@ -12,22 +12,28 @@ PART = "resident memory"
 GROWTH = "memory over a run"
 
 
-def idle_memory(script, part, name, front, counts):
+def idle_setting(front, tls):
+    return front + (" over TLS" if tls else "")
+
+
+def idle_memory(script, part, name, front, counts, tls=False):
     """What a target holds with so many idle connections, each of which has had an answer."""
     lab = script.lab
+    setting = idle_setting(front, tls)
+    hold = lambda count: load.Held(lab, target.port, PATH, count, front == "h2", lab.load_cores, tls)
     port, _ = lab.backend(cores=lab.backend_cores)
-    scenario = Scenario([port], front=front, connections=max(counts) + 1000)
-    target = script.start(part, name, scenario, lab.proxy_core, front)
+    scenario = Scenario([port], front=front, tls=tls, connections=max(counts) + 1000)
+    target = script.start(part, name, scenario, lab.proxy_core, setting)
     if not target:
         lab.keeper.stop_all()
         return
-    held = load.Held(lab, target.port, PATH, 200, front == "h2", lab.load_cores)  # what is made once is made
+    held = hold(200)  # what is made once is made
     held.close()
     time.sleep(0.2)
     start = target.resident_kib()
-    script.add(part, name, front, "started", "MiB", "lower", [start / 1024])
+    script.add(part, name, setting, "started", "MiB", "lower", [start / 1024])
     for count in counts:
-        held = load.Held(lab, target.port, PATH, count, front == "h2", lab.load_cores)
+        held = hold(count)
         time.sleep(0.5)
         each = (target.resident_kib() - start) * 1024 / count
         total = target.resident_kib() / 1024
@@ -35,10 +41,10 @@ def idle_memory(script, part, name, front, counts):
         still_open = held.close()
         if not faults and still_open < count:
             faults = [f"{count - still_open} connections were closed by the proxy"]
-        script.add(part, name, front, f"each of {count:,}", "B", "lower", [] if faults else [max(0.0, each)], faults)
-        script.add(part, name, front, f"with {count:,}", "MiB", "lower", [] if faults else [total], faults)
+        script.add(part, name, setting, f"each of {count:,}", "B", "lower", [] if faults else [max(0.0, each)], faults)
+        script.add(part, name, setting, f"with {count:,}", "MiB", "lower", [] if faults else [total], faults)
     time.sleep(1)
-    script.add(part, name, front, "after they are gone", "MiB", "lower", [target.resident_kib() / 1024])
+    script.add(part, name, setting, "after they are gone", "MiB", "lower", [target.resident_kib() / 1024])
     lab.keeper.stop_all()
 
 

@@ -7,14 +7,21 @@ import time
 from ... import load
 from ...script import Step, measured, us_per_request
 from ...targets import CannotRun
-from ..memory_profile import idle_memory
+from ..memory_profile import idle_memory, idle_setting
 from .part import Part, Scenario
 
 HANDSHAKES = "new connections"
 IDLE = "memory of idle connections"
 START = "start and reload"
 PATH, BODY = "/bytes?size=64", 64
-KINDS = {"none": "in the clear", "full": "full TLS 1.3 handshakes", "resumed": "resumed TLS 1.3 handshakes"}
+KINDS = [  # what a step is called, what the load does, the certificate
+    ("in the clear", "none", "P-256"),
+    ("full TLS 1.3 handshakes", "full", "P-256"),
+    ("full TLS 1.3 handshakes, RSA-2048", "full", "RSA-2048"),
+    ("resumed TLS 1.3 handshakes", "resumed", "P-256"),
+]
+IDLE_FRONTS = (("h1", False), ("h2", False), ("h1", True), ("h2", True))  # protocol, TLS
+QUICK_IDLE_FRONTS = (("h1", True),)  # in the clear memory_profile has it
 HOSTS, PREFIXES, CLUSTERS = 1000, 10, 8
 SETTLED_ANSWERS = 20
 PATIENCE_S = 60.0
@@ -22,7 +29,10 @@ PATIENCE_S = 60.0
 
 class Lifetime(Part):
     key = "lifetime"
-    about = "full and resumed TLS handshakes, memory of an idle connection, start, reload with 10,000 routes"
+    about = (
+        "full (P-256 and RSA-2048) and resumed TLS handshakes, memory of an idle connection, in the clear and over\n"
+        "    TLS, start, reload with 10,000 routes"
+    )
 
     def steps(self):
         pick = self.script.pick
@@ -32,10 +42,11 @@ class Lifetime(Part):
         self.slice_s = self.script.duration(1, 0.3)
         names = self.targets()
         seconds = self.slice_seconds(1, 0.3, names, self.rounds)
-        steps = [Step(what, seconds, lambda k=kind: self.connect(k)) for kind, what in KINDS.items()]
-        for front in pick(("h1", "h2"), ("h1",)):
-            took = (self.idle_count / 6000 + 2.5) * len(names)
-            steps.append(Step(f"{self.idle_count:,} idle {front} connections", took, lambda f=front: self.idle(f)))
+        steps = [Step(kind[0], seconds, lambda k=kind: self.connect(*k)) for kind in KINDS]
+        for front, tls in pick(IDLE_FRONTS, QUICK_IDLE_FRONTS):
+            took = (self.idle_count / (2000 if tls else 6000) + 2.5) * len(names)
+            what = f"{self.idle_count:,} idle connections, {idle_setting(front, tls)}"
+            steps.append(Step(what, took, lambda f=front, t=tls: self.idle(f, t)))
         steps.append(Step("start", self.starts * 0.4 * len(names), lambda: self.start(False)))
         steps.append(Step("start with 10,000 routes", self.starts * len(names), lambda: self.start(True)))
         steps.append(Step("reload with 10,000 routes", (1 + self.starts) * len(names), self.reload))
@@ -43,16 +54,15 @@ class Lifetime(Part):
 
     # Connections.
 
-    def connect(self, kind):
+    def connect(self, setting, tls, certificate):
         script, lab = self.script, self.lab
-        setting = KINDS[kind]
         port = self.backends(1)[0]
-        scenario = Scenario([port], tls=kind != "none")
+        scenario = Scenario([port], tls=tls != "none", certificate=certificate)
         running = script.start_all(HANDSHAKES, self.targets(), lambda _: scenario, lab.proxy_core, setting)
         run = lambda target: measured(
             target,
             lambda: load.connect_rate(
-                lab, target.port, PATH, self.slice_s, 8, tls=kind, body=BODY, cores=lab.load_cores, warm_up=0.0
+                lab, target.port, PATH, self.slice_s, 8, tls=tls, body=BODY, cores=lab.load_cores, warm_up=0.0
             ),
         )
         slices = script.alternate(running, self.rounds, run, HANDSHAKES, setting)
@@ -62,10 +72,10 @@ class Lifetime(Part):
         script.add_slices(HANDSHAKES, setting, slices, "p50 to the answer", "ms", "lower", p50)
         lab.keeper.stop_all()
 
-    def idle(self, front):
+    def idle(self, front, tls):
         for name in self.targets():
             self.lab.progress.detail(name)
-            idle_memory(self.script, IDLE, name, front, [self.idle_count])
+            idle_memory(self.script, IDLE, name, front, [self.idle_count], tls)
 
     # Start and reload.
 
