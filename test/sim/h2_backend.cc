@@ -162,16 +162,20 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       connection_.stop_reading();
       break;
     case Action::Kind::wait:
-      stream.waiting = true;
-      if (action.wait == kForever) return false;
-      connection_.outside().world().after(action.wait, [this, id] {
-        streams_[id].waiting = false;
-        go_on(id);
-        flush();
-      });
+      wait(id, action.wait);
       return false;
   }
   return true;
+}
+
+void H2BackendSide::wait(std::int32_t id, Duration duration) {
+  streams_[id].waiting = true;
+  if (duration == kForever) return;
+  connection_.outside().world().after(duration, [this, id] {
+    streams_[id].waiting = false;
+    go_on(id);
+    flush();
+  });
 }
 
 // Neither what is there already, nor what is on its way.
