@@ -81,8 +81,9 @@ IoResult SimStream::read(unsigned index, std::span<char> into) {
   }
   std::memcpy(into.data(), end.received.data() + end.read_bytes, size);
   end.read_bytes += size;
-  if (end.unread() == 0) {
-    end.received.clear();
+  // A reader that is never done must not make it grow; nor is what is left moved each time.
+  if (end.unread() == 0 || end.read_bytes > std::max<std::size_t>(end.unread(), 64 * 1024)) {
+    end.received.erase(0, end.read_bytes);
     end.read_bytes = 0;
   }
   world_.trace("stream {} end {} reads {}", number_, index, size);

@@ -14,6 +14,10 @@ std::string response(std::string_view body, std::string_view more, std::string_v
   return fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n{}\r\n{}", status, body.size(), more, body);
 }
 
+Script streamed_response(std::uint32_t size) {
+  return {send_bytes(fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", size)), send_streamed(size)};
+}
+
 std::string in_chunks(std::string_view body, std::size_t chunk_bytes, std::string_view trailers) {
   std::string text;
   for (std::size_t at = 0; at < body.size(); at += chunk_bytes) {
@@ -48,6 +52,7 @@ std::string pattern(std::uint64_t stream, std::size_t size) {
 
 BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, SocketId socket)
     : Peer(backend.outside_), backend_(backend), number_(number), reader_(MessageReader::Kind::request) {
+  reader_.keep_bodies = backend.keep_bodies;
   if (backend.http2) http2_ = std::make_unique<H2BackendSide>(backend, *this, *backend.http2, backend.http2_mute);
   if (backend.accepts_without_reading) stop_reading();
   if (backend.tls != nullptr && !backend.expects_proxy_header) secure(new_tls());
@@ -170,6 +175,9 @@ void BackendConnection::go_on() {
     switch (action.kind) {
       case Action::Kind::send:
         send(action.bytes);
+        break;
+      case Action::Kind::send_streamed:
+        stream_body(action.code);
         break;
       case Action::Kind::close:
         close();

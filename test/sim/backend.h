@@ -23,6 +23,7 @@ class H2BackendSide;
 struct Action {
   enum class Kind : std::uint8_t {
     send,
+    send_streamed,  // a streamed body of `code` bytes, not over TLS in HTTP/1; its head has been sent
     wait,
     close,  // with a `code` also where a script's close only ends an HTTP/1 body
     half_close,
@@ -49,6 +50,9 @@ using Script = std::vector<Action>;
 inline Action send_bytes(std::string bytes) {
   return {Action::Kind::send, std::move(bytes), {}, 0};
 }
+inline Action send_streamed(std::uint32_t size) {
+  return {Action::Kind::send_streamed, {}, {}, size};
+}
 inline Action wait_for(Duration wait) {
   return {Action::Kind::wait, {}, wait, 0};
 }
@@ -58,6 +62,8 @@ inline Action then(Action::Kind kind, std::uint32_t code = 0) {
 
 // "HTTP/1.1 200 OK" with Content-Length; `more` are whole field lines.
 std::string response(std::string_view body, std::string_view more = {}, std::string_view status = "200 OK");
+// The same with a streamed body.
+Script streamed_response(std::uint32_t size);
 // `body` in chunks of `chunk_bytes`, with trailers as whole field lines.
 std::string chunked_response(std::string_view body, std::size_t chunk_bytes, std::string_view trailers = {});
 std::string in_chunks(std::string_view body, std::size_t chunk_bytes, std::string_view trailers = {});
@@ -191,6 +197,8 @@ class SimBackend final : private ReadinessHandler {
   bool expects_proxy_header = false;
   // They may, as whoever configures the proxy changes his mind.
   bool takes_proxy_header = false;
+  // Else what requests of new connections bring is compared with a streamed body.
+  bool keep_bodies = true;
   // What a new connection does at once.
   Script greeting;
   // A connection has come: what is set below may be set anew for it.

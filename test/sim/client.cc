@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/assert.h"
+
 namespace weir::sim {
 
 SimClient::SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol, const PeerTlsContexts* tls,
@@ -20,6 +22,17 @@ void SimClient::request(std::string_view method, std::string_view target, std::s
   text += "\r\n";
   text += body;
   raw(text, method);
+}
+
+void SimClient::post_streamed(std::string_view target, std::uint64_t size) {
+  WEIR_CHECK(http2_ == nullptr);
+  raw(fmt::format("POST {} HTTP/1.1\r\nHost: example.com\r\nContent-Length: {}\r\n\r\n", target, size), "POST");
+  stream_body(size);
+}
+
+void SimClient::compare_bodies() {
+  WEIR_CHECK(http2_ == nullptr);
+  reader_.keep_bodies = false;
 }
 
 void SimClient::raw(std::string_view bytes, std::string_view method) {
@@ -41,7 +54,8 @@ void SimClient::end_tunnel() {
 
 void SimClient::on_bytes(std::string_view bytes) {
   last_byte_at_ = outside().world().now();
-  received_.append(bytes);
+  received_bytes_ += bytes.size();
+  if (reader_.keep_bodies) received_.append(bytes);
   if (http2_ == nullptr) {
     reader_.feed(bytes);
   } else {
@@ -62,7 +76,7 @@ bool SimClient::tunnel_ended() const {
 
 bool SimClient::anything_said() const {
   return http2_ == nullptr
-             ? !received_.empty()
+             ? received_bytes_ > 0
              : reader_.broken() || !reader_.messages.empty() || !reader_.interim.empty() || reader_.current.status != 0;
 }
 

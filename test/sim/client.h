@@ -24,6 +24,10 @@ class SimClient final : public Peer {
   void request(std::string_view method, std::string_view target, std::string_view more = {},
                std::string_view body = {});
   void get(std::string_view target) { request("GET", target); }
+  // A streamed body of this size, in HTTP/1 and without TLS.
+  void post_streamed(std::string_view target, std::uint64_t size);
+  // In HTTP/1: bodies that come are compared with a streamed one, and nothing is kept.
+  void compare_bodies();
   // Bytes as they are; an answer to `method` is expected for them.
   void raw(std::string_view bytes, std::string_view method = "GET");
   // The same, of a request (or tunnel) that has begun.
@@ -42,9 +46,9 @@ class SimClient final : public Peer {
   std::size_t answer_count() const { return reader_.messages.size(); }
   const MessageReader& reader() const { return reader_; }
   const std::string& tunnel() const { return reader_.tunnel; }
-  // What was received in all, as it came.
+  // What was received in all, as it came, where bodies are kept.
   const std::string& received() const { return received_; }
-  std::uint64_t received_bytes() const { return received_.size(); }
+  std::uint64_t received_bytes() const { return received_bytes_; }
   TimePoint last_byte_at() const { return last_byte_at_; }
   TimePoint ended_at() const { return ended_at_; }
   // When an answer could not be read any more, or ended in its midst.
@@ -60,6 +64,7 @@ class SimClient final : public Peer {
   MessageReader reader_;
   std::unique_ptr<H2Translator> http2_;
   std::string received_;
+  std::uint64_t received_bytes_ = 0;
   TimePoint last_byte_at_{};
   TimePoint ended_at_{};
   TimePoint broken_at_{};

@@ -29,6 +29,7 @@ std::string on_stream(std::int32_t id, std::string frame) {
 H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection, const H2ServerOptions& options,
                              Duration output_after)
     : backend_(backend), connection_(connection), server_(options), mute_(output_after > Duration{}) {
+  if (!backend.keep_bodies) server_.compare_bodies();
   if (mute_ && output_after != kForever) {
     connection_.outside().world().after(output_after, [this] {
       mute_ = false;  // nothing was said that could have muted it since
@@ -103,6 +104,10 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       stream.answer.feed(action.bytes);
       translate(id);
       break;
+    case Action::Kind::send_streamed:
+      server_.stream_body(id, action.code);
+      stream.end_told = true;
+      break;
     case Action::Kind::half_close:
       if (stream.tunnel) {
         server_.end(id);
@@ -157,16 +162,20 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       connection_.stop_reading();
       break;
     case Action::Kind::wait:
-      stream.waiting = true;
-      if (action.wait == kForever) return false;
-      connection_.outside().world().after(action.wait, [this, id] {
-        streams_[id].waiting = false;
-        go_on(id);
-        flush();
-      });
+      wait(id, action.wait);
       return false;
   }
   return true;
+}
+
+void H2BackendSide::wait(std::int32_t id, Duration duration) {
+  streams_[id].waiting = true;
+  if (duration == kForever) return;
+  connection_.outside().world().after(duration, [this, id] {
+    streams_[id].waiting = false;
+    go_on(id);
+    flush();
+  });
 }
 
 // Neither what is there already, nor what is on its way.

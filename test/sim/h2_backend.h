@@ -47,6 +47,8 @@ class H2BackendSide {
   void go_on(std::int32_t id);
   // True if the script goes on at once.
   bool act(std::int32_t id, const Action& action);
+  // The script goes on later.
+  void wait(std::int32_t id, Duration duration);
   void disown(std::int32_t id);
   bool end_with_connection(std::int32_t id);
   void translate(std::int32_t id);

@@ -39,6 +39,13 @@ std::int32_t SimH2Client::post(std::string_view target, std::string_view bytes, 
   return stream;
 }
 
+std::int32_t SimH2Client::post_streamed(std::string_view target, std::uint64_t size) {
+  const std::int32_t stream = engine_.submit("POST", target, {}, false);
+  engine_.stream_body(stream, size);
+  write();
+  return stream;
+}
+
 std::int32_t SimH2Client::websocket(std::string_view target, const Message::Fields& fields) {
   Message::Fields all{{":protocol", "websocket"}, {"sec-websocket-version", "13"}};
   all.insert(all.end(), fields.begin(), fields.end());

@@ -23,6 +23,7 @@ class SimH2Client final : public Peer {
   // A request whose body follows.
   std::int32_t open(std::string_view method, std::string_view target, const Message::Fields& fields = {});
   std::int32_t post(std::string_view target, std::string_view body, const Message::Fields& fields = {});
+  std::int32_t post_streamed(std::string_view target, std::uint64_t size);
   // RFC 8441.
   std::int32_t websocket(std::string_view target, const Message::Fields& fields = {});
   void body(std::int32_t stream, std::string_view bytes);

@@ -65,7 +65,7 @@ struct H2Engine::Callbacks {
     H2Engine& self = engine(user);
     H2Answer& answer = self.answers_[stream];
     answer.body_bytes += size;
-    if (self.options_.keep_bodies) answer.message.body.append(text(bytes, size));
+    answer.message.take(text(bytes, size), self.options_.keep_bodies);
     self.consume(stream, size);
     return 0;
   }

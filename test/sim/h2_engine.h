@@ -38,7 +38,7 @@ struct H2GoAway {
 
 struct H2Options {
   std::optional<std::uint32_t> stream_window;  // what a stream starts with; RFC 9113's 65,535 else
-  bool keep_bodies = true;                     // else they are only counted
+  bool keep_bodies = true;                     // else they are compared with a streamed body
 };
 
 // The client's side of HTTP/2 by an independent implementation, which checks all that the proxy says.

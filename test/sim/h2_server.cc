@@ -70,7 +70,7 @@ struct H2Server::Callbacks {
   static int data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* bytes, std::size_t size,
                   void* user) {
     H2Server& self = server(user);
-    self.requests_[stream].message.body.append(text(bytes, size));
+    self.requests_[stream].message.take(text(bytes, size), self.keep_bodies_);
     self.consume(stream, size);
     return 0;
   }
@@ -127,6 +127,10 @@ void H2Server::head(std::int32_t stream, int status, const Message::Fields& fiel
 
 void H2Server::body(std::int32_t stream, std::string_view bytes) {
   if (!requests_[stream].closed) H2Side::body(stream, bytes);
+}
+
+void H2Server::stream_body(std::int32_t stream, std::uint64_t size) {
+  if (!requests_[stream].closed) H2Side::stream_body(stream, size);
 }
 
 void H2Server::end(std::int32_t stream, const Message::Fields& trailers) {

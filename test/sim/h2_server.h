@@ -35,6 +35,7 @@ class H2Server final : public H2Side {
   void head(std::int32_t stream, int status, const Message::Fields& fields, bool end);
   // Nothing where the stream is over.
   void body(std::int32_t stream, std::string_view bytes);
+  void stream_body(std::int32_t stream, std::uint64_t size);
   void end(std::int32_t stream, const Message::Fields& trailers = {});
   // GOAWAY: what lies above `last_id` was not processed.
   void go_away(std::int32_t last_id, std::uint32_t code = kH2NoError);
@@ -43,6 +44,9 @@ class H2Server final : public H2Side {
   // SETTINGS, changed.
   void allow_streams(std::uint32_t at_most);
   void set_window(std::uint32_t bytes);
+
+  // Bodies that come are compared with a streamed one, and not kept.
+  void compare_bodies() { keep_bodies_ = false; }
 
   const std::map<std::int32_t, H2Request>& requests() const { return requests_; }
   // The highest that has begun.
@@ -56,6 +60,7 @@ class H2Server final : public H2Side {
   struct Callbacks;
 
   std::map<std::int32_t, H2Request> requests_;
+  bool keep_bodies_ = true;
   std::size_t pings_ = 0;
   std::size_t go_aways_ = 0;
 };

@@ -35,6 +35,11 @@ void H2Side::end(std::int32_t stream, const Message::Fields& trailers) {
   nghttp2_session_resume_data(session_, stream);
 }
 
+void H2Side::stream_body(std::int32_t stream, std::uint64_t size) {
+  outgoing_[stream].streamed.begin(size);
+  end(stream);
+}
+
 void H2Side::reset(std::int32_t stream, std::uint32_t code) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, code);
 }
@@ -63,12 +68,14 @@ void H2Side::consume(std::int32_t stream, std::size_t size) {
 ssize_t H2Side::read_body(nghttp2_session* session, std::int32_t stream, std::uint8_t* into, std::size_t room,
                           std::uint32_t* flags, nghttp2_data_source*, void* user) {
   Outgoing& out = static_cast<H2Side*>(user)->outgoing_[stream];
-  const std::size_t size = std::min(room, out.bytes.size() - out.sent);
+  std::size_t size = std::min(room, out.bytes.size() - out.sent);
   std::memcpy(into, out.bytes.data() + out.sent, size);
   out.sent += size;
   if (out.sent < out.bytes.size()) return static_cast<ssize_t>(size);
   out.bytes.clear();
   out.sent = 0;
+  size += out.streamed.take({reinterpret_cast<char*>(into) + size, room - size});
+  if (out.streamed.left() > 0) return static_cast<ssize_t>(size);
   if (!out.ended) return size == 0 ? static_cast<ssize_t>(NGHTTP2_ERR_DEFERRED) : static_cast<ssize_t>(size);
   *flags |= NGHTTP2_DATA_FLAG_EOF;
   if (!out.trailers.empty()) {
@@ -98,12 +105,12 @@ std::string H2Side::take_output() {
 
 std::size_t H2Side::unsent(std::int32_t stream) const {
   const auto found = outgoing_.find(stream);
-  return found == outgoing_.end() ? 0 : found->second.bytes.size() - found->second.sent;
+  return found == outgoing_.end() ? 0 : unsent(found->second);
 }
 
 std::size_t H2Side::unsent() const {
   std::size_t sum = 0;
-  for (const auto& entry : outgoing_) sum += entry.second.bytes.size() - entry.second.sent;
+  for (const auto& entry : outgoing_) sum += unsent(entry.second);
   return sum;
 }
 

@@ -22,6 +22,8 @@ class H2Side {
 
   void body(std::int32_t stream, std::string_view bytes);
   void end(std::int32_t stream, const Message::Fields& trailers = {});
+  // A streamed body of this size, and its end.
+  void stream_body(std::int32_t stream, std::uint64_t size);
   void reset(std::int32_t stream, std::uint32_t code);
   // Gives back nothing of the stream's window, until opened again.
   void hold_window(std::int32_t stream);
@@ -40,6 +42,7 @@ class H2Side {
   struct Outgoing {
     std::string bytes;
     std::size_t sent = 0;
+    StreamedSource streamed;  // behind them
     bool ended = false;
     Message::Fields trailers;
     bool held = false;       // its window is not given back
@@ -51,6 +54,7 @@ class H2Side {
 
   // Bytes of a body have come: its windows open again, unless held.
   void consume(std::int32_t stream, std::size_t size);
+  static std::uint64_t unsent(const Outgoing& out) { return out.bytes.size() - out.sent + out.streamed.left(); }
   Outgoing& outgoing(std::int32_t stream) { return outgoing_[stream]; }
   // It is over: nothing of it goes out any more.
   void forget(std::int32_t stream) { outgoing_.erase(stream); }

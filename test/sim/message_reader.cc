@@ -21,6 +21,11 @@ bool parse_number(std::string_view text, int base, std::uint64_t& out) {
 
 }  // namespace
 
+void Message::take(std::string_view piece, bool keep) {
+  if (!keep) return streamed.take(piece);
+  body.append(piece);
+}
+
 std::string_view Message::field(std::string_view name) const {
   return find(fields, name);
 }
@@ -114,7 +119,7 @@ bool MessageReader::read_line(std::string_view& line) {
 bool MessageReader::take_body(std::size_t at_most) {
   const std::string_view piece = unread().substr(0, at_most);
   if (piece.empty() && at_most > 0) return false;
-  current.body.append(piece);
+  current.take(piece, keep_bodies);
   read_ += piece.size();
   if (state_ != State::until_close) remaining_ -= piece.size();
   return true;

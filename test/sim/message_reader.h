@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "sim/streamed_body.h"
+
 namespace weir::sim {
 
 // An HTTP/1 message as the other side of the proxy sees it.
@@ -18,11 +20,14 @@ struct Message {
   std::string version;         // "HTTP/1.1"
   Fields fields;
   std::string body;
+  StreamedSink streamed;  // what came of it where bodies are not kept
   Fields trailers;
   bool chunked = false;
   bool until_close = false;
   bool complete = false;
 
+  // The next of the body.
+  void take(std::string_view piece, bool keep);
   // The first of that name, "" if there is none.
   std::string_view field(std::string_view name) const;
   std::string_view trailer(std::string_view name) const;
@@ -58,6 +63,7 @@ class MessageReader {
   // A message has begun and is not complete.
   bool in_message() const { return state_ != State::head || !unread().empty(); }
 
+  bool keep_bodies = true;       // else they are compared with a streamed body
   std::deque<Message> messages;  // complete, in order; 1xx are not among them
   std::vector<Message> interim;  // 1xx
   Message current;               // as far as it has come

@@ -1,5 +1,6 @@
 #include "sim/peer.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/assert.h"
@@ -48,12 +49,19 @@ void Peer::take_from_tls() {
 
 void Peer::send(std::string_view bytes) {
   if (!is_open()) return;
+  WEIR_CHECK(streamed_.left() == 0);
   if (tls_ == nullptr) {
     out_.append(bytes);
     return write();
   }
   tls_->send(bytes);
   take_from_tls();
+}
+
+void Peer::stream_body(std::uint64_t size) {
+  WEIR_CHECK(tls_ == nullptr);
+  streamed_.begin(size);
+  write();
 }
 
 void Peer::release() {
@@ -108,6 +116,7 @@ void Peer::on_ready(Readiness readiness) {
 
 void Peer::write() {
   if (!is_open() || !connected_ || fin_sent_) return;
+  refill();
   while (out_sent_ < out_.size() && sent_bytes_ < hold_after_) {
     const std::size_t size = std::min<std::size_t>(out_.size() - out_sent_, hold_after_ - sent_bytes_);
     const iovec piece{out_.data() + out_sent_, size};
@@ -115,6 +124,7 @@ void Peer::write() {
     if (result.status == IoStatus::failed) {
       out_.clear();
       out_sent_ = 0;
+      streamed_ = {};
       if (result.error != EPIPE && !got_reset_) {
         got_reset_ = true;
         on_ended();
@@ -124,14 +134,25 @@ void Peer::write() {
     if (result.status != IoStatus::ok) return;
     out_sent_ += result.bytes;
     sent_bytes_ += result.bytes;
+    refill();
     if (result.bytes < size) return;
   }
   if (out_sent_ < out_.size()) return;
-  out_.clear();
-  out_sent_ = 0;
   if (!fin_wanted_ || (tls_ != nullptr && !tls_->finished())) return;
   fin_sent_ = true;
   outside_.engine().shutdown_write(socket_);
+}
+
+void Peer::refill() {
+  constexpr std::size_t kPieceBytes = 64 * 1024;
+  // Not at each write: a sender that is never done would move all that waits each time.
+  if (out_sent_ == out_.size() || out_sent_ > std::max(out_.size() / 2, kPieceBytes)) {
+    out_.erase(0, out_sent_);
+    out_sent_ = 0;
+  }
+  if (!out_.empty() || streamed_.left() == 0) return;
+  out_.resize(kPieceBytes);
+  out_.resize(streamed_.take(out_));
 }
 
 void Peer::decrypt() {

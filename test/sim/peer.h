@@ -9,6 +9,7 @@
 #include "net/sim_engine.h"
 #include "net/sim_world.h"
 #include "sim/peer_tls.h"
+#include "sim/streamed_body.h"
 
 namespace weir::sim {
 
@@ -45,6 +46,8 @@ class Peer : private ReadinessHandler {
   void adopt(SocketId accepted);
 
   void send(std::string_view bytes);
+  // A streamed body of this size, made as the network takes it. Nothing is sent behind it before it has gone; no TLS.
+  void stream_body(std::uint64_t size);
   // FIN, behind what is still to be sent.
   void half_close();
   void close();
@@ -60,7 +63,9 @@ class Peer : private ReadinessHandler {
   // The peer has ended the connection in one way or the other.
   bool ended() const { return got_fin_ || got_reset_; }
   // Given to send(), and not yet taken by the network.
-  std::size_t unsent() const { return out_.size() - out_sent_ + (tls_ == nullptr ? 0 : tls_->waiting()); }
+  std::size_t unsent() const {
+    return out_.size() - out_sent_ + streamed_.left() + (tls_ == nullptr ? 0 : tls_->waiting());
+  }
   std::uint64_t sent_bytes() const { return sent_bytes_; }
 
   // The network takes at most this many bytes in all from now on; what is beyond waits.
@@ -78,6 +83,8 @@ class Peer : private ReadinessHandler {
  private:
   void on_ready(Readiness readiness) override;
   void write();
+  // What has been written goes, and more of a streamed body comes.
+  void refill();
   void read();
   // A handshake goes on also where nothing is read.
   bool reads_on() const { return is_open() && (reading_ || (tls_ != nullptr && !tls_->established())) && !ended(); }
@@ -90,6 +97,7 @@ class Peer : private ReadinessHandler {
   std::unique_ptr<PeerTls> tls_;
   std::string out_;  // for the wire
   std::size_t out_sent_ = 0;
+  StreamedSource streamed_;
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t hold_after_ = UINT64_MAX;
   bool connected_ = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/replay_notice.h"
 #include "sim/scenario_check.h"
 #include "sim/scenario_h2_backend.h"
 #include "sim/scenario_http1.h"
@@ -439,6 +440,7 @@ std::vector<std::string> scenario_draw_names() {
 }
 
 ScenarioResult run_scenario(std::uint64_t seed, const SimWorld::Trace& trace) {
+  const ReplayNotice notice(seed);
   return Scenario(seed, trace).run();
 }
 

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/replay_notice.h"
+
 namespace weir::sim {
 namespace {
 
@@ -20,7 +22,7 @@ TEST(Scenarios, HoldTheInvariants) {
     const ScenarioResult result = run_scenario(seed);
     for (const auto& [name, count] : result.drawn) drawn[name] += count;
     for (const std::string& line : result.violations) ADD_FAILURE() << "seed " << seed << ": " << line;
-    ASSERT_TRUE(result.violations.empty()) << "replay with: tools/simulate --seed " << seed << " --count 1 --trace";
+    ASSERT_TRUE(result.violations.empty()) << "replay with: " << replay_command(seed);
   }
   for (const std::string& name : scenario_draw_names()) {
     std::cout << name << " " << drawn[name] << "\n";

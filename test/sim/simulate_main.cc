@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "sim/replay_notice.h"
 #include "sim/scenario.h"
 
 namespace {
@@ -19,6 +20,8 @@ int run(const Options& options) {
   std::map<std::string, std::uint64_t> drawn;
   std::uint64_t requests = 0, answers = 0, local_replies = 0, aborts = 0, failed = 0;
   weir::SimWorld::Trace trace;
+  // The last lines before a schedule dies are those that matter.
+  if (options.trace) std::setvbuf(stdout, nullptr, _IOLBF, 0);
   if (options.trace) trace = [](std::string_view line) { fmt::print("{}\n", line); };
   for (std::uint64_t seed = options.seed; seed < options.seed + options.count; ++seed) {
     if (options.trace) fmt::print("seed {}\n", seed);
@@ -31,7 +34,7 @@ int run(const Options& options) {
     if (result.violations.empty()) continue;
     ++failed;
     for (const std::string& line : result.violations) fmt::print("seed {}: {}\n", seed, line);
-    fmt::print("replay with: tools/simulate --seed {} --count 1 --trace\n", seed);
+    fmt::print("replay with: {}\n", weir::sim::replay_command(seed));
   }
   for (const std::string& name : weir::sim::scenario_draw_names()) fmt::print("{:<32} {}\n", name, drawn[name]);
   fmt::print("{} schedules, {} requests, {} answers ({} local replies), {} aborts, {} failed\n", options.count,

@@ -5,7 +5,7 @@ import itertools
 import time
 
 from ... import load
-from ...script import Step, measured, us_per_request
+from ...script import Step, load_is_full, measured, us_per_request
 from ...targets import CannotRun
 from ..memory_profile import idle_memory, idle_setting
 from .part import Part, Scenario
@@ -67,7 +67,8 @@ class Lifetime(Part):
         )
         slices = script.alternate(running, self.rounds, run, HANDSHAKES, setting)
         script.add_slices(HANDSHAKES, setting, slices, "processor time", "us", "lower", us_per_request)
-        script.add_slices(HANDSHAKES, setting, slices, "connections/s", "1/s", "higher", lambda l, u, w: l.rate)
+        rate, full = lambda l, u, w: l.rate, load_is_full(lab)
+        script.add_slices(HANDSHAKES, setting, slices, "connections/s", "1/s", "higher", rate, note_of=full)
         p50 = lambda l, u, w: l.latency_us["p50"] / 1e3
         script.add_slices(HANDSHAKES, setting, slices, "p50 to the answer", "ms", "lower", p50)
         lab.keeper.stop_all()
