@@ -291,6 +291,8 @@ class Runs(unittest.TestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Whoever starts the tests in the background has made them deaf to SIGINT, and so all their children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         for line in lab.stderr:
             if line.startswith("[3/"):
