@@ -61,6 +61,34 @@ routes:
                      one.port(), two.port());
 }
 
+constexpr std::uint64_t kWarmUp = 20'000;
+
+// What the process allocates while it answers `requests` requests of `load`, which follow a warm-up on the same
+// connections. Before them come kWarmUp on more connections: a pool that has never held so many takes the difference
+// from the heap once. load.requests is then how many followed those.
+std::uint64_t allocations_of(Counted& counted, LoadOptions& load, std::uint64_t requests) {
+  load.connections = 64;
+  load.requests = kWarmUp;
+  EXPECT_EQ(run_load(load).failed(), 0U);
+  std::uint64_t before = 0, after = 0;
+  load.connections = 32;
+  load.requests = kWarmUp + requests + 1000;
+  load.go_on = [&](std::uint64_t answered) {
+    if (before == 0 && answered >= kWarmUp) {
+      before = counted.allocations();
+      counted.watch(true);
+    }
+    if (after == 0 && answered >= kWarmUp + requests) {
+      after = counted.allocations();
+      counted.watch(false);
+    }
+    return true;
+  };
+  EXPECT_EQ(run_load(load).failed(), 0U);
+  load.go_on = nullptr;
+  return after - before;
+}
+
 // With metrics, request ids and the access log on, no thread of the process allocates while requests are served.
 // Nothing is excluded: the log writer's thread, the control thread and all workers are counted, from the first request
 // after the warm-up to the last answer.
@@ -73,34 +101,13 @@ TEST(Allocations, none_per_request_in_the_steady_state) {
 
   LoadOptions load;
   load.port = weir.port("web");
-  load.connections = 64;
   load.make = [](std::uint64_t number, std::string& out) {
     number % 2 == 0 ? append_get(out, "/a/page?x=1") : append_chunked_post(out, "/post/form");
   };
-  // First more at once than later: a pool that has never held so many takes the difference from the heap once.
-  load.requests = 20'000;
-  ASSERT_EQ(run_load(load).failed(), 0U);
-  load.connections = 32;
-  // One load of warm-up and what is counted, so that the connections are the same ones.
-  const std::uint64_t warm_up = 20'000;
-  std::uint64_t before = 0, after = 0;
-  load.requests = warm_up + requests + 1000;
-  load.go_on = [&](std::uint64_t answered) {
-    if (before == 0 && answered >= warm_up) {
-      before = counted.allocations();
-      counted.watch(true);
-    }
-    if (after == 0 && answered >= warm_up + requests) {
-      after = counted.allocations();
-      counted.watch(false);
-    }
-    return true;
-  };
-  const LoadResult result = run_load(load);
-  EXPECT_EQ(result.failed(), 0U);
-  EXPECT_EQ(after - before, 0U) << "over " << requests << " requests; where: " << weir.log();
-  RecordProperty("allocations", static_cast<int>(after - before));
-  EXPECT_EQ(weir.metric("lb_requests_total"), static_cast<double>(load.requests + 20'000));
+  const std::uint64_t allocations = allocations_of(counted, load, requests);
+  EXPECT_EQ(allocations, 0U) << "over " << requests << " requests; where: " << weir.log();
+  RecordProperty("allocations", static_cast<int>(allocations));
+  EXPECT_EQ(weir.metric("lb_requests_total"), static_cast<double>(load.requests + kWarmUp));
   EXPECT_EQ(weir.terminate(), 0);
 }
 
@@ -156,7 +163,6 @@ TEST(Allocations, none_per_request_of_http2_clients) {
 // A backend of HTTP/2: one connection for each worker carries all of them.
 TEST(Allocations, none_per_request_to_an_http2_backend) {
   const std::uint64_t requests = number_from_environment("WEIR_ALLOCATION_REQUESTS", 20'000);
-  const std::uint64_t warm_up = 20'000;
   TempFolder folder;
   const std::string socket = folder.file("backend");
   Child backend = start_program({program("weir-backend"), "--listen", "unix:" + socket, "--protocol", "http2"});
@@ -180,28 +186,10 @@ routes:
             counted.environment());
   LoadOptions load;
   load.port = weir.port("web");
-  load.connections = 64;
   load.make = [](std::uint64_t number, std::string& out) {
     number % 2 == 0 ? append_get(out, "/bytes?size=64") : append_chunked_post(out, "/echo");
   };
-  load.requests = warm_up;
-  ASSERT_EQ(run_load(load).failed(), 0U);
-  load.connections = 32;
-  std::uint64_t before = 0, after = 0;
-  load.requests = warm_up + requests + 1000;
-  load.go_on = [&](std::uint64_t answered) {
-    if (before == 0 && answered >= warm_up) {
-      before = counted.allocations();
-      counted.watch(true);
-    }
-    if (after == 0 && answered >= warm_up + requests) {
-      after = counted.allocations();
-      counted.watch(false);
-    }
-    return true;
-  };
-  EXPECT_EQ(run_load(load).failed(), 0U);
-  EXPECT_EQ(after - before, 0U) << "over " << requests << " requests; where: " << weir.log();
+  EXPECT_EQ(allocations_of(counted, load, requests), 0U) << "over " << requests << "; where: " << weir.log();
   EXPECT_LE(weir.metric("lb_pool_connections"), 4.0);
   EXPECT_EQ(weir.terminate(), 0);
 }

@@ -32,20 +32,29 @@ TEST(Memory, little_is_resident_when_just_started) {
   EXPECT_LE(resident, 16 * kMiB);
 }
 
-// As many kept connections as the limit of descriptors allows, each after one request.
-TEST(Memory, an_idle_connection_costs_at_most_512_bytes) {
+// As many of those wanted as the limit of descriptors allows.
+std::size_t connections_to_open(std::size_t wanted) {
   const std::size_t limit = raise_descriptor_limit();
-  const std::size_t count = std::min<std::size_t>(limit - std::min<std::size_t>(limit / 2, 1000),
-                                                  number_from_environment("WEIR_IDLE_CONNECTIONS", 50'000));
-  Backend backend;
-  Weir weir(configuration(backend.port(), ", limits: {idle_timeout: 5m}"));
-  // What the first requests of a worker bring with them is not a connection's.
+  return std::min(limit - std::min<std::size_t>(limit / 2, 1000), wanted);
+}
+
+// What is resident before the connections that are measured. What the first requests of a worker bring with them is
+// not a connection's.
+std::uint64_t warm_bytes(Weir& weir) {
   LoadOptions warm_up;
   warm_up.port = weir.port("web");
   warm_up.requests = 2000;
-  ASSERT_EQ(run_load(warm_up).failed(), 0U);
-  ASSERT_TRUE(weir.wait_for_metric("lb_active_connections", "web", 0));
-  const std::uint64_t before = private_bytes(weir.pid());
+  EXPECT_EQ(run_load(warm_up).failed(), 0U);
+  EXPECT_TRUE(weir.wait_for_metric("lb_active_connections", "web", 0));
+  return private_bytes(weir.pid());
+}
+
+// As many kept connections as the limit of descriptors allows, each after one request.
+TEST(Memory, an_idle_connection_costs_at_most_512_bytes) {
+  const std::size_t count = connections_to_open(number_from_environment("WEIR_IDLE_CONNECTIONS", 50'000));
+  Backend backend;
+  Weir weir(configuration(backend.port(), ", limits: {idle_timeout: 5m}"));
+  const std::uint64_t before = warm_bytes(weir);
 
   std::vector<Descriptor> idle;
   std::string request;
@@ -76,17 +85,10 @@ std::string http2_frame(char type, char flags, char stream, std::string_view pay
 
 // The same over HTTP/2. The client puts nothing into HPACK's table.
 TEST(Memory, an_idle_http2_connection_costs_at_most_2_KiB) {
-  const std::size_t limit = raise_descriptor_limit();
-  const std::size_t count = std::min<std::size_t>(limit - std::min<std::size_t>(limit / 2, 1000),
-                                                  number_from_environment("WEIR_IDLE_HTTP2_CONNECTIONS", 20'000));
+  const std::size_t count = connections_to_open(number_from_environment("WEIR_IDLE_HTTP2_CONNECTIONS", 20'000));
   Backend backend;
   Weir weir(configuration(backend.port(), ", limits: {idle_timeout: 5m}"));
-  LoadOptions warm_up;
-  warm_up.port = weir.port("web");
-  warm_up.requests = 2000;
-  ASSERT_EQ(run_load(warm_up).failed(), 0U);
-  ASSERT_TRUE(weir.wait_for_metric("lb_active_connections", "web", 0));
-  const std::uint64_t before = private_bytes(weir.pid());
+  const std::uint64_t before = warm_bytes(weir);
 
   // GET, http, "/", and an authority that enters no table; a PING whose answer shows that all was read.
   const std::string request = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, "") +
