@@ -2,6 +2,7 @@
 here. What can't be had raises Missing with a line that says so."""
 
 import copy
+import functools
 import importlib
 import json
 import pathlib
@@ -20,6 +21,26 @@ class Missing(Exception):
     pass
 
 
+def remembered(fetch):
+    """What could not be had once is not asked for again: without a network each time takes minutes."""
+
+    @functools.cache
+    def outcome(name):
+        try:
+            return fetch(name), None
+        except Missing as reason:
+            return None, reason
+
+    @functools.wraps(fetch)
+    def fetched(name):
+        found, reason = outcome(name)
+        if reason:
+            raise reason
+        return found
+
+    return fetched
+
+
 def run(command, **options):
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=180, **options)
@@ -27,6 +48,7 @@ def run(command, **options):
         raise Missing(f"{command[0]}: {error}") from error
 
 
+@remembered
 def python_package(name):
     """A module of the validator or of what it needs; installed below build/ if it is not here."""
     try:
@@ -34,7 +56,7 @@ def python_package(name):
     except ImportError:
         pass
     if not (FOLDER / "kubernetes_validate").exists():
-        done = run([sys.executable, "-m", "pip", "install", "--quiet", "--target", FOLDER, VALIDATOR])
+        done = run([sys.executable, "-m", "pip", "install", "--quiet", "--retries", "1", "--target", FOLDER, VALIDATOR])
         if done.returncode != 0:
             raise Missing(f"pip can't install {VALIDATOR}: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
     if str(FOLDER) not in sys.path:
@@ -46,6 +68,7 @@ def python_package(name):
         raise Missing(f"{VALIDATOR} does not work here: {error}") from error
 
 
+@remembered
 def go_module(module):
     """The folder of a Go module in Go's own cache."""
     if not shutil.which("go"):

@@ -3,12 +3,24 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "base/assert.h"
 #include "net/sim_world.h"
 
 namespace weir {
+
+namespace {
+
+// Of what arrives, for the trace (FNV-1a).
+std::uint64_t checksum(std::string_view bytes) {
+  std::uint64_t sum = 0xcbf29ce484222325ULL;
+  for (const char byte : bytes) sum = (sum ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
+  return sum;
+}
+
+}  // namespace
 
 SimStream::SimStream(SimWorld& world, std::uint64_t number, const LinkPlan& plan, const SocketAddress& connector,
                      const SocketAddress& listener)
@@ -209,7 +221,9 @@ void SimStream::bytes_arrive(unsigned end, const std::string& bytes) {
     send_reset(other(end));
     return;
   }
-  world_.trace("stream {} end {} gets {}", number_, other(end), bytes.size());
+  if (world_.traces()) {
+    world_.trace("stream {} end {} gets {} [{:016x}]", number_, other(end), bytes.size(), checksum(bytes));
+  }
   receiver.received.append(bytes);
   notify(other(end));
 }

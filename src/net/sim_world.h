@@ -54,6 +54,7 @@ class SimWorld final : public Clock {
 
   // One line per event of the network.
   void set_trace(Trace trace) { trace_ = std::move(trace); }
+  bool traces() const { return trace_ != nullptr; }
   template <typename... Args>
   void trace(fmt::format_string<Args...> format, Args&&... args) {
     if (trace_) trace_line(fmt::format(format, std::forward<Args>(args)...));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <expected>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -55,6 +57,8 @@ class WholeWeir {
   // What the next reload reads.
   void set_config(std::string text) { text_ = std::move(text); }
   const std::string& config() const { return text_; }
+  // What it finds in the file of this name, if a configuration names one.
+  void set_file(const std::string& path, std::string text) { files_.insert_or_assign(path, std::move(text)); }
   ControlPlane& control() { return *control_; }
   SimResolver& resolver() { return resolver_; }
   DescriptorBudget& descriptors() { return budget_; }
@@ -83,13 +87,18 @@ class WholeWeir {
   std::int64_t metric(observe::Family family) const {
     const bool gauge = observe::describe(family).type == observe::CellType::kGauge;
     std::int64_t sum = 0;
+    for_each_series(family, [&](const observe::Series& series) {
+      sum += gauge ? series.gauge().value() : static_cast<std::int64_t>(series.counter().value());
+    });
+    return sum;
+  }
+  template <typename Use>
+  void for_each_series(observe::Family family, Use&& use) const {
     for (const auto& part : workers_) {
       observe::MetricStore::Reading(part->metrics).for_each([&](const observe::Series& series) {
-        if (series.family() != family || series.detached()) return;
-        sum += gauge ? series.gauge().value() : static_cast<std::int64_t>(series.counter().value());
+        if (series.family() == family && !series.detached()) use(series);
       });
     }
-    return sum;
   }
 
   // Takes all of it apart. Returns how many descriptors were left open.
@@ -147,15 +156,24 @@ class WholeWeir {
     environment.workers = workers;
     environment.load = [this] { return load(); };
     environment.on_stopped = [this] { stopped_ = true; };
+    environment.read_file = [this](const std::string& path) { return read_file(path); };
     environment.build = {"0", "0", "0"};
     return environment;
   }
 
   LoadedSpec load() {
     ++loads_;
-    config::Parsed parsed = config::parse(text_, "test.yaml", [](std::string_view) { return std::nullopt; });
+    config::Parsed parsed = config::parse(
+        text_, "test.yaml", [](std::string_view) { return std::nullopt; },
+        [this](const std::string& path) { return read_file(path); });
     if (!parsed.spec) return std::unexpected(config::render(parsed.diagnostics));
     return std::move(*parsed.spec);
+  }
+
+  std::expected<std::string, std::string> read_file(const std::string& path) const {
+    const auto found = files_.find(path);
+    if (found == files_.end()) return std::unexpected("there is no such file");
+    return found->second;
   }
 
   template <typename Count>
@@ -179,6 +197,7 @@ class WholeWeir {
       [this](std::string_view message) { told_.emplace_back(message.substr(0, message.find('\n'))); }};
   proxy::ConnectionBoard board_;
   std::string text_;
+  std::map<std::string, std::string> files_;
   int loads_ = 0;
   bool stopped_ = false;
   std::unique_ptr<ControlPlane> control_;

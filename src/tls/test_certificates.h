@@ -41,14 +41,15 @@ struct TestCertificateOptions {
   long valid_from_s = -86400;  // from now
   long valid_to_s = 86400L * 36500;
   bool authority = false;
+  long serial = 0;  // 0: the next one of this process
 };
 
 // Issues certificates, and is a root or, with a parent, an intermediate.
 class TestAuthority {
  public:
-  explicit TestAuthority(std::string name, const TestAuthority* parent = nullptr)
+  explicit TestAuthority(std::string name, const TestAuthority* parent = nullptr, long serial = 0)
       : key_(make_test_key(KeyKind::ecdsa)), parent_(parent) {
-    certificate_ = sign({.common_name = std::move(name), .authority = true}, key_.get(),
+    certificate_ = sign({.common_name = std::move(name), .authority = true, .serial = serial}, key_.get(),
                         parent == nullptr ? key_.get() : parent->key_.get(),
                         parent == nullptr ? nullptr : parent->certificate_.get());
   }
@@ -97,8 +98,8 @@ class TestAuthority {
     CertificatePtr made(X509_new());
     X509* raw = made.get();
     X509_set_version(raw, X509_VERSION_3);
-    static long serial = 1000;
-    ASN1_INTEGER_set(X509_get_serialNumber(raw), ++serial);
+    static long last_serial = 1000;
+    ASN1_INTEGER_set(X509_get_serialNumber(raw), options.serial != 0 ? options.serial : ++last_serial);
     X509_gmtime_adj(X509_getm_notBefore(raw), options.valid_from_s);
     X509_gmtime_adj(X509_getm_notAfter(raw), options.valid_to_s);
     X509_set_pubkey(raw, key);

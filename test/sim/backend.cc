@@ -50,21 +50,32 @@ std::string pattern(std::uint64_t stream, std::size_t size) {
   return text;
 }
 
+// What a ClientHello begins with.
+constexpr char kHandshakeRecord = '\x16';
+
 BackendConnection::BackendConnection(SimBackend& backend, std::size_t number, SocketId socket)
-    : Peer(backend.outside_), backend_(backend), number_(number), reader_(MessageReader::Kind::request) {
+    : Peer(backend.outside_),
+      backend_(backend),
+      number_(number),
+      reader_(MessageReader::Kind::request),
+      tls_source_(backend.tls) {
   reader_.keep_bodies = backend.keep_bodies;
   if (backend.http2) http2_ = std::make_unique<H2BackendSide>(backend, *this, *backend.http2, backend.http2_mute);
   if (backend.accepts_without_reading) stop_reading();
-  if (backend.tls != nullptr && !backend.expects_proxy_header) secure(new_tls());
+  silent_ = backend.tls != nullptr && backend.tls_is_optional;
+  const bool waits = backend.expects_proxy_header || silent_;
+  if (backend.tls != nullptr && !waits) begin_tls({});
   adopt(socket);
-  if (http2_ != nullptr && !backend.expects_proxy_header) http2_->flush();  // SETTINGS
+  if (http2_ != nullptr && !waits) http2_->flush();  // SETTINGS
   if (!backend.greeting.empty()) run(backend.greeting);
 }
 
 BackendConnection::~BackendConnection() = default;
 
-std::unique_ptr<PeerTls> BackendConnection::new_tls() const {
-  return backend_.tls->server(http2_ == nullptr ? "http/1.1" : "h2");
+void BackendConnection::begin_tls(std::string_view early) {
+  silent_ = false;
+  tls_source_->begins(*this);
+  secure(tls_source_->server(http2_ == nullptr ? "http/1.1" : "h2"), early);
 }
 
 H2Server* BackendConnection::http2() const {
@@ -89,9 +100,11 @@ void BackendConnection::on_bytes(std::string_view bytes) {
   if (!begun_) {
     first_bytes_ += bytes;
     if ((backend_.expects_proxy_header || backend_.takes_proxy_header) && !reads_proxy_header()) return;
-    if (backend_.tls != nullptr && !is_secure()) {
-      secure(new_tls(), std::exchange(first_bytes_, {}));
-      return;
+    if (tls_source_ != nullptr && !is_secure()) {
+      if (!silent_ || first_bytes_.starts_with(kHandshakeRecord)) return begin_tls(std::exchange(first_bytes_, {}));
+      if (first_bytes_.empty()) return;
+      tls_source_ = nullptr;
+      silent_ = false;
     }
     behind_header = first_bytes_;
     bytes = behind_header;

@@ -94,6 +94,8 @@ class BackendConnection final : public Peer {
   void leave_http2();
   // Of an HTTP/2 connection: a stream of its requests is complete.
   void count_request() { ++requests_; }
+  // It can't say anything yet: what it will speak is not known.
+  bool silent() const { return silent_; }
   // What its PROXY header said, once it has come.
   const std::optional<ProxiedEnds>& proxied() const { return proxied_; }
   std::size_t requests() const { return requests_; }
@@ -108,7 +110,7 @@ class BackendConnection final : public Peer {
   void on_bytes(std::string_view bytes) override;
   void on_ended() override;
   bool reads_proxy_header();
-  std::unique_ptr<PeerTls> new_tls() const;
+  void begin_tls(std::string_view early);
   bool asks_for_http2(std::string_view& bytes);
   void look();
   void go_on();
@@ -117,9 +119,11 @@ class BackendConnection final : public Peer {
   const std::size_t number_;
   MessageReader reader_;
   std::unique_ptr<H2BackendSide> http2_;
+  const PeerTlsSource* tls_source_;
   std::string first_bytes_;  // as long as they may become HTTP/2's preface
   std::optional<ProxiedEnds> proxied_;
   std::vector<std::string> ids_;
+  bool silent_ = false;
   bool begun_ = false;
   bool probed_ = false;
   std::size_t requests_ = 0;
@@ -204,7 +208,9 @@ class SimBackend final : private ReadinessHandler {
   // A connection has come: what is set below may be set anew for it.
   std::function<void()> before_connection;
   // Set: new connections speak TLS, behind a PROXY header if there is one. Outlives the backend.
-  const PeerTlsContexts* tls = nullptr;
+  const PeerTlsSource* tls = nullptr;
+  // Only those that begin with TLS do, and none says a word before it has begun.
+  bool tls_is_optional = false;
   // New connections speak HTTP/2 and nothing else.
   std::optional<H2ServerOptions> http2;
   // They say nothing, not even SETTINGS, before this time.

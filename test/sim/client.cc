@@ -6,12 +6,15 @@
 
 namespace weir::sim {
 
-SimClient::SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol, const PeerTlsContexts* tls,
+SimClient::SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol, const PeerTlsSource* tls,
                      std::string_view opening)
     : Peer(outside), reader_(MessageReader::Kind::response) {
   connect(proxy);
   Peer::send(opening);
-  if (tls != nullptr) secure(tls->client(protocol == Protocol::http2 ? "h2" : "http/1.1"));
+  if (tls != nullptr) {
+    tls->begins(*this);
+    secure(tls->client(protocol == Protocol::http2 ? "h2" : "http/1.1"));
+  }
   if (protocol == Protocol::http2) http2_ = std::make_unique<H2Translator>(reader_);
 }
 

@@ -18,7 +18,7 @@ enum class Protocol : std::uint8_t { http1, http2 };
 class SimClient final : public Peer {
  public:
   SimClient(Outside& outside, const SocketAddress& proxy, Protocol protocol = Protocol::http1,
-            const PeerTlsContexts* tls = nullptr, std::string_view opening = {});
+            const PeerTlsSource* tls = nullptr, std::string_view opening = {});
 
   // A request in HTTP/1.1 with a Host; `more` are whole field lines. A body gets a Content-Length.
   void request(std::string_view method, std::string_view target, std::string_view more = {},

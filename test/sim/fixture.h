@@ -160,7 +160,7 @@ class SimTest : public testing::Test {
 
   SimClient& connect() { return connect_to(kProxy); }
   SimClient& connect_to(const SocketAddress& proxy, std::string_view opening = {}) {
-    const PeerTlsContexts* tls = from_tls() ? &peer_tls() : nullptr;
+    const PeerTlsSource* tls = from_tls() ? &peer_tls() : nullptr;
     clients_.push_back(std::make_unique<SimClient>(outside_, proxy, wires_.down, tls, opening));
     return *clients_.back();
   }

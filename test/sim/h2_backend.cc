@@ -46,7 +46,7 @@ void H2BackendSide::on_bytes(std::string_view bytes) {
 }
 
 void H2BackendSide::flush() {
-  if (mute_ || !connection_.is_open()) return;
+  if (mute_ || connection_.silent() || !connection_.is_open()) return;
   const std::string output = server_.take_output();
   if (!output.empty()) connection_.send(output);
 }

@@ -5,11 +5,14 @@
 namespace weir::sim {
 
 SimH2Client::SimH2Client(Outside& outside, const SocketAddress& proxy, const H2Options& options,
-                         std::string_view opening, const PeerTlsContexts* tls)
+                         std::string_view opening, const PeerTlsSource* tls)
     : Peer(outside), engine_(options) {
   connect(proxy);
   Peer::send(opening);
-  if (tls != nullptr) secure(tls->client("h2"));
+  if (tls != nullptr) {
+    tls->begins(*this);
+    secure(tls->client("h2"));
+  }
   write();
 }
 

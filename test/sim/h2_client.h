@@ -14,7 +14,7 @@ namespace weir::sim {
 class SimH2Client final : public Peer {
  public:
   SimH2Client(Outside& outside, const SocketAddress& proxy, const H2Options& options = {},
-              std::string_view opening = {}, const PeerTlsContexts* tls = nullptr);
+              std::string_view opening = {}, const PeerTlsSource* tls = nullptr);
 
   // A request without a body.
   std::int32_t get(std::string_view target, const Message::Fields& fields = {});

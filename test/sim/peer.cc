@@ -69,6 +69,18 @@ void Peer::release() {
   write();
 }
 
+void Peer::inject(std::string_view bytes) {
+  if (!is_open()) return;
+  out_.append(bytes);
+  write();
+}
+
+void Peer::abandon() {
+  if (!is_open()) return;
+  outside_.engine().close(socket_);
+  socket_ = kNoSocket;
+}
+
 void Peer::half_close() {
   fin_wanted_ = true;
   if (tls_ != nullptr) tls_->finish();
@@ -117,8 +129,9 @@ void Peer::on_ready(Readiness readiness) {
 void Peer::write() {
   if (!is_open() || !connected_ || fin_sent_) return;
   refill();
-  while (out_sent_ < out_.size() && sent_bytes_ < hold_after_) {
-    const std::size_t size = std::min<std::size_t>(out_.size() - out_sent_, hold_after_ - sent_bytes_);
+  const std::uint64_t stop_after = std::min(hold_after_, abandon_after_);
+  while (out_sent_ < out_.size() && sent_bytes_ < stop_after) {
+    const std::size_t size = std::min<std::size_t>(out_.size() - out_sent_, stop_after - sent_bytes_);
     const iovec piece{out_.data() + out_sent_, size};
     const IoResult result = outside_.engine().write(socket_, {&piece, 1}, false);
     if (result.status == IoStatus::failed) {
@@ -137,6 +150,7 @@ void Peer::write() {
     refill();
     if (result.bytes < size) return;
   }
+  if (sent_bytes_ >= abandon_after_) return abandon();
   if (out_sent_ < out_.size()) return;
   if (!fin_wanted_ || (tls_ != nullptr && !tls_->finished())) return;
   fin_sent_ = true;

@@ -57,6 +57,8 @@ class Peer : private ReadinessHandler {
 
   bool is_open() const { return socket_ != kNoSocket; }
   bool is_secure() const { return tls_ != nullptr; }
+  // Null if it is in the clear.
+  const PeerTls* tls() const { return tls_.get(); }
   bool connected() const { return connected_; }
   bool got_fin() const { return got_fin_; }
   bool got_reset() const { return got_reset_; }
@@ -71,6 +73,11 @@ class Peer : private ReadinessHandler {
   // The network takes at most this many bytes in all from now on; what is beyond waits.
   void hold_back_after(std::uint64_t bytes) { hold_after_ = sent_bytes_ + bytes; }
   void release();
+  // Bytes of the wire, between the records that TLS makes.
+  void inject(std::string_view bytes);
+  // The connection ends, without a word of TLS: now, or behind so many further bytes.
+  void abandon();
+  void abandon_after(std::uint64_t bytes) { abandon_after_ = sent_bytes_ + bytes; }
 
   Outside& outside() { return outside_; }
 
@@ -100,6 +107,7 @@ class Peer : private ReadinessHandler {
   StreamedSource streamed_;
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t hold_after_ = UINT64_MAX;
+  std::uint64_t abandon_after_ = UINT64_MAX;
   bool connected_ = false;
   bool reading_ = true;
   bool fin_wanted_ = false;

@@ -28,7 +28,9 @@ int choose(SSL*, const unsigned char** chosen, unsigned char* size, const unsign
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-tls::ContextPtr make_server(const tls::IdentityText& identity, const char* protocol) {
+}  // namespace
+
+tls::ContextPtr make_peer_server(const tls::IdentityText& identity, const char* protocol) {
   tls::ContextPtr context(SSL_CTX_new(TLS_server_method()));
   const tls::BioPtr certificate(BIO_new_mem_buf(identity.certificate.data(), -1));
   const tls::BioPtr key(BIO_new_mem_buf(identity.key.data(), -1));
@@ -36,23 +38,34 @@ tls::ContextPtr make_server(const tls::IdentityText& identity, const char* proto
   const tls::KeyPtr secret(PEM_read_bio_PrivateKey(key.get(), nullptr, nullptr, nullptr));
   WEIR_CHECK(SSL_CTX_use_certificate(context.get(), leaf.get()) == 1);
   WEIR_CHECK(SSL_CTX_use_PrivateKey(context.get(), secret.get()) == 1);
-  SSL_CTX_set_alpn_select_cb(context.get(), choose, const_cast<char*>(protocol));
+  if (protocol != nullptr) SSL_CTX_set_alpn_select_cb(context.get(), choose, const_cast<char*>(protocol));
   return context;
 }
 
-tls::SslPtr make_ssl(SSL_CTX* context) {
+tls::SslPtr make_peer_ssl(SSL_CTX* context) {
   tls::SslPtr ssl(SSL_new(context));
   SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   return ssl;
 }
 
-}  // namespace
+void offer_protocol(SSL* ssl, std::string_view protocol) {
+  const std::string list = on_wire(protocol);
+  SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(list.data()), static_cast<unsigned int>(list.size()));
+}
 
 PeerTls::PeerTls(tls::SslPtr ssl) : ssl_(std::move(ssl)) {
   go_on();
 }
 
 void PeerTls::receive(std::string_view bytes) {
+  std::string misread;
+  if (misread_at_ >= wire_bytes_ && misread_at_ - wire_bytes_ < bytes.size()) {
+    misread = bytes;
+    char& byte = misread[misread_at_ - wire_bytes_];
+    byte = static_cast<char>(byte ^ 1);
+    bytes = misread;
+  }
+  wire_bytes_ += bytes.size();
   BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
   go_on();
 }
@@ -79,7 +92,10 @@ std::string PeerTls::read() {
   if (failed_ || !established()) return {};
   std::array<char, 16 * 1024> piece;
   const int size = SSL_read(ssl_.get(), piece.data(), piece.size());
-  if (size > 0) return {piece.data(), static_cast<std::size_t>(size)};
+  if (size > 0) {
+    plain_bytes_ += static_cast<std::uint64_t>(size);
+    return {piece.data(), static_cast<std::size_t>(size)};
+  }
   const int error = SSL_get_error(ssl_.get(), size);
   failed_ = error == SSL_ERROR_SSL || error == SSL_ERROR_SYSCALL;
   static_cast<void>(tls::take_errors());
@@ -111,8 +127,8 @@ PeerTlsContexts::PeerTlsContexts() : client_(SSL_CTX_new(TLS_client_method())) {
   listener.protocols = {kHttp2, kHttp1};
   listener_ = *tls::ServerContext::make(listener, std::make_shared<tls::TicketKeys>());
   const tls::IdentityText backend = authority.issue({.alternative_names = "DNS:backend.example"});
-  http1_server_ = make_server(backend, kHttp1);
-  http2_server_ = make_server(backend, kHttp2);
+  http1_server_ = make_peer_server(backend, kHttp1);
+  http2_server_ = make_peer_server(backend, kHttp2);
   tls::ClientOptions cluster;
   cluster.ca = authority.certificate();
   cluster.server_name = "backend.example";
@@ -121,17 +137,15 @@ PeerTlsContexts::PeerTlsContexts() : client_(SSL_CTX_new(TLS_client_method())) {
 }
 
 std::unique_ptr<PeerTls> PeerTlsContexts::client(std::string_view protocol) const {
-  tls::SslPtr ssl = make_ssl(client_.get());
-  const std::string list = on_wire(protocol);
-  SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(list.data()),
-                      static_cast<unsigned int>(list.size()));
+  tls::SslPtr ssl = make_peer_ssl(client_.get());
+  offer_protocol(ssl.get(), protocol);
   SSL_set_tlsext_host_name(ssl.get(), "example.com");
   SSL_set_connect_state(ssl.get());
   return std::make_unique<PeerTls>(std::move(ssl));
 }
 
 std::unique_ptr<PeerTls> PeerTlsContexts::server(std::string_view protocol) const {
-  tls::SslPtr ssl = make_ssl((protocol == kHttp2 ? http2_server_ : http1_server_).get());
+  tls::SslPtr ssl = make_peer_ssl((protocol == kHttp2 ? http2_server_ : http1_server_).get());
   SSL_set_accept_state(ssl.get());
   return std::make_unique<PeerTls>(std::move(ssl));
 }

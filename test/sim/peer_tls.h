@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -8,6 +9,8 @@
 #include "tls/server_context.h"
 
 namespace weir::sim {
+
+class Peer;
 
 // TLS at the end of a peer, by OpenSSL itself over buffers in memory: bytes of the wire in and out.
 class PeerTls {
@@ -31,6 +34,14 @@ class PeerTls {
   // What finish() had to say is in the output.
   bool finished() const { return finished_; }
   bool failed() const { return failed_; }
+  // From the wire so far, and what there was in it.
+  std::uint64_t wire_bytes() const { return wire_bytes_; }
+  std::uint64_t plain_bytes() const { return plain_bytes_; }
+  // As OpenSSL names it, once it has been agreed on.
+  std::string_view version() const { return SSL_get_version(ssl_.get()); }
+  bool resumed() const { return SSL_session_reused(ssl_.get()) != 0; }
+  // Of what is received, the byte at this place is taken for another.
+  void misread_at(std::uint64_t place) { misread_at_ = place; }
   // The peer said that nothing more comes.
   bool got_goodbye() const { return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
 
@@ -39,19 +50,38 @@ class PeerTls {
 
   tls::SslPtr ssl_;
   std::string waiting_;
+  std::uint64_t wire_bytes_ = 0;
+  std::uint64_t plain_bytes_ = 0;
+  std::uint64_t misread_at_ = UINT64_MAX;
   bool finish_wanted_ = false;
   bool finished_ = false;
   bool failed_ = false;
 };
 
+// Where the peers of a simulation have their TLS from. They agree to one protocol by ALPN.
+class PeerTlsSource {
+ public:
+  virtual ~PeerTlsSource() = default;
+  // A client's end, and a backend's.
+  virtual std::unique_ptr<PeerTls> client(std::string_view protocol) const = 0;
+  virtual std::unique_ptr<PeerTls> server(std::string_view protocol) const = 0;
+  // The peer is about to speak TLS.
+  virtual void begins(Peer&) const {}
+};
+
+// A server's context. One without a `protocol` leaves ALPN alone.
+tls::ContextPtr make_peer_server(const tls::IdentityText& identity, const char* protocol);
+tls::SslPtr make_peer_ssl(SSL_CTX* context);
+// For a client: the one that it offers.
+void offer_protocol(SSL* ssl, std::string_view protocol);
+
 // Keys, certificates and contexts of a simulation whose peers speak TLS.
-class PeerTlsContexts {
+class PeerTlsContexts final : public PeerTlsSource {
  public:
   PeerTlsContexts();
 
-  // The other end for clients, or at backends: they agree to one protocol by ALPN.
-  std::unique_ptr<PeerTls> client(std::string_view protocol) const;
-  std::unique_ptr<PeerTls> server(std::string_view protocol) const;
+  std::unique_ptr<PeerTls> client(std::string_view protocol) const override;
+  std::unique_ptr<PeerTls> server(std::string_view protocol) const override;
   // What the proxy itself is configured with.
   std::shared_ptr<const tls::ServerContext> for_listener() const { return listener_; }
   std::shared_ptr<const tls::ClientContext> for_cluster() const { return cluster_; }

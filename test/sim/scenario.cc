@@ -9,6 +9,8 @@
 #include "sim/scenario_h2_backend.h"
 #include "sim/scenario_http1.h"
 #include "sim/scenario_http2.h"
+#include "sim/scenario_tls.h"
+#include "sim/seeded_tls.h"
 
 namespace weir::sim {
 
@@ -52,7 +54,20 @@ constexpr std::string_view kWays[] = {"client_over_ipv6",
                                       "several_clusters",
                                       "posts_repeated",
                                       "crowd",
-                                      "patience"};
+                                      "patience",
+                                      "certificates_renewed",
+                                      "tls_client_by_http1",
+                                      "tls_client_by_h2",
+                                      "tls_client_by_1_2",
+                                      "tls_client_by_1_3",
+                                      "tls_client_resumes",
+                                      "tls_client_behind_proxy",
+                                      "tls_backend_by_http1",
+                                      "tls_backend_by_h2",
+                                      "tls_backend_by_1_2",
+                                      "tls_backend_by_1_3",
+                                      "tls_backend_resumes",
+                                      "tls_backend_told_of_client"};
 
 SimWorld::Options world_options(std::uint64_t seed) {
   Rng rng(seed);
@@ -69,9 +84,11 @@ class Scenario {
   Scenario(std::uint64_t seed, const SimWorld::Trace& trace)
       : rng_(seed * 0x9e3779b97f4a7c15ULL + 1),
         world_(world_options(seed)),
+        seeded_(seed, world_),
         outside_(world_),
+        tls_(outside_, seed, [this](std::string_view name) { note(name); }),
         faults_(rng_.fork(), rng_.chance(0.5) ? 0.3 : 0.0, rng_.chance(0.6) ? 0.3 : 0.0),
-        traits_{rng_.between(1, 4), kProtocols[rng_.below(std::size(kProtocols))], rng_.chance(0.02)},
+        traits_{rng_.between(1, 4), kProtocols[rng_.below(std::size(kProtocols))], rng_.chance(0.02), tls_.traits()},
         weir_(world_, traits_.workers, 10'000),
         config_(draw_config(rng_, traits_)),
         http1_(outside_, rng_.fork()),
@@ -104,7 +121,9 @@ class Scenario {
 
   Rng rng_;
   SimWorld world_;
+  SeededTls seeded_;
   Outside outside_;
+  ScenarioTls tls_;
   ScenarioFaults faults_;
   ConfigTraits traits_;
   std::vector<std::unique_ptr<SimBackend>> backends_;
@@ -159,6 +178,7 @@ void Scenario::add_protocol(std::size_t index) {
                                           : SimBackend::OnPreface::hang;
   backend.before_connection = [this, index, &backend] {
     backend.http2.reset();
+    tls_.equip(backend, backend_fault_chance_[index]);
     if (!http2_backend_[index]) return;
     auto kind = H2ConnectionKind::usual;
     if (rng_.chance(backend_fault_chance_[index] / 2)) {
@@ -251,8 +271,10 @@ SocketAddress Scenario::place(ScenarioClient& client) {
 void Scenario::begin_client(ScenarioClient& client) {
   world_.trace("client {} begins, {}", client.index, to_string(client.fault));
   const SocketAddress proxy = place(client);
+  tls_.equip(client);
   client.http2 ? http2_.begin(client, proxy) : http1_.begin(client, proxy);
-  client.clean = faults_.last_was_clean() && !facts_.stopped_at_once;
+  client.clean = faults_.last_was_clean() && !facts_.stopped_at_once && client.tls_fault == TlsClientFault::none;
+  tls_.misbehave(client);
 }
 
 void Scenario::draw_events() {
@@ -264,6 +286,9 @@ void Scenario::draw_events() {
     const std::size_t all = std::size(kEvents) - (rng_.chance(0.2) ? 0 : kEndings);
     const std::string_view name = kEvents[rng_.below(all)];
     world_.after(some_time(kBusy), [this, name] { event(name); });
+  }
+  if (tls_.spoken() && rng_.chance(0.4)) {
+    world_.after(some_time(kBusy), [this] { event("certificates_renewed"); });
   }
 }
 
@@ -279,6 +304,9 @@ void Scenario::event(std::string_view name) {
     note_config();
     weir_.set_config(config_.text);
     name == "reload" ? weir_.control().hang_up() : administer(name);
+  } else if (name == "certificates_renewed") {
+    tls_.renew(weir_);
+    weir_.control().hang_up();
   } else if (name == "bad_reload") {
     weir_.set_config(config_.text + "nonsense: 1\n");
     weir_.control().hang_up();
@@ -355,7 +383,7 @@ void Scenario::administer(std::string_view name) {
   } else if (name == "admin_add") {
     const std::size_t some = rng_.below(kBackends);
     ask("POST", "/api/v1/clusters/app/backends",
-        fmt::format(R"({{"name":"b{}","url":"{}"}})", some, backend_url(some)));
+        fmt::format(R"({{"name":"b{}","url":"{}"}})", some, backend_url(some, tls_.spoken())));
   } else if (name == "admin_remove") {
     ask("DELETE", one, "");
   } else {
@@ -392,6 +420,8 @@ void Scenario::wind_up() {
 
 ScenarioResult Scenario::run() {
   world_.set_faults(&faults_);
+  tls_.write_files(weir_);
+  facts_.tls_on_first = tls_.spoken() && tls_.traits()->first;
   add_backends();
   facts_.cut_by_network = faults_.may_cut_backends();
   note_config();
@@ -408,6 +438,9 @@ ScenarioResult Scenario::run() {
   if (!world_.run_until(world_.now() + kBusy, 5'000'000)) result_.violations.push_back("too many steps");
   wind_up();
   check_outcomes(facts_, backends_, weir_, result_);
+  facts_.tls_of_backends = tls_.faults_of_backends();
+  if (tls_.spoken()) check_handshakes(facts_, backends_, weir_, result_.violations);
+  tls_.note_ways(facts_, backends_);
   const std::size_t descriptors = weir_.take_apart();
   if (descriptors > 0) result_.violations.push_back(fmt::format("{} descriptors left open", descriptors));
   for (std::size_t i = 0; i < kFaultCount; ++i) {
@@ -434,9 +467,17 @@ std::vector<std::string> scenario_draw_names() {
     names.emplace_back(to_string(static_cast<H2BackendFault>(i)));
   for (std::size_t i = 1; i < static_cast<std::size_t>(H2ConnectionKind::count_); ++i)
     names.emplace_back(to_string(static_cast<H2ConnectionKind>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(TlsClientFault::count_); ++i)
+    names.emplace_back(to_string(static_cast<TlsClientFault>(i)));
+  for (std::size_t i = 1; i < static_cast<std::size_t>(TlsBackendFault::count_); ++i)
+    names.emplace_back(to_string(static_cast<TlsBackendFault>(i)));
   for (const std::string_view name : kEvents) names.emplace_back(name);
   for (const std::string_view name : kWays) names.emplace_back(name);
   return names;
+}
+
+bool scenario_speaks_tls(std::uint64_t seed) {
+  return ScenarioTls::is_spoken(seed);
 }
 
 ScenarioResult run_scenario(std::uint64_t seed, const SimWorld::Trace& trace) {

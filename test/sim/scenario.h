@@ -31,6 +31,9 @@ struct ScenarioResult {
 // All names that `drawn` can have: none may be missing over the standard run.
 std::vector<std::string> scenario_draw_names();
 
+// Whether this one has TLS.
+bool scenario_speaks_tls(std::uint64_t seed);
+
 // Runs one schedule: everything is drawn from `seed`. `trace` gets a line per happening; the same for the same seed.
 ScenarioResult run_scenario(std::uint64_t seed, const SimWorld::Trace& trace = {});
 

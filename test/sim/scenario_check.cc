@@ -15,12 +15,13 @@ struct Reason {
   int status;
   int grpc_status;
 };
-constexpr Reason kReasons[] = {{"bad_request", 400, 13},        {"no_route", 404, 12},
-                               {"request_timeout", 408, 4},     {"body_too_large", 413, 8},
-                               {"connect_not_allowed", 405, 2}, {"connect_failed", 502, 14},
-                               {"upstream_reset", 502, 14},     {"upstream_protocol_error", 502, 14},
-                               {"no_healthy_backend", 503, 14}, {"overloaded", 503, 14},
-                               {"upstream_timeout", 504, 4},    {"connect_timeout", 504, 14}};
+constexpr Reason kReasons[] = {{"bad_request", 400, 13},         {"no_route", 404, 12},
+                               {"request_timeout", 408, 4},      {"body_too_large", 413, 8},
+                               {"connect_not_allowed", 405, 2},  {"connect_failed", 502, 14},
+                               {"upstream_reset", 502, 14},      {"upstream_protocol_error", 502, 14},
+                               {"upstream_tls_failed", 502, 14}, {"no_healthy_backend", 503, 14},
+                               {"overloaded", 503, 14},          {"upstream_timeout", 504, 4},
+                               {"connect_timeout", 504, 14}};
 
 class Checker {
  public:
@@ -42,6 +43,7 @@ class Checker {
   void answer(const ScenarioClient& client, const RequestPlan& request, const Message& answer);
   void body(const ScenarioClient& client, const RequestPlan& request, const Message& message, bool complete);
   void local_reply(const RequestPlan& request, const Message& answer);
+  void sent_away(const ScenarioClient& client);
   void unanswered(const ScenarioClient& client, const RequestPlan& request, std::int32_t stream, std::int32_t last);
 
   const ScenarioFacts& facts_;
@@ -49,6 +51,7 @@ class Checker {
   ScenarioResult& result_;
   std::map<std::string, std::vector<std::string>> lines_;  // of the access log, by request id
   std::int64_t attempts_ = 0;
+  std::set<std::size_t> wordless_;  // clients
 };
 
 void Checker::read_log() {
@@ -136,6 +139,16 @@ void Checker::unanswered(const ScenarioClient& client, const RequestPlan& reques
                      client.fault == ClientFault::sends_slowly || client.fault == ClientFault::h2_goes_away;
   if (peer.is_open() && !peer.ended() && peer.connected() && waits) violated("{} was left waiting", request.id);
   if (client.fault == ClientFault::none && peer.got_fin() && peer.engine().go_aways().empty()) {
+    sent_away(client);
+  }
+}
+
+// Over TLS, one that is too many is closed: a word that it could read would cost a handshake.
+void Checker::sent_away(const ScenarioClient& client) {
+  const PeerTls* tls = client.connection()->tls();
+  if (tls != nullptr && tls->wire_bytes() == 0) {
+    wordless_.insert(client.index);
+  } else {
     violated("client {} was sent away without a word", client.index);
   }
 }
@@ -143,7 +156,7 @@ void Checker::unanswered(const ScenarioClient& client, const RequestPlan& reques
 void Checker::http2_client(const ScenarioClient& client) {
   const SimH2Client& peer = *client.h2;
   result_.requests += client.sent;
-  if (peer.refused()) return;
+  if (peer.refused() || client.talks_past()) return;
   if (!peer.engine().error().empty() && client.fault != ClientFault::h2_breaks_rules) {
     violated("client {} can't read what came: {}", client.index, peer.engine().error());
   }
@@ -172,7 +185,7 @@ void Checker::client(const ScenarioClient& client) {
   const SimClient& peer = *client.peer;
   result_.requests += client.sent;
   result_.answers += peer.answer_count();
-  if (client.fault == ClientFault::sends_garbage) return;
+  if (client.fault == ClientFault::sends_garbage || client.talks_past()) return;
   if (peer.answer_count() > std::max<std::size_t>(client.sent, 1))
     violated("client {} got too many answers", client.index);
   for (std::size_t i = 0; i < std::min(client.sent, peer.answer_count()); ++i)
@@ -199,7 +212,7 @@ void Checker::client(const ScenarioClient& client) {
   const bool whole = client.fault == ClientFault::none || client.fault == ClientFault::pipelines ||
                      client.fault == ClientFault::speaks_http10 || client.fault == ClientFault::half_closes;
   if (client.clean && whole && !client.body_pending && peer.answer_count() == 0 && peer.got_fin() && !reader.broken()) {
-    violated("client {} was sent away without a word", client.index);
+    sent_away(client);
   }
 }
 
@@ -274,6 +287,9 @@ void Checker::counts() {
   if (const auto created = weir_.metric(Family::kPoolConnectionsCreated); created > 2 * attempts_ + 10) {
     violated("{} connections to backends for {} attempts", created, attempts_);
   }
+  const auto refused = static_cast<std::size_t>(weir_.metric(Family::kConnectionsRefused));
+  if (facts_.reloads == 0 && wordless_.size() > refused)
+    violated("{} clients were sent away without a word, {} were too many", wordless_.size(), refused);
   if (facts_.reloads > 0) return;  // series went with what a reload removed
   if (weir_.metric(Family::kRequests) != lines)
     violated("{} requests by route, {} lines", weir_.metric(Family::kRequests), lines);

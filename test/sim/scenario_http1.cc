@@ -10,8 +10,8 @@ ClientFault Http1Clients::draw_fault() {
 }
 
 void Http1Clients::begin(ScenarioClient& client, const SocketAddress& proxy) {
-  client.peer = std::make_unique<SimClient>(outside_, proxy);
-  client.peer->send(client.opening);
+  client.peer = std::make_unique<SimClient>(outside_, proxy, Protocol::http1, client.tls.get(), client.opening);
+  if (client.tls_fault == TlsClientFault::sends_garbage) return;
   client.peer->on_progress = [this, &client] { go_on(client); };
   switch (client.fault) {
     case ClientFault::says_nothing:

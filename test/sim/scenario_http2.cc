@@ -27,7 +27,7 @@ ClientFault Http2Clients::draw_fault() {
 void Http2Clients::begin(ScenarioClient& client, const SocketAddress& proxy) {
   H2Options options;
   if (client.fault == ClientFault::h2_tiny_windows) options.stream_window = static_cast<std::uint32_t>(rng_.below(300));
-  client.h2 = std::make_unique<SimH2Client>(outside_, proxy, options, client.opening);
+  client.h2 = std::make_unique<SimH2Client>(outside_, proxy, options, client.opening, client.tls.get());
   client.h2->on_progress = [this, &client] { go_on(client); };
   misbehave(client);
   for (std::size_t i = 0; i < client.requests.size(); ++i) {

@@ -54,6 +54,39 @@ std::string_view to_string(ClientFault fault) {
   return kNames[static_cast<std::size_t>(fault)];
 }
 
+std::string_view to_string(TlsClientFault fault) {
+  static constexpr std::string_view kNames[] = {"none",
+                                                "tls_client_leaves_in_handshake",
+                                                "tls_client_stalls_in_handshake",
+                                                "tls_client_sends_garbage",
+                                                "tls_client_speaks_in_clear",
+                                                "tls_client_refuses_certificate",
+                                                "tls_client_offers_unknown_protocol",
+                                                "tls_client_is_too_old",
+                                                "tls_client_leaves_without_goodbye",
+                                                "tls_client_breaks_record",
+                                                "tls_client_sends_alert"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(TlsClientFault::count_));
+  return kNames[static_cast<std::size_t>(fault)];
+}
+
+std::string_view to_string(TlsBackendFault fault) {
+  static constexpr std::string_view kNames[] = {"none",
+                                                "tls_backend_leaves_in_handshake",
+                                                "tls_backend_stalls_in_handshake",
+                                                "tls_backend_sends_garbage",
+                                                "tls_backend_answers_in_clear",
+                                                "tls_backend_offers_unknown_protocol",
+                                                "tls_backend_has_wrong_name",
+                                                "tls_backend_is_unknown",
+                                                "tls_backend_has_expired",
+                                                "tls_backend_leaves_without_goodbye",
+                                                "tls_backend_breaks_record",
+                                                "tls_backend_sends_alert"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(TlsBackendFault::count_));
+  return kNames[static_cast<std::size_t>(fault)];
+}
+
 std::string RequestPlan::target() const {
   if (connect()) return "a.test:443";
   return fmt::format("{}/{}", number % 17 == 0 ? "/said" : number % 19 == 0 ? "/nowhere" : "/r", number);

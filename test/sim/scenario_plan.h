@@ -66,6 +66,41 @@ enum class ClientFault : std::uint8_t {
 inline constexpr ClientFault kLastHttp1Fault = ClientFault::says_nothing;
 std::string_view to_string(ClientFault fault);
 
+// What is wrong with the TLS of a client.
+enum class TlsClientFault : std::uint8_t {
+  none,
+  leaves_in_handshake,
+  stalls_in_handshake,
+  sends_garbage,
+  speaks_in_clear,
+  refuses_certificate,
+  offers_unknown_protocol,
+  is_too_old,
+  leaves_without_goodbye,
+  breaks_record,
+  sends_alert,
+  count_
+};
+std::string_view to_string(TlsClientFault fault);
+
+// What is wrong with the TLS of a connection at a backend.
+enum class TlsBackendFault : std::uint8_t {
+  none,
+  leaves_in_handshake,
+  stalls_in_handshake,
+  sends_garbage,
+  answers_in_clear,
+  offers_unknown_protocol,
+  has_wrong_name,
+  is_unknown,
+  has_expired,
+  leaves_without_goodbye,
+  breaks_record,
+  sends_alert,
+  count_
+};
+std::string_view to_string(TlsBackendFault fault);
+
 // One request of a client.
 struct RequestPlan {
   std::string id;

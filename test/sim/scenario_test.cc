@@ -30,8 +30,12 @@ TEST(Scenarios, HoldTheInvariants) {
   }
 }
 
+// What arrives is in the trace with a checksum, what is encrypted too.
 TEST(Scenarios, ReplayByteForByte) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  constexpr int kOfEach = 16;
+  int in_clear = 0, over_tls = 0;
+  for (std::uint64_t seed = 1; in_clear < kOfEach || over_tls < kOfEach; ++seed) {
+    if (++(scenario_speaks_tls(seed) ? over_tls : in_clear) > kOfEach) continue;
     std::vector<std::string> first, second;
     run_scenario(seed, [&](std::string_view line) { first.emplace_back(line); });
     run_scenario(seed, [&](std::string_view line) { second.emplace_back(line); });

@@ -15,6 +15,7 @@ from ..targets import CannotRun, Running
 
 SERVERS = ("cpp", "go", "rust")
 CLOSED, OPEN, RAMP, PROXY = "closed loop", "open loop", "k6 ramp", "through Weir"
+BARE = "bare request"
 SHARES = (0.3, 0.6, 0.85)
 NAMES = ("p50", "p90", "p95", "p99", "mean")
 INPUTS = ("weir", "", "a b+c%", "\u00e4\u00f6")
@@ -132,8 +133,8 @@ class Hash(Script):
         slices = (self.slice_s + 0.2) * self.rounds
         steps = [
             Step("the same answers", 1, self.compare_answers),
-            Step("closed loop", slices * len(self.servers) + 2, self.closed_loop),
-            Step("bare requests", slices + 2, self.bare_cost),
+            Step("closed loop", slices * (len(self.servers) + ("cpp" in self.servers)) + 2, self.closed_loop),
+            Step("rounds alone", 3, self.rounds_alone),
         ]
         for share in self.pick(SHARES, SHARES[1:] if own_command else SHARES[1:2]):
             seconds = (self.slice_s + 0.6) * self.rounds * len(self.servers) + 1
@@ -226,10 +227,19 @@ class Hash(Script):
 
     def closed_loop(self):
         running = self.serve_all(CLOSED)
+        # The bare request is measured between the others, since the machine's speed drifts.
+        bare = self.serve(BARE, "cpp") if "cpp" in running else None
+        if bare:
+            bare.pause()
+            running[BARE] = bare
         setting = f"{self.count} connections"
         idle = machine.Idle()
-        slices = self.alternate(running, self.rounds, lambda target: self.wrk(target, "/hash"), CLOSED, setting)
+        run = lambda target: self.wrk(target, "/health" if target is bare else "/hash")
+        slices = self.alternate(running, self.rounds, run, CLOSED, setting)
         idle_share = idle.share()
+        if bare:
+            taken = {"cpp": slices.pop(BARE)}
+            self.add_slices(BARE, "/health", taken, "processor time", "us/request", "lower", us_per_request)
         self.add_slices(CLOSED, setting, slices, "requests/s", "1/s", "higher", lambda l, u, w: l.rate, True)
         self.add_slices(CLOSED, setting, slices, "processor time", "us/request", "lower", us_per_request)
         for name in ("p50", "p99"):
@@ -247,15 +257,8 @@ class Hash(Script):
         run = lambda: load.wrk(lab, target.port, path, self.slice_s, self.count, cores=lab.load_cores)
         return measured(target, run)
 
-    def bare_cost(self):
-        """What the C++ server uses for a request without the rounds, and the rounds without a request."""
-        target = self.serve("bare request", "cpp") if "cpp" in self.servers else None
-        if target:
-            target.pause()
-            slices = self.alternate(
-                {"cpp": target}, self.rounds, lambda one: self.wrk(one, "/health"), "bare request", ""
-            )
-            self.add_slices("bare request", "/health", slices, "processor time", "us/request", "lower", us_per_request)
+    def rounds_alone(self):
+        """What the rounds cost without a request."""
         bench = self.lab.tool("weir-backend-bench")
         if not bench.exists():
             return self.note("what the rounds cost alone is not measured: weir-backend-bench is not built")
@@ -384,7 +387,7 @@ class Hash(Script):
 
     def judge_cost(self):
         whole = self.median(CLOSED, "cpp", "processor time")
-        bare = self.median("bare request", "cpp", "processor time")
+        bare = self.median(BARE, "cpp", "processor time")
         rounds = self.median("rounds alone", "cpp", "processor time")
         if None in (whole, bare, rounds):
             return
