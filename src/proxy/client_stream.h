@@ -38,8 +38,8 @@ class ClientStream {
   virtual std::size_t unsent() const = 0;
   // So much is unsent that the backend shall wait for on_response_writable().
   virtual bool full() { return unsent() > kHighWatermark; }
-  // How many bytes of the response are worth reading at once.
-  virtual std::size_t response_room() const { return SIZE_MAX; }
+  // How many bytes of the response are worth reading at once. 0: none before on_response_writable().
+  virtual std::size_t response_room() { return SIZE_MAX; }
   // So many bytes of the body are kept on the backend's side meanwhile.
   virtual void note_held(std::size_t) {}
   // When the client's socket last took something.

@@ -67,6 +67,34 @@ TEST(HeldResponses, RequestsThatWillBeHeldAreRefusedAboveTheLimit) {
   EXPECT_TRUE(held.refuses(kLimit));
 }
 
+TEST(HeldResponses, WhatIsTheConnectionsOwnLeavesLessForOthersButNeverNothing) {
+  HeldResponses held;
+  constexpr std::size_t kLimit = 1600 * kStream;
+  Holder slow(held), other(held);
+  held.settle(slow, 0, 0, 100 * kLimit);
+  EXPECT_TRUE(slow.counted());
+  EXPECT_FALSE(held.above(kLimit));
+  other.hold(250);
+  EXPECT_FALSE(held.above(kLimit));
+  other.hold(100);
+  EXPECT_TRUE(held.above(kLimit));
+  held.relieve(kLimit);
+  EXPECT_FALSE(held.above(kLimit));
+  EXPECT_GE(other.streams(), 80U);
+  EXPECT_TRUE(slow.counted());
+}
+
+TEST(HeldResponses, WhoseSocketTakesSomethingGoesLater) {
+  HeldResponses held;
+  Holder slow(held), stalled(held);
+  held.settle(slow, 100 * kStream, 100, kStream);
+  held.settle(stalled, 100 * kStream, 100, kStream);
+  held.note_progress(slow);
+  held.relieve(240 * kStream);
+  EXPECT_EQ(slow.held_bytes(), 100 * kStream);
+  EXPECT_LT(stalled.held_bytes(), 100 * kStream);
+}
+
 TEST(HeldResponses, WhoHoldsLessThanTheAverageIsSpared) {
   HeldResponses held;
   Holder small(held);

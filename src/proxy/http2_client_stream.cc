@@ -164,6 +164,7 @@ void Http2ClientStream::abort() {
 // The Stream has ended; it destroys itself at the end of the turn.
 void Http2ClientStream::finished() {
   stream_ = nullptr;
+  ListNode<ParkedTag>::unlink();
   note_held(0);
   paused_ = false;
   give_back();
@@ -176,17 +177,23 @@ bool Http2ClientStream::tight() const {
   return listener.held.tight(listener.settings->http2_held_bytes);
 }
 
-// While much is held nothing is read ahead for a client whose windows are shut: what its windows will let through is
-// read when they do.
+// Nothing is read ahead for a client that does not read its socket, nor, while much is held, for one whose windows are
+// shut: what its windows will let through is read when they do.
 bool Http2ClientStream::full() {
-  if (pending() > kHighWatermark) return true;
+  if (pending() > kLowWatermark && (pending() > kHighWatermark || connection_.stuck())) return true;
   if (pending() == 0 || !tight() || connection_.session().send_room(*this) > 0) return false;
   connection_.session().tell_when_down_to(*this, 0);
   return true;
 }
 
-std::size_t Http2ClientStream::response_room() const {
-  return std::max(connection_.session().send_room(*this), HeldResponses::kNarrowBytes);
+std::size_t Http2ClientStream::response_room() {
+  const std::size_t room = connection_.room(*this);
+  if (room == 0) {
+    connection_.park(*this);
+    return 0;
+  }
+  if (!tight()) return room;
+  return std::min(room, std::max(connection_.session().send_room(*this), HeldResponses::kNarrowBytes));
 }
 
 void Http2ClientStream::note_held(std::size_t bytes) {
@@ -197,7 +204,8 @@ void Http2ClientStream::note_held(std::size_t bytes) {
 }
 
 std::size_t Http2ClientStream::held_bytes() const {
-  return connection_.session().held(*this) ? pending() + upstream_held_ + HeldResponses::kStreamBytes : 0;
+  const bool held = connection_.session().held(*this) || (connection_.overdrawn() && pending() > 0);
+  return held ? pending() + upstream_held_ + HeldResponses::kStreamBytes : 0;
 }
 
 void Http2ClientStream::cut_held() {
@@ -297,6 +305,7 @@ void Http2ClientStream::over() {
   loop.timers().disarm(timer_);
   ListNode<OwnedTag>::unlink();
   ListNode<TailTag>::unlink();
+  ListNode<ParkedTag>::unlink();
   loop.retire(*this);
   connection_.stream_over();
 }

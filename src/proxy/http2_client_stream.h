@@ -14,14 +14,16 @@ namespace weir::proxy {
 class Http2Downstream;
 struct OwnedTag;
 struct TailTag;
+struct ParkedTag;
 
 // One request on a client's HTTP/2 connection, with its Stream as long as that lives. Made from the worker's slab when
 // the request begins; destroyed at the end of the turn in which both its Stream and the session were done with it. See
 // LIFECYCLE.md. One thread.
 class Http2ClientStream final : public ClientStream,
                                 public http2::SessionStream,
-                                public ListNode<OwnedTag>,  // the connection's list of all
-                                public ListNode<TailTag>,   // of those that settle() looks after
+                                public ListNode<OwnedTag>,   // the connection's list of all
+                                public ListNode<TailTag>,    // of those that settle() looks after
+                                public ListNode<ParkedTag>,  // of those whose backends are not read from
                                 private TimerHandler,
                                 private Retired {
  public:
@@ -37,8 +39,10 @@ class Http2ClientStream final : public ClientStream,
   void on_writable();
   // The stream was reset, or the connection is gone: the Stream ends.
   void on_gone();
-  // What is kept of the response because the client's windows are shut: 0 if they are open.
+  // What is kept of the response because the client takes none of it: 0 if that is not so.
   std::size_t held_bytes() const;
+  // Body bytes that the backend's connection keeps.
+  std::size_t upstream_held() const { return upstream_held_; }
   // It is too much, with what others hold: the stream ends.
   void cut_held();
   // After the output was written: hands over what waited, and goes once everything is out.
@@ -55,7 +59,7 @@ class Http2ClientStream final : public ClientStream,
   Downstream& connection() override;
   std::size_t unsent() const override { return pending(); }
   bool full() override;
-  std::size_t response_room() const override;
+  std::size_t response_room() override;
   void note_held(std::size_t bytes) override;
   TimePoint last_written() const override;
   // What the windows allow may still come.

@@ -16,6 +16,8 @@ constexpr Duration kRestsAfter = 5s;
 // Bodies enter the output only while it holds less than Session::kOutputBytes. With so much in it, a client asks
 // without reading the answers.
 constexpr std::size_t kChokeBytes = 4 * http2::Session::kOutputBytes;
+// So many backends are read from again at once: some may have little to say.
+constexpr int kUnparkedAtOnce = 8;
 
 http2::SessionLimits session_limits(const ListenerSettings& settings) {
   http2::SessionLimits limits;
@@ -112,7 +114,7 @@ void Http2Downstream::on_ready(Readiness readiness) {
 
 void Http2Downstream::resume() {
   if (phase_ == Phase::closed) return;
-  if (session_.sendable()) mark_dirty();
+  if (session_.sendable() || !parked_.empty()) mark_dirty();
   if (!choked_ && (readable_ || peer_fin_ || io_.kept() > 0)) read();
 }
 
@@ -224,6 +226,8 @@ void Http2Downstream::flush() {
   const Transport::Flush result = io_.flush(sent);
   if (sent > 0) listener_->sent->add(sent);
   if (result == Transport::Flush::failed) return client_gone();
+  if (sent > 0) listener_->held.note_progress(*this);
+  blocked_ = result == Transport::Flush::blocked;
   looked_after_.for_each([](Http2ClientStream& stream) { stream.settle(); });
   settle_held();
   if (phase_ == Phase::closing) {
@@ -237,17 +241,58 @@ void Http2Downstream::flush() {
   }
   // The output takes so much a turn; the rest goes out in the next one.
   if (result == Transport::Flush::done && session_.sendable()) context_.loop.mark_ready(*this);
+  if (!parked_.empty()) unpark();
+}
+
+// What goes out before what the stream has. Where less urgent ones fill the output, it is as good as empty.
+std::size_t Http2Downstream::waiting_before(const Http2ClientStream& stream) const {
+  const std::size_t waiting = session_.in_turn(stream);
+  return session_.in_turn() > waiting ? waiting : waiting + io_.unsent();
+}
+
+void Http2Downstream::park(Http2ClientStream& stream) {
+  if (stream.ListNode<ParkedTag>::linked()) return;
+  parked_.insert_sorted(
+      stream, [](const Http2ClientStream& a, const Http2ClientStream& b) { return a.urgency() < b.urgency(); });
+}
+
+void Http2Downstream::unpark() {
+  for (int i = 0; i < kUnparkedAtOnce; ++i) {
+    if (parked_.empty() || waiting_before(parked_.front()) > kCrowdedBytes / 2) return;
+    parked_.pop_front()->on_writable();
+  }
+  context_.loop.mark_ready(*this);
 }
 
 // Counts what is held for the client, and sees to it that all clients together don't hold too much.
 void Http2Downstream::settle_held() {
-  const bool some = session_.held_streams() > 0;
-  if (!some && held_bytes() == 0) return;
-  std::size_t bytes = 0;
-  if (some) streams_.for_each([&](Http2ClientStream& stream) { bytes += stream.held_bytes(); });
+  const bool slow = blocked_ && unwritten() > 0;
+  if (!slow && session_.held_streams() == 0 && !counted()) return;
+  count_held(slow);
   HeldResponses& held = listener_->held;
-  held.settle(*this, bytes, session_.held_streams());
   if (held.above(listener_->settings->http2_held_bytes)) held.relieve(listener_->settings->http2_held_bytes);
+}
+
+// What windows hold back counts as it is. Of what waits for a slow socket, something is the connection's own.
+void Http2Downstream::count_held(bool slow) {
+  std::size_t waiting = slow ? io_.unsent() : 0;
+  std::size_t streams = 0;
+  if (slow && session_.pending() > 0) {
+    streams_.for_each([&](const Http2ClientStream& stream) {
+      if (stream.pending() == 0 || session_.held(stream)) return;
+      waiting += stream.pending() + stream.upstream_held();
+      ++streams;
+    });
+  }
+  const std::size_t own = std::min(waiting, streams > 1 ? kOwnBytes : kOwnSingleBytes);
+  overdrawn_ = waiting > own;
+  std::size_t bytes = overdrawn_ ? waiting - own + streams * HeldResponses::kStreamBytes : 0;
+  if (session_.held_streams() > 0) {
+    streams_.for_each([&](const Http2ClientStream& stream) {
+      if (session_.held(stream)) bytes += stream.held_bytes();
+    });
+  }
+  listener_->held.settle(*this, bytes, session_.held_streams() + (overdrawn_ ? streams : 0), own);
 }
 
 std::size_t Http2Downstream::cut_held(std::size_t wanted) {
@@ -260,9 +305,15 @@ std::size_t Http2Downstream::cut_held(std::size_t wanted) {
     ++cut;
     stream.cut_held();
   });
+  const std::size_t before = held_bytes();
   if (cut > 0) count_abuse("held_response", cut);
-  listener_->held.settle(*this, held_bytes() - std::min(freed, held_bytes()), session_.held_streams());
-  return freed;
+  count_held(blocked_);
+  if (cut == 0 && overdrawn_) {
+    // Heads alone wait: they can't be taken back.
+    count_abuse("held_response");
+    give_up();
+  }
+  return std::max(freed, before - std::min(before, held_bytes()));
 }
 
 // Whoever begins a frame or a header block must finish it.

@@ -48,12 +48,30 @@ class Http2Downstream final : public Downstream,
   void look_after(Http2ClientStream& stream);
   void stream_over();
   std::size_t cut_held(std::size_t wanted) override;
+  // How much of the stream's answer is worth reading at once, by what waits for the socket already. 0: none; see
+  // park().
+  std::size_t room(const Http2ClientStream& stream) const {
+    const std::size_t waiting = waiting_before(stream);
+    return waiting > kCrowdedBytes ? 0 : kOwnBytes - waiting;
+  }
+  // Calls its on_writable() when there is room again.
+  void park(Http2ClientStream& stream);
+  // The socket takes nothing, and enough waits for it.
+  bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes; }
+  // ... and more than is the connection's own: streams are held that windows let through.
+  bool overdrawn() const { return overdrawn_; }
   TimePoint last_written() const { return io_.last_written(); }
   // Bytes of the session's output that the socket took.
   std::uint64_t taken() const { return session_.written() - std::min(session_.written(), io_.encrypted_unsent()); }
 
  private:
   enum class Phase : std::uint8_t { open, closing, linger, closed };
+  // No more is read for its streams while so much waits for the socket,
+  static constexpr std::size_t kCrowdedBytes = http2::Session::kOutputBytes;
+  // and so this is what answers may cost a client that doesn't read, if their backends can be held back.
+  static constexpr std::size_t kOwnBytes = kCrowdedBytes + 32 * 1024;
+  // The same for a connection with one answer.
+  static constexpr std::size_t kOwnSingleBytes = 256 * 1024;
 
   SocketId socket() const override { return io_.socket(); }
 
@@ -71,6 +89,10 @@ class Http2Downstream final : public Downstream,
   void hand_out_events();
   void watch_frames(bool something_left, bool progress);
   void settle_held();
+  void count_held(bool slow);
+  void unpark();
+  std::size_t unwritten() const { return io_.unsent() + session_.in_turn(); }
+  std::size_t waiting_before(const Http2ClientStream& stream) const;
   void count_abuse(std::string_view kind, std::uint64_t count = 1);
 
   void become_idle();
@@ -91,6 +113,7 @@ class Http2Downstream final : public Downstream,
   Timer frame_timer_;  // header_timeout of a frame or header block that does not get complete
   IntrusiveList<Http2ClientStream, OwnedTag> streams_;
   IntrusiveList<Http2ClientStream, TailTag> looked_after_;
+  IntrusiveList<Http2ClientStream, ParkedTag> parked_;
   TimePoint linger_began_{};
   std::uint64_t discarded_ = 0;
   std::uint64_t refused_seen_ = 0;
@@ -99,7 +122,9 @@ class Http2Downstream final : public Downstream,
   bool peer_fin_ = false;  // FIN announced: read to the end
   bool in_block_ = false;
   bool rested_ = false;
-  bool choked_ = false;  // answers wait that the client does not read: nothing more is read from it
+  bool blocked_ = false;    // the socket has not taken all that it was given
+  bool overdrawn_ = false;  // see overdrawn()
+  bool choked_ = false;     // answers wait that the client does not read: nothing more is read from it
   bool draining_ = false;
   bool drain_over_ = false;  // the second GOAWAY is out, or the client has said its own: no stream begins any more
 };

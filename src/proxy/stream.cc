@@ -184,7 +184,7 @@ void Stream::touch() {
 // The idle time is over. Who takes what waits for it, though too slowly for a watermark to be reached, is not silent;
 // and a client that doesn't send its body is the business of its connection's timers.
 bool Stream::goes_on_although_late() {
-  if (response_ == ResponsePhase::waiting) {
+  if (response_ == ResponsePhase::waiting && !response_paused_) {
     if (request_phase_ == RequestPhase::done || client_awaits_100()) return false;
     if (!request_paused_ && !request_held_back()) {
       touch();

@@ -101,9 +101,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void on_informational(http::ResponseHead& head) override;
   void on_response_head(http::ResponseHead& head) override;
   void on_response_body(std::string_view data) override;
-  std::size_t response_room() const override {
-    return listener_->held.tight(listener_->settings->http2_held_bytes) ? client_->response_room() : SIZE_MAX;
-  }
+  std::size_t response_room() override;
   void on_response_held(std::size_t bytes) override { client_->note_held(bytes); }
   void on_response_end(http::FieldList* trailers) override;
   SpliceRelay* splice_response(std::uint64_t remaining) override;

@@ -262,6 +262,7 @@ void Stream::end_attempt(std::uint16_t status) {
 void Stream::drop_upstream() {
   response_relay_.stop();
   stop_request_relay();
+  response_paused_ = false;
   context_.loop.timers().disarm(backoff_timer_);
   if (upstream_ != nullptr) {
     upstream_->cancel();

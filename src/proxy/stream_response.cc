@@ -72,6 +72,16 @@ void Stream::on_response_body(std::string_view data) {
   }
 }
 
+// Where the client takes nothing, nothing is read for it, not even a head: see goes_on_although_late().
+std::size_t Stream::response_room() {
+  const std::size_t room = client_->response_room();
+  if (room == 0) {
+    response_paused_ = true;
+    upstream_->pause_response();
+  }
+  return room;
+}
+
 void Stream::on_response_end(http::FieldList* trailers) {
   if (tunnel_) {
     client_->send_end(nullptr);
@@ -99,6 +109,7 @@ void Stream::end_tunnel_if_done() {
 void Stream::on_response_writable() {
   if (!response_paused_ || finished_) return;
   response_paused_ = false;
+  if (response_ == ResponsePhase::waiting && request_phase_ == RequestPhase::done) arm_request_timeout();
   if (upstream_ != nullptr) upstream_->resume_response();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -61,6 +62,7 @@ class SessionStream : public ListNode<SendTag>, public ListNode<StreamTag>, publ
   SessionStream& operator=(const SessionStream&) = delete;
 
   std::uint32_t id() const { return id_; }
+  std::uint8_t urgency() const { return urgency_; }  // RFC 9218: 0 comes first, 7 last
   // Body bytes given to send_body() that wait for windows or for their turn.
   std::size_t pending() const { return pending_.size(); }
   // Where in Session::written() its last DATA ends: beyond that, the peer has not been given all of it yet.
@@ -212,6 +214,10 @@ class Session {
   bool held(const SessionStream& stream) const {
     return stream.pending() > 0 && (send_window_ <= 0 || !stream.ListNode<SendTag>::linked());
   }
+  // Body bytes that wait for nothing but their turn, which comes as the output is written,
+  std::size_t in_turn() const { return send_window_ > 0 ? ready_bytes_ : 0; }
+  // and those that the stream's have to share with, or let go first.
+  std::size_t in_turn(const SessionStream& stream) const;
   // What the windows let the stream send beyond what waits; 0 where nothing more would go.
   std::size_t send_room(const SessionStream& stream) const;
   // Streams begin with next to no window: their answers are going to be held.
@@ -330,6 +336,7 @@ class Session {
   void make_ready(SessionStream& stream);
   void leave_ready(SessionStream& stream);
   void count_pending(const SessionStream& stream, std::size_t before);
+  void count_ready(const SessionStream& stream, std::size_t bytes);
   void remember_frame(SessionStream& stream, char* header);
   bool patch_end(const SessionStream& stream);
   void note_control(std::size_t bytes);
@@ -353,10 +360,12 @@ class Session {
   std::int64_t receive_window_ = kConnectionWindow;
   std::int64_t peer_initial_window_ = kInitialWindow;
   PendingTotal pending_;
-  PendingTotal* total_ = nullptr;   // of several sessions
-  std::size_t ready_streams_ = 0;   // the length of ready_
-  std::uint64_t appended_ = 0;      // to the output, ever
-  std::uint64_t control_mark_ = 0;  // once this was written, control_unread_ begins anew
+  PendingTotal* total_ = nullptr;                  // of several sessions
+  std::size_t ready_streams_ = 0;                  // the length of ready_
+  std::size_t ready_bytes_ = 0;                    // pending() of all that are in it
+  std::array<std::uint32_t, 8> ready_bytes_of_{};  // ... by urgency
+  std::uint64_t appended_ = 0;                     // to the output, ever
+  std::uint64_t control_mark_ = 0;                 // once this was written, control_unread_ begins anew
   std::uint32_t control_unread_ = 0;
   std::uint32_t grown_bytes_ = 0;
   std::uint32_t peer_frame_bytes_ = kFrameBytesMin;

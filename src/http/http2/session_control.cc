@@ -202,11 +202,11 @@ bool Session::on_priority_update(std::string_view payload, Step& step) {
   }
   SessionStream* stream = table_.find(id);
   if (stream == nullptr) return true;
+  const bool ready = stream->ListNode<SendTag>::linked();
+  leave_ready(*stream);
   stream->urgency_ = priority.urgency;
   stream->incremental_ = priority.incremental;
-  if (!stream->ListNode<SendTag>::linked()) return true;
-  leave_ready(*stream);
-  make_ready(*stream);
+  if (ready) make_ready(*stream);
   return true;
 }
 

@@ -267,6 +267,25 @@ TEST(SessionOrder, APriorityMayComeBeforeItsStream) {
               ElementsAre("SETTINGS 0 len=0 ACK", "DATA 3 len=1", "DATA 1 len=1"));
 }
 
+TEST(SessionOrder, WhatWaitsForItsTurnIsKnownByUrgency) {
+  Order order({"u=5", "-", "u=1"});
+  test::Owner& server = order.server;
+  EXPECT_EQ(server.session.in_turn(), 0u);  // it waits for the window
+  server.feed(test::window_update(0, 1'000'000));
+  EXPECT_EQ(server.session.in_turn(), 3 * 32'768u);
+  EXPECT_EQ(server.session.in_turn(server.stream(5)), 32'768u);
+  EXPECT_EQ(server.session.in_turn(server.stream(3)), 2 * 32'768u);
+  EXPECT_EQ(server.session.in_turn(server.stream(1)), 3 * 32'768u);
+  server.feed(test::frame(FrameType::priority_update, 0, 0, test::u32(1) + "u=0"));
+  EXPECT_EQ(server.session.in_turn(server.stream(1)), 32'768u);
+  EXPECT_EQ(server.session.in_turn(server.stream(5)), 2 * 32'768u);
+  server.session.reset(server.stream(5), ErrorCode::cancel);
+  EXPECT_EQ(server.session.in_turn(server.stream(3)), 2 * 32'768u);
+  while (server.session.pending() > 0) server.take_all();
+  EXPECT_EQ(server.session.in_turn(), 0u);
+  EXPECT_EQ(server.session.in_turn(server.stream(3)), 0u);
+}
+
 TEST(SessionOrder, TheOldTreeIsIgnored) {
   Order order({"-", "-"});
   order.server.feed(test::frame(FrameType::priority, 0, 1, test::u32(3) + "\xff"));

@@ -193,6 +193,20 @@ void Session::count_pending(const SessionStream& stream, std::size_t before) {
   };
   count(pending_);
   if (total_ != nullptr) count(*total_);
+  if (stream.ListNode<SendTag>::linked()) count_ready(stream, after - before);
+}
+
+// `bytes` more: they wrap around for less.
+void Session::count_ready(const SessionStream& stream, std::size_t bytes) {
+  ready_bytes_ += bytes;
+  ready_bytes_of_[stream.urgency_] += static_cast<std::uint32_t>(bytes);
+}
+
+std::size_t Session::in_turn(const SessionStream& stream) const {
+  std::size_t sum = 0;
+  if (ready_bytes_ == 0 || send_window_ <= 0) return sum;
+  for (std::size_t urgency = 0; urgency <= stream.urgency_; ++urgency) sum += ready_bytes_of_[urgency];
+  return sum;
 }
 
 void Session::send_end(SessionStream& stream, const http::FieldList* trailers, bool keep_reading) {
@@ -237,6 +251,7 @@ void Session::end_local(SessionStream& stream) {
 void Session::make_ready(SessionStream& stream) {
   if (stream.ListNode<SendTag>::linked()) return;
   ++ready_streams_;
+  count_ready(stream, stream.pending_.size());
   ready_.insert_sorted(stream, [](const SessionStream& a, const SessionStream& b) {
     if (a.urgency_ != b.urgency_) return a.urgency_ < b.urgency_;
     if (a.incremental_ != b.incremental_) return b.incremental_;
@@ -247,6 +262,7 @@ void Session::make_ready(SessionStream& stream) {
 void Session::leave_ready(SessionStream& stream) {
   if (!stream.ListNode<SendTag>::linked()) return;
   --ready_streams_;
+  count_ready(stream, std::size_t{0} - stream.pending_.size());
   stream.ListNode<SendTag>::unlink();
 }
 

@@ -218,9 +218,11 @@ void Http1Connection::read() {
   if (paused_) return;
   if (tunnel_) return read_tunnel();
   if (!readable_ && !peer_gone_) return decode(io_.reread(*context_.scratch));
+  const std::size_t room = handler_->response_room();
+  if (room == 0) return;
   // Where the last body was spliced, the next one will be too: what is read with its head would only be copied.
   const std::size_t at_most = expect_large_ && !answered_ ? kHeadReadBytes : ReadScratch::kReadBytes;
-  const Transport::Input input = io_.read(*context_.scratch, std::min(at_most, handler_->response_room()));
+  const Transport::Input input = io_.read(*context_.scratch, std::min(at_most, room));
   if (input.fresh > 0) answered_ = true;
   readable_ = !input.drained;
   decode(input);
@@ -341,7 +343,9 @@ void Http1Connection::read_tunnel() {
     if (write_broken_ || failed_) fail(UpstreamFailure::reset);
     return;
   }
-  const Transport::Input input = io_.read(*context_.scratch);
+  const std::size_t room = handler_->response_room();
+  if (room == 0) return;
+  const Transport::Input input = io_.read(*context_.scratch, std::min(ReadScratch::kReadBytes, room));
   readable_ = !input.drained;
   if (!input.bytes.empty()) handler_->on_response_body(input.bytes);
   if (!leased()) return;

@@ -57,8 +57,9 @@ class UpstreamHandler : public ListNode<WaiterTag> {
   // The final head, or 101.
   virtual void on_response_head(http::ResponseHead& head) = 0;
   virtual void on_response_body(std::string_view data) = 0;
-  // How many bytes are worth reading at once for it. They may be more all the same.
-  virtual std::size_t response_room() const { return SIZE_MAX; }
+  // Asked before its own connection is read: how many bytes are worth reading at once. They may be more all the same.
+  // 0: none, and the handler has paused it until it can take some.
+  virtual std::size_t response_room() { return SIZE_MAX; }
   // So many bytes of the body are kept for it while it is paused, where the protocol can't stop the backend at once.
   // Only takes note.
   virtual void on_response_held(std::size_t) {}

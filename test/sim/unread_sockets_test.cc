@@ -1,0 +1,173 @@
+// Clients that let everything through their windows, and then don't read their sockets: what waits for them is bounded
+// by what one connection may have in its output, however many streams it has, and nobody else notices.
+
+#include <gmock/gmock.h>
+
+#include "sim/fixture.h"
+
+namespace weir::sim {
+namespace {
+
+using observe::Family;
+
+constexpr std::size_t kGrowthMax = 16 * 1024 * 1024;
+constexpr std::uint32_t kWide = 16 * 1024 * 1024;
+
+struct Flood {
+  const char* name;
+  std::uint32_t window;
+  Protocol up;
+  bool tls = false;
+};
+std::string name_of(const testing::TestParamInfo<Flood>& info) {
+  return info.param.name;
+}
+
+class UnreadSockets : public SimTest, public testing::WithParamInterface<Flood> {
+ protected:
+  UnreadSockets() {
+    speak({Protocol::http1, GetParam().up, GetParam().tls});
+    // So many connections of peers keep little themselves.
+    fates_.backend.send_buffer_bytes = 16 * 1024;
+  }
+  bool to_http1_backend() const { return GetParam().up == Protocol::http1; }
+
+  SimH2Client& connect_wide() {
+    H2Options options;
+    options.stream_window = GetParam().window;
+    options.keep_bodies = false;
+    SimH2Client& client = connect_h2(options);
+    client.widen(0, kWide);
+    return client;
+  }
+  void attack(int connections, int streams) {
+    for (int i = 0; i < connections; ++i) {
+      SimH2Client& bad = connect_wide();
+      bad.stop_reading();
+      for (int k = 0; k < streams; ++k) bad.get("/big");
+      bad_.push_back(&bad);
+      run(1ms);  // no backend accepts all of them at once
+    }
+  }
+  // The most that the proxy holds while others ask for this and that, and all of them get it.
+  std::size_t serve_others(int rounds) {
+    SimH2Client& good = connect_wide();
+    SimH2Client& large = connect_h2();
+    SimClient& old = connect();
+    std::vector<std::int32_t> small_ones, large_ones;
+    std::size_t most = 0;
+    for (int i = 0; i < rounds; ++i) {
+      if (i % 5 == 0) {
+        small_ones.push_back(large.get("/"));
+        old.get("/");
+      }
+      if (i % 20 == 0) {
+        for (int k = 0; k < 4; ++k) large_ones.push_back(good.get("/large"));
+      }
+      run(1ms);
+      most = std::max(most, proxy_.buffer_bytes_out());
+    }
+    run(1s);
+    for (const auto stream : small_ones) EXPECT_EQ(large.answer(stream).message.body, "hello\n");
+    for (const auto stream : large_ones) {
+      EXPECT_TRUE(good.answer(stream).message.streamed.holds(300'000)) << good.answer(stream).body_bytes;
+      EXPECT_TRUE(good.answer(stream).message.complete);
+    }
+    EXPECT_EQ(old.answer_count(), small_ones.size());
+    for (const Message& answer : old.answers()) EXPECT_EQ(answer.status, 200);
+    return std::max(most, proxy_.buffer_bytes_out());
+  }
+  std::vector<SimH2Client*> bad_;
+};
+
+TEST_P(UnreadSockets, OfAHundredCostNoMoreThanTheLimitAndNobodyElse) {
+  backend().on("/big", Script{wait_for(300ms), send_bytes(response(pattern(1, 40'000)))});
+  backend().on("/large", streamed_response(300'000));
+  start();
+  attack(100, 100);
+  run(200ms);
+  // Requests that wait at a backend cost what they cost.
+  EXPECT_EQ(proxy_.live_streams(), 10'000U);
+  const std::size_t requests = proxy_.buffer_bytes_out();
+  EXPECT_LE(serve_others(400), requests + kGrowthMax);
+  for (const SimH2Client* client : bad_) EXPECT_TRUE(client->is_open());
+  if (!to_http1_backend()) return;
+  // An HTTP/1 backend can wait: nobody is cut. Who reads at last gets all of it.
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse), 0);
+  EXPECT_GE(proxy_.live_streams(), 9500U);
+  for (const std::size_t i : {0U, 50U, 99U}) {
+    bad_[i]->go_on_reading();
+    run(1s);
+    EXPECT_EQ(bad_[i]->complete_answers(), 100U);
+  }
+}
+
+// Long bodies, of which an unread stream used to keep 128 KiB.
+TEST_P(UnreadSockets, HoldNoMoreOfLongBodies) {
+  backend().on("/big", streamed_response(1'000'000));
+  backend().on("/large", streamed_response(300'000));
+  start();
+  attack(10, 100);
+  const std::size_t most = serve_others(200);
+  // Ten connections' outputs, and a thousand requests.
+  if (to_http1_backend()) {
+    EXPECT_LE(most, 10U * 160 * 1024 + 1000U * 16 * 1024);
+  } else {
+    EXPECT_LE(most, kGrowthMax + 1000U * 16 * 1024);
+  }
+  EXPECT_GT(proxy_.live_streams(), 100U);
+}
+
+// Slow is not the same as absent: who reads now and then gets all that it asked for.
+TEST_P(UnreadSockets, OfSlowReadersAreServedToTheEnd) {
+  fates_.client.to_connector.drip_bytes = 20'000;
+  fates_.client.to_connector.drip_interval = 10ms;
+  cluster().timeouts.request = 1s;
+  cluster().timeouts.stream_idle = 1s;
+  backend().on("/big", streamed_response(300'000));
+  start();
+  std::vector<SimH2Client*> slow;
+  // What HTTP/2 backends may send before they can be told to wait is counted, and must fit.
+  const std::size_t streams = to_http1_backend() ? 30 : 15;
+  for (int i = 0; i < 5; ++i) {
+    slow.push_back(&connect_wide());
+    for (std::size_t k = 0; k < streams; ++k) slow.back()->get("/big");
+  }
+  run(2s);
+  EXPECT_LE(proxy_.buffer_bytes_out(), kGrowthMax);
+  run(10s);
+  for (const SimH2Client* client : slow) {
+    EXPECT_EQ(client->complete_answers(), streams);
+    for (const auto& [id, answer] : client->engine().answers()) {
+      EXPECT_TRUE(answer.message.streamed.holds(300'000)) << id << ": " << answer.body_bytes;
+    }
+  }
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse), 0);
+}
+
+// ... but not for ever.
+TEST_P(UnreadSockets, AreGivenUpInTheEnd) {
+  cluster().timeouts.request = 3s;
+  cluster().timeouts.stream_idle = 5s;
+  listener().idle_timeout = 5s;
+  backend().on("/big", streamed_response(300'000));
+  start();
+  attack(3, 30);
+  run(4s);
+  EXPECT_EQ(proxy_.live_streams(), 90U);
+  run(20s);
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+  EXPECT_EQ(proxy_.connections(), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(, UnreadSockets,
+                         testing::Values(Flood{"WindowOf1MToHttp1", 1 << 20, Protocol::http1},
+                                         Flood{"WidestToHttp1", kWide, Protocol::http1},
+                                         Flood{"TlsToHttp1", kWide, Protocol::http1, true},
+                                         Flood{"WindowOf1MToHttp2", 1 << 20, Protocol::http2},
+                                         Flood{"WidestToHttp2", kWide, Protocol::http2},
+                                         Flood{"TlsToHttp2", kWide, Protocol::http2, true}),
+                         name_of);
+
+}  // namespace
+}  // namespace weir::sim
