@@ -80,7 +80,7 @@ void PeerTls::go_on() {
     failed_ = done != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
     if (done != 1) return static_cast<void>(tls::take_errors());
   }
-  constexpr std::size_t kPieceBytes = 64 * 1024;
+  constexpr std::size_t kPieceBytes = 1024 * 1024;
   // No more than what is taken soon.
   while (waiting() > 0 && !failed_ && BIO_ctrl_pending(SSL_get_wbio(ssl_.get())) < kPieceBytes) {
     const std::size_t size = std::min(waiting(), kPieceBytes);
