@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "sim/h2_session.h"
 
 namespace weir::sim {
 struct H2Engine::Callbacks {
@@ -90,17 +91,9 @@ H2Engine::H2Engine(const H2Options& options) : options_(options) {
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::closed);
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, Callbacks::invalid);
-  nghttp2_option* option = nullptr;
-  nghttp2_option_new(&option);
-  nghttp2_option_set_no_auto_window_update(option, 1);
-  WEIR_CHECK(nghttp2_session_client_new2(&session_, callbacks, static_cast<H2Side*>(this), option) == 0);
-  nghttp2_option_del(option);
-  nghttp2_session_callbacks_del(callbacks);
   std::vector<nghttp2_settings_entry> settings{{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
   if (options.stream_window) settings.push_back({NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, *options.stream_window});
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
-  // The windows of the streams are what is tested.
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, 1 << 30);
+  session_ = begin_h2_session(false, callbacks, this, settings);
 }
 
 std::int32_t H2Engine::submit(std::string_view method, std::string_view target, const Message::Fields& fields,

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/assert.h"
+#include "sim/h2_session.h"
 
 namespace weir::sim {
 namespace {
@@ -97,19 +97,11 @@ H2Server::H2Server(const H2ServerOptions& options) {
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::closed);
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, Callbacks::invalid);
-  nghttp2_option* option = nullptr;
-  nghttp2_option_new(&option);
-  nghttp2_option_set_no_auto_window_update(option, 1);
-  WEIR_CHECK(nghttp2_session_server_new2(&session_, callbacks, static_cast<H2Side*>(this), option) == 0);
-  nghttp2_option_del(option);
-  nghttp2_session_callbacks_del(callbacks);
   std::vector<nghttp2_settings_entry> settings;
   if (options.streams_max) settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, *options.streams_max});
   if (options.stream_window) settings.push_back({NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, *options.stream_window});
   if (options.offers_tunnels) settings.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
-  // The windows of the streams are what is tested.
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, 1 << 30);
+  session_ = begin_h2_session(true, callbacks, this, settings);
 }
 
 void H2Server::head(std::int32_t stream, int status, const Message::Fields& fields, bool end) {

@@ -22,6 +22,15 @@ class Http2Upstream : public OverWires {
     }
     return asked;
   }
+  // A client that has asked for a WebSocket.
+  SimClient& upgrade(const std::string& target) {
+    SimClient& client = connect();
+    client.raw("GET " + target +
+               " HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    run(100ms);
+    return client;
+  }
   static std::size_t answered(const std::vector<SimClient*>& clients, int status = 200) {
     return static_cast<std::size_t>(std::ranges::count_if(clients, [status](const SimClient* client) {
       return client->answers().size() == 1 && client->answers().back().status == status;
@@ -266,12 +275,7 @@ TEST_P(Http2Upstream, WebSocketGoesThroughAStreamUntouched) {
                                   return Script{send_bytes(switching(request)), send_bytes("\x89\x02pi")};
                                 }});
   start();
-  SimClient& client = connect();
-  client.raw(
-      "GET /chat HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-      "GET");
-  run(100ms);
+  SimClient& client = upgrade("/chat");
   ASSERT_THAT(client.answers(), SizeIs(1));
   EXPECT_EQ(client.answers().back().status, 101);
   client.raw("\x88\x02\x03\xe8");
@@ -294,12 +298,7 @@ TEST_P(Http2Upstream, WithoutExtendedConnectWebSocketHasAConnectionOfHttp1) {
   start();
   get("/");
   backend().http2.reset();  // what comes now finds HTTP/1.1
-  SimClient& client = connect();
-  client.raw(
-      "GET /chat HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-      "GET");
-  run(100ms);
+  SimClient& client = upgrade("/chat");
   ASSERT_THAT(client.answers(), SizeIs(1));
   EXPECT_EQ(client.answers().back().status, 101);
   client.raw("hello");

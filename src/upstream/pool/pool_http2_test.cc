@@ -33,6 +33,15 @@ class PoolHttp2 : public PoolTest {
     }
     return made;
   }
+  // A try that asks for a WebSocket, and waits for what the settings offer.
+  Try& ask_tunnel() {
+    Try& made = tries.emplace_back(loop.buffers());
+    made.head.upgrade_websocket = true;
+    made.head.fields.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", http::FieldId::sec_websocket_key);
+    EXPECT_EQ(pool->acquire(made).status, Status::pending);
+    run();
+    return made;
+  }
   // The loop reads the clock at the end.
   void pass(Duration time) {
     run(time);
@@ -385,11 +394,7 @@ TEST_F(PoolHttp2, AfterALongSilenceAPingComesFirst) {
 
 TEST_F(PoolHttp2, ATunnelNeedsWhatTheSettingsOffer) {
   make_http2();
-  Try& one = tries.emplace_back(loop.buffers());
-  one.head.upgrade_websocket = true;
-  one.head.fields.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", http::FieldId::sec_websocket_key);
-  EXPECT_EQ(pool->acquire(one).status, Status::pending);
-  run();
+  Try& one = ask_tunnel();
   EXPECT_EQ(one.lent, nullptr);
   const SocketId socket = accept();
   say(socket, settings(setting(Setting::enable_connect_protocol, 1)));
@@ -404,10 +409,7 @@ TEST_F(PoolHttp2, ATunnelNeedsWhatTheSettingsOffer) {
 
 TEST_F(PoolHttp2, ElseATunnelGoesOverHttp1) {
   make_http2();
-  Try& one = tries.emplace_back(loop.buffers());
-  one.head.upgrade_websocket = true;
-  EXPECT_EQ(pool->acquire(one).status, Status::pending);
-  run();
+  Try& one = ask_tunnel();
   say(accept(), settings());
   run();
   ASSERT_NE(one.lent, nullptr);
@@ -418,11 +420,7 @@ TEST_F(PoolHttp2, ElseATunnelGoesOverHttp1) {
 
 TEST_F(Bugs, Case033TheEndOfAnUpgradeIsNotTheEndOfItsTunnel) {
   make_http2();
-  Try& one = tries.emplace_back(loop.buffers());
-  one.head.upgrade_websocket = true;
-  one.head.fields.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", http::FieldId::sec_websocket_key);
-  EXPECT_EQ(pool->acquire(one).status, Status::pending);
-  run();
+  Try& one = ask_tunnel();
   const SocketId socket = accept();
   say(socket, settings(setting(Setting::enable_connect_protocol, 1)));
   ASSERT_NE(one.lent, nullptr);
