@@ -204,8 +204,14 @@ void Http2ClientStream::note_held(std::size_t bytes) {
 }
 
 std::size_t Http2ClientStream::held_bytes() const {
-  const bool held = connection_.session().held(*this) || (connection_.overdrawn() && pending() > 0);
-  return held ? pending() + upstream_held_ + HeldResponses::kStreamBytes : 0;
+  if (connection_.session().held(*this)) return pending() + upstream_held_ + HeldResponses::kStreamBytes;
+  const std::size_t kept = connection_.overdrawn() ? kept_bytes() : 0;
+  return kept > 0 ? kept + HeldResponses::kStreamBytes : 0;
+}
+
+std::size_t Http2ClientStream::kept_bytes() const {
+  const std::size_t request = early_.size() + (stream_ != nullptr ? stream_->request_kept() : 0);
+  return pending() + upstream_held_ + (request > HeldResponses::kNarrowBytes ? request : 0);
 }
 
 void Http2ClientStream::cut_held() {

@@ -41,8 +41,8 @@ class Http2ClientStream final : public ClientStream,
   void on_gone();
   // What is kept of the response because the client takes none of it: 0 if that is not so.
   std::size_t held_bytes() const;
-  // Body bytes that the backend's connection keeps.
-  std::size_t upstream_held() const { return upstream_held_; }
+  // All that waits because the client does not read its socket; what it has sent itself meanwhile waits too.
+  std::size_t kept_bytes() const;
   // It is too much, with what others hold: the stream ends.
   void cut_held();
   // After the output was written: hands over what waited, and goes once everything is out.

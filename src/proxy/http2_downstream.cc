@@ -277,11 +277,11 @@ void Http2Downstream::settle_held() {
 void Http2Downstream::count_held(bool slow) {
   std::size_t waiting = slow ? io_.unsent() : 0;
   std::size_t streams = 0;
-  if (slow && session_.pending() > 0) {
+  if (slow) {
     streams_.for_each([&](const Http2ClientStream& stream) {
-      if (stream.pending() == 0 || session_.held(stream)) return;
-      waiting += stream.pending() + stream.upstream_held();
-      ++streams;
+      const std::size_t kept = session_.held(stream) ? 0 : stream.kept_bytes();
+      waiting += kept;
+      if (kept > 0) ++streams;
     });
   }
   const std::size_t own = std::min(waiting, streams > 1 ? kOwnBytes : kOwnSingleBytes);

@@ -52,6 +52,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
     return request_relay_.held_back() || (upstream_ != nullptr && upstream_->unsent() > 0);
   }
 
+  // Bytes of the request's body that the backend has not taken yet, or that are kept for another try.
+  std::size_t request_kept() const { return replay_.size() + (upstream_ != nullptr ? upstream_->unsent() : 0); }
   bool head_seen() const { return head_seen_; }
   bool response_started() const { return response_ != ResponsePhase::waiting; }
   bool in_tunnel() const { return tunnel_; }

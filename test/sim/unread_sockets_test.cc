@@ -160,13 +160,81 @@ TEST_P(UnreadSockets, AreGivenUpInTheEnd) {
   EXPECT_EQ(proxy_.connections(), 0U);
 }
 
+// Heads can't be held back where the backend speaks HTTP/2.
+TEST_P(UnreadSockets, CostNoMoreWhereHeadsAreLarge) {
+  std::string fields;
+  for (int i = 0; i < 4; ++i) fields += "X-Large: " + std::string(2500, static_cast<char>('a' + i)) + "\r\n";
+  backend().on("/big", Script{wait_for(300ms), send_bytes(response("hello\n", fields))});
+  backend().on("/large", streamed_response(300'000));
+  start();
+  attack(100, 100);
+  run(200ms);
+  const std::size_t requests = proxy_.buffer_bytes_out();
+  EXPECT_LE(serve_others(400), requests + kGrowthMax);
+  // What is in a connection's output goes only with the connection.
+  if (to_http1_backend()) {
+    EXPECT_EQ(proxy_.connections(), 103U);
+  } else {
+    EXPECT_GE(proxy_.metric(Family::kHttp2Abuse, {"held_response"}), 50);
+    EXPECT_LE(proxy_.connections(), 53U);
+  }
+}
+
+TEST_P(UnreadSockets, CostNoMoreInTunnels) {
+  backend().on("/tunnel", Handler{[](const Message& request) {
+                                    return Script{send_bytes(switching(request)), wait_for(300ms),
+                                                  send_bytes(pattern(1, 100'000))};
+                                  },
+                                  {}});
+  backend().on("/large", streamed_response(300'000));
+  start();
+  for (int i = 0; i < 50; ++i) {
+    SimH2Client& bad = connect_wide();
+    for (int k = 0; k < 40; ++k) bad.websocket("/tunnel");
+    run(2ms);
+    bad.stop_reading();
+    bad_.push_back(&bad);
+  }
+  run(100ms);
+  EXPECT_EQ(proxy_.live_streams(), 2000U);
+  const std::size_t tunnels = proxy_.buffer_bytes_out();
+  EXPECT_LE(serve_others(400), tunnels + kGrowthMax);
+  if (!to_http1_backend()) return;
+  EXPECT_EQ(proxy_.live_streams(), 2000U);
+  bad_[7]->go_on_reading();
+  run(1s);
+  for (const auto& [id, answer] : bad_[7]->engine().answers()) EXPECT_EQ(answer.body_bytes, 100'000U) << id;
+}
+
+// Who sends what is to be sent back, and does not read.
+TEST_P(UnreadSockets, CostNoMoreWhereTheySend) {
+  backend().on("/big", Handler{[](const Message&) {
+                                 Script script = streamed_response(1'000'000);
+                                 script.push_back(then(Action::Kind::stop_reading));
+                                 return script;
+                               },
+                               {}});
+  backend().on("/large", streamed_response(300'000));
+  start();
+  const std::string body = pattern(2, 300'000);
+  for (int i = 0; i < 50; ++i) {
+    SimH2Client& bad = connect_wide();
+    run(1ms);  // it knows the proxy's windows
+    bad.stop_reading();
+    for (int k = 0; k < 20; ++k) bad.post("/big", body);
+    run(1ms);
+    bad_.push_back(&bad);
+  }
+  run(200ms);
+  EXPECT_LE(serve_others(400), kGrowthMax);
+  EXPECT_EQ(proxy_.connections(), bad_.size() + 3);  // it is streams that are cut
+}
+
 INSTANTIATE_TEST_SUITE_P(, UnreadSockets,
                          testing::Values(Flood{"WindowOf1MToHttp1", 1 << 20, Protocol::http1},
-                                         Flood{"WidestToHttp1", kWide, Protocol::http1},
-                                         Flood{"TlsToHttp1", kWide, Protocol::http1, true},
-                                         Flood{"WindowOf1MToHttp2", 1 << 20, Protocol::http2},
+                                         Flood{"WidestOverTlsToHttp1", kWide, Protocol::http1, true},
                                          Flood{"WidestToHttp2", kWide, Protocol::http2},
-                                         Flood{"TlsToHttp2", kWide, Protocol::http2, true}),
+                                         Flood{"WindowOf1MOverTlsToHttp2", 1 << 20, Protocol::http2, true}),
                          name_of);
 
 }  // namespace
