@@ -252,9 +252,9 @@ class Runs(unittest.TestCase):
             page = (pathlib.Path(folder) / "report.html").read_text()
         self.assertEqual(schema.problems(document), [])
         self.assertTrue(document["complete"], document["notes"])
-        self.assertIn("<svg", page)
         closed = {one["target"] for one in document["figures"] if one["part"] == "closed loop"}
         self.assertIn("cpp", closed)
+        self.assertTrue("<svg" in page or closed == {"cpp"}, "bars are drawn where there is something to compare")
         notes = "\n".join(document["notes"])
         for name, title in (("go", "Go"), ("rust", "Rust")):
             self.assertNotEqual(name in closed, f"{title} is left out" in notes, notes)

@@ -531,6 +531,23 @@ class Trend(unittest.TestCase):
         before = self.run_of("aaaaaaaaaa", [10.0], [5.0], "1")
         self.assertEqual(self.costs(before, self.run_of("bbbbbbbbbb", [12.0], [5.0], "2")), [])
 
+    def test_runs_with_another_tls_library_are_not_compared_over_tls(self):
+        def run(commit, cost, library, started, setting):
+            made = self.run_of(commit, [cost, cost + 0.1], [5.0, 5.01], started)
+            made["versions"]["weir"] += f"; over TLS with the peers' OpenSSL, {library}"
+            for one in made["figures"]:
+                one["setting"] = setting
+            return made
+
+        for setting, library, count in (
+            ("h1 to h1, TLS", "OpenSSL 3.0.22", 0),
+            ("h1 to h1, TLS", "OpenSSL 3.6.5", 1),
+            ("h1 to h1", "OpenSSL 3.0.22", 1),
+        ):
+            before = run("aaaaaaaaaa", 10.0, "OpenSSL 3.6.5", "1", setting)
+            after = run("bbbbbbbbbb", 12.0, library, "2", setting)
+            self.assertEqual(len(self.costs(before, after)), count, setting)
+
     def test_results_are_read_from_folders_and_what_is_none_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder)

@@ -107,7 +107,8 @@ def everything(arguments):
         arguments,
         "./run_benchmarks.sh",
         "Runs every script of benchmarks/ and leaves benchmarks/results/RUN/ with their JSON, report.md "
-        "and report.html.\nAll of it takes an hour and more; --quick less than 5 minutes.",
+        "and report.html.\nAll of it takes an hour with one peer and nearly three with eight; --quick less than 5 "
+        "minutes.",
         EPILOG,
         lambda parser: parser.add_argument(
             "--scripts", type=labs.names(list(ALL)), metavar="NAME[,NAME...]", help=f"only these of {', '.join(ALL)}"

@@ -23,6 +23,12 @@ def commit_of(document):
     return found.group(1)[:10] if found else document["versions"].get("weir", "?").split(";")[0][:24]
 
 
+def library_of(document, *words):
+    """The TLS library under Weir where it weighs on the figure: runs with --system-openssl have another one."""
+    found = re.search(r"over TLS with [^;]*?(OpenSSL [\d.]+)", document["versions"].get("weir", ""))
+    return found.group(1) if found and re.search("tls|handshake", " ".join(words), re.IGNORECASE) else ""
+
+
 def read(folders, quick):
     """Documents of the results in these folders, the oldest first; what is no such document is named and left out."""
     found = []
@@ -41,7 +47,7 @@ def read(folders, quick):
 
 
 class History:
-    """{(script, part, setting, name): {commit: {target: figure}}}, of each commit the newest run."""
+    """{(script, part, setting, name, TLS library): {commit: {target: figure}}}, of each commit the newest run."""
 
     def __init__(self, documents):
         self.commits = []
@@ -54,7 +60,8 @@ class History:
             fresh = {}
             for one in document["figures"]:
                 if one["better"] != "none" and one["median"] is not None:
-                    key = (document["script"], one["part"], one["setting"], one["name"])
+                    words = (one["part"], one["setting"], one["name"])
+                    key = (document["script"], *words, library_of(document, *words))
                     fresh.setdefault(key, {})[one["target"]] = one
             for key, targets in fresh.items():
                 if "weir" in targets:

@@ -23,7 +23,7 @@ class H2BackendSide;
 struct Action {
   enum class Kind : std::uint8_t {
     send,
-    send_streamed,  // a streamed body of `code` bytes, not over TLS in HTTP/1; its head has been sent
+    send_streamed,  // a streamed body of `code` bytes; its head has been sent
     wait,
     close,  // with a `code` also where a script's close only ends an HTTP/1 body
     half_close,

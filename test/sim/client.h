@@ -24,7 +24,7 @@ class SimClient final : public Peer {
   void request(std::string_view method, std::string_view target, std::string_view more = {},
                std::string_view body = {});
   void get(std::string_view target) { request("GET", target); }
-  // A streamed body of this size, in HTTP/1 and without TLS.
+  // A streamed body of this size, in HTTP/1.
   void post_streamed(std::string_view target, std::uint64_t size);
   // In HTTP/1: bodies that come are compared with a streamed one, and nothing is kept.
   void compare_bodies();

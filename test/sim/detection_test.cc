@@ -1,4 +1,5 @@
-// What each backend speaks in the clear, found out by the whole Weir: control plane, probes and workers.
+// What each backend speaks, found out by the whole Weir: in the clear by control plane, probes and workers, over TLS by
+// what each handshake says.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -10,6 +11,7 @@
 #include "server/whole_weir_fixture.h"
 #include "sim/backend.h"
 #include "sim/client.h"
+#include "sim/fixture.h"
 
 namespace weir::sim {
 namespace {
@@ -17,9 +19,23 @@ namespace {
 using server::WholeWeir;
 using testing::HasSubstr;
 
-class Detection : public testing::Test {
+constexpr bool kClear = false, kTls = true;
+
+class Detection : public testing::Test, public testing::WithParamInterface<bool> {
  protected:
-  Detection() : backend_(outside_, "one", *SocketAddress::parse("10.1.0.1:80")) {}
+  Detection() : backend_(outside_, "one", *SocketAddress::parse("10.1.0.1:80")) {
+    if (!tls()) return;
+    backend_.tls = &peer_tls();
+    weir_.set_file("/ca.pem", peer_tls().authority());
+  }
+  bool tls() const { return GetParam(); }
+  // Over TLS nothing is probed, and so nothing is known before the first connection.
+  std::size_t probes() const { return tls() ? 0 : 1; }
+  void expect_found(std::string_view protocol) {
+    if (tls()) ask();
+    run(50ms);
+    EXPECT_EQ(found(), protocol);
+  }
   ~Detection() override {
     for (auto& client : clients_) client->close();
     run(1s);
@@ -29,9 +45,10 @@ class Detection : public testing::Test {
     const std::string config = fmt::format(
         "admin: {{address: 10.0.0.1:9090}}\n"
         "listeners: [{{name: web, address: 10.0.0.1:80}}]\n"
-        "clusters: [{{name: app, {}backends: [{{name: one, url: \"http://10.1.0.1:80\"}}]}}]\n"
+        "clusters: [{{name: app, {}{}backends: [{{name: one, url: \"{}://10.1.0.1:80\"}}]}}]\n"
         "routes: [{{cluster: app}}]\n",
-        more);
+        more, tls() ? fmt::format("tls: {{ca: /ca.pem, server_name: {}}}, ", PeerTlsContexts::kBackendName) : "",
+        tls() ? "https" : "http");
     ASSERT_TRUE(weir_.start(config));
     run(10ms);
   }
@@ -77,13 +94,13 @@ class Detection : public testing::Test {
   std::vector<std::unique_ptr<SimClient>> clients_;
 };
 
-TEST_F(Detection, Http2IsFoundOnceAndSharedByAllWorkers) {
+TEST_P(Detection, Http2IsFoundOnceAndSharedByAllWorkers) {
   backend_.http2.emplace();
   start();
   run(2s);
-  EXPECT_EQ(found(), "http2");
-  EXPECT_EQ(backend_.connections().size(), 1U);  // the probe, which is gone
+  EXPECT_EQ(backend_.connections().size(), probes());  // which are gone
   EXPECT_EQ(backend_.open_connections(), 0U);
+  expect_found("http2");
   expect_served();
   EXPECT_EQ(backend_.http2_connections(), backend_.connections().size());
   EXPECT_LE(backend_.connections().size(), 1U + 4U);  // one for each worker
@@ -91,45 +108,45 @@ TEST_F(Detection, Http2IsFoundOnceAndSharedByAllWorkers) {
   EXPECT_LE(backend_.connections().size(), 1U + 4U);  // and no further probe
 }
 
-TEST_F(Detection, Http1IsFoundByRefusalAndByTheEnd) {
+TEST_P(Detection, Http1IsFoundByRefusalAndByTheEnd) {
   for (const auto how : {SimBackend::OnPreface::bad_request, SimBackend::OnPreface::close}) {
     backend_.on_preface = how;
     if (backend_.connections().empty()) start();
     run(2s);
-    EXPECT_EQ(found(), "http1");
+    expect_found("http1");
     expect_served();
-    EXPECT_EQ(backend_.http2_probes(), 1U);
+    EXPECT_EQ(backend_.http2_probes(), probes());
   }
 }
 
-TEST_F(Detection, AProbeThatHangsCostsNothing) {
+TEST_P(Detection, AProbeThatHangsCostsNothing) {
   backend_.on_preface = SimBackend::OnPreface::hang;
   start();
   expect_served();  // while it hangs
-  EXPECT_EQ(backend_.http2_probes(), 1U);
+  EXPECT_EQ(backend_.http2_probes(), probes());
   run(1s);
   EXPECT_EQ(found(), "http1");
   run(5min);
   EXPECT_EQ(backend_.open_connections(), 0U);  // the probe's is gone, those of requests were idle
   expect_served();
-  EXPECT_EQ(backend_.http2_probes(), 1U);
+  EXPECT_EQ(backend_.http2_probes(), probes());
 }
 
-TEST_F(Detection, ABackendThatComesBackIsAskedAgain) {
+TEST_P(Detection, ABackendThatComesBackIsAskedAgain) {
   start("health_check: {type: tcp, interval: 1s}, ");
   run(3s);
-  EXPECT_EQ(found(), "http1");
-  EXPECT_EQ(backend_.http2_probes(), 1U);
+  expect_found("http1");
+  EXPECT_EQ(backend_.http2_probes(), probes());
   backend_.stop_listening();
   run(20s);
   backend_.http2.emplace();
   backend_.listen();
   run(5s);
-  EXPECT_EQ(found(), "http2");
+  expect_found("http2");
   expect_served();
 }
 
-TEST_F(Detection, OneThatIsDownAtFirstIsAskedOnceItIsThere) {
+TEST_P(Detection, OneThatIsDownAtFirstIsAskedOnceItIsThere) {
   backend_.stop_listening();
   backend_.http2.emplace();
   start();
@@ -137,21 +154,21 @@ TEST_F(Detection, OneThatIsDownAtFirstIsAskedOnceItIsThere) {
   backend_.listen();
   ask();
   run(5s);
-  EXPECT_EQ(found(), "http2");
+  expect_found("http2");
   expect_served();
 }
 
-TEST_F(Detection, OneThatChangesWithoutAWordFailsNoRequest) {
+TEST_P(Detection, OneThatChangesWithoutAWordFailsNoRequest) {
   start();
   run(2s);
-  EXPECT_EQ(found(), "http1");
+  expect_found("http1");
   expect_served();
   run(2min);  // idle connections are gone
   backend_.http2.emplace();
-  // HTTP/1.1 requests meet HTTP/2 and are refused: that much can't be hidden. What follows is served.
-  ask();
+  // HTTP/1.1 requests meet HTTP/2 and are refused: that much can't be hidden, but over TLS. What follows is served.
+  if (!tls()) ask();
   run(5s);
-  EXPECT_EQ(found(), "http2");
+  expect_found("http2");
   expect_served();
   run(2min);
   backend_.http2.reset();
@@ -163,7 +180,7 @@ TEST_F(Detection, OneThatChangesWithoutAWordFailsNoRequest) {
 constexpr std::string_view kStrictChecks =
     "health_check: {interval: 1s, timeout: 3s, unhealthy_after: 1, healthy_after: 1}, ";
 
-TEST_F(Detection, ChecksOfAnHttp2BackendDoNotFailBeforeItIsKnown) {
+TEST_P(Detection, ChecksOfAnHttp2BackendDoNotFailBeforeItIsKnown) {
   backend_.http2.emplace();
   start(kStrictChecks);
   expect_served();
@@ -173,7 +190,7 @@ TEST_F(Detection, ChecksOfAnHttp2BackendDoNotFailBeforeItIsKnown) {
   EXPECT_GE(checks(), 8);
 }
 
-TEST_F(Detection, ChecksOfAnHttp2BackendGoByTheConfiguration) {
+TEST_P(Detection, ChecksOfAnHttp2BackendGoByTheConfiguration) {
   backend_.http2.emplace();
   start(std::string("protocol: http2, ").append(kStrictChecks));
   expect_served();
@@ -184,7 +201,7 @@ TEST_F(Detection, ChecksOfAnHttp2BackendGoByTheConfiguration) {
 }
 
 // Whatever finds out first, and if nothing does but the checks.
-TEST_F(Detection, ChecksFollowABackendThatChangesWithoutAWord) {
+TEST_P(Detection, ChecksFollowABackendThatChangesWithoutAWord) {
   start(kStrictChecks);
   run(3s);
   EXPECT_EQ(found(), "http1");
@@ -200,7 +217,7 @@ TEST_F(Detection, ChecksFollowABackendThatChangesWithoutAWord) {
 }
 
 // It waits for the end of a head, and would do so for ever.
-TEST_F(Detection, ChecksComeBackFromABackendThatHangsOnHttp2) {
+TEST_P(Detection, ChecksComeBackFromABackendThatHangsOnHttp2) {
   backend_.http2.emplace();
   start(kStrictChecks);
   run(3s);
@@ -209,11 +226,14 @@ TEST_F(Detection, ChecksComeBackFromABackendThatHangsOnHttp2) {
   backend_.on_preface = SimBackend::OnPreface::hang;
   run(10s);
   EXPECT_EQ(found(), "http1");
-  EXPECT_EQ(unhealthy(), 1U);
+  EXPECT_EQ(unhealthy(), tls() ? 0U : 1U);
   run(10s);
-  EXPECT_EQ(unhealthy(), 1U);
+  EXPECT_EQ(unhealthy(), tls() ? 0U : 1U);
   expect_served();
 }
+
+INSTANTIATE_TEST_SUITE_P(, Detection, testing::Values(kClear, kTls),
+                         [](const auto& info) { return info.param ? "Tls" : "Clear"; });
 
 }  // namespace
 }  // namespace weir::sim

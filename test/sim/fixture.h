@@ -169,6 +169,12 @@ class SimTest : public testing::Test {
         std::make_unique<SimH2Client>(outside_, kProxy, options, "", from_tls() ? &peer_tls() : nullptr));
     return *http2_clients_.back();
   }
+  // For bytes of HTTP/2 as they are.
+  SimClient& connect_raw_h2() {
+    const PeerTlsSource* tls = from_tls() ? &raw_h2_tls_ : nullptr;
+    clients_.push_back(std::make_unique<SimClient>(outside_, kProxy, Protocol::http1, tls));
+    return *clients_.back();
+  }
   // Sends one GET on a connection of its own, and waits a little for the answer.
   SimClient& get(std::string_view target, std::string_view more = {}) {
     SimClient& client = connect();
@@ -229,6 +235,7 @@ class SimTest : public testing::Test {
   SimProxy proxy_;
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::unique_ptr<SimH2Client>> http2_clients_;
+  RawHttp2Tls raw_h2_tls_{peer_tls()};
   Wires wires_;
   std::int64_t lost_series_ = 0;  // requests whose series went with their route
   std::int64_t lost_lines_ = 0;   // of the access log, as a test wanted it

@@ -8,20 +8,27 @@ namespace weir::sim {
 namespace {
 
 // Bodies that are long for the way's bandwidth, so that how the windows grow hardly counts. Under sanitizers a
-// sixteenth of it at a tenth of the bandwidth: a GiB would take them half a minute.
+// sixteenth of it at a tenth of the bandwidth: a GiB would take them half a minute. Over TLS the same.
+constexpr std::uint32_t kShorterBytes = 64'000'000;
+constexpr Duration kSlowerInterval = 1ms;
 #if defined(__SANITIZE_ADDRESS__) || \
     (defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)))
-constexpr std::uint32_t kLongBytes = 64'000'000;
-constexpr Duration kDripInterval = 1ms;
+constexpr std::uint32_t kLongBytes = kShorterBytes;
+constexpr Duration kDripInterval = kSlowerInterval;
 #else
 constexpr std::uint32_t kLongBytes = 1 << 30;
 constexpr Duration kDripInterval = 100us;
 #endif
 constexpr std::size_t kDripBytes = 2'500;
 
-class Http2Flow : public SimTest {};
+// In the clear, and over TLS towards clients. Towards backends it would be a handshake for each of a thousand requests.
+class Http2Flow : public SimTest, public testing::WithParamInterface<bool> {
+ protected:
+  Http2Flow() { speak({Protocol::http1, Protocol::http1, GetParam(), false}); }
+};
+INSTANTIATE_TEST_SUITE_P(, Http2Flow, testing::Bool(), [](const auto& info) { return info.param ? "Tls" : "Clear"; });
 
-TEST_F(Http2Flow, OneStalledStreamSlowsNobody) {
+TEST_P(Http2Flow, OneStalledStreamSlowsNobody) {
   const std::string body = pattern(1, 1'000'000);
   backend().on("/", response(body));
   start();
@@ -39,7 +46,7 @@ TEST_F(Http2Flow, OneStalledStreamSlowsNobody) {
   EXPECT_TRUE(client.answer(stalled).message.body == body);
 }
 
-TEST_F(Http2Flow, AThousandStalledStreamsStayWithinTheirMemory) {
+TEST_P(Http2Flow, AThousandStalledStreamsStayWithinTheirMemory) {
   backend().on("/", response(pattern(1, 1'000'000)));
   start();
   H2Options options;
@@ -56,9 +63,10 @@ TEST_F(Http2Flow, AThousandStalledStreamsStayWithinTheirMemory) {
 
 // Of 101 streams of one connection to a backend one belongs to a client that has stopped reading. The others share the
 // connection's bandwidth among themselves, as if it were not there.
-TEST_F(Http2Flow, AStalledClientSlowsNobodyElseOnTheBackendsConnection) {
+TEST_P(Http2Flow, AStalledClientSlowsNobodyElseOnTheBackendsConnection) {
   constexpr std::size_t kBytes = 500'000;
   constexpr int kOthers = 100;
+  speak({Protocol::http1, Protocol::http2, GetParam(), GetParam()});
   speak_http2(0, {.streams_max = 200});
   fates_.backend.to_connector.drip_bytes = 100'000;
   fates_.backend.to_connector.drip_interval = 10ms;
@@ -102,6 +110,10 @@ struct LongWay {
   Protocol down, up;
   bool client_is_far;  // else the backend is
   bool upload;
+  bool tls = false;
+
+  std::uint32_t bytes() const { return tls ? kShorterBytes : kLongBytes; }
+  Duration drip_interval() const { return tls ? kSlowerInterval : kDripInterval; }
 };
 
 class Http2LongWay : public SimTest, public testing::WithParamInterface<LongWay> {
@@ -109,17 +121,18 @@ class Http2LongWay : public SimTest, public testing::WithParamInterface<LongWay>
   static constexpr std::uint32_t kWindow = 8 * 1024 * 1024;  // of the peers
 
   Http2LongWay() {
+    speak({Protocol::http1, Protocol::http1, GetParam().tls, GetParam().tls});
     LinkPlan& far = GetParam().client_is_far ? fates_.client : fates_.backend;
     far.delay = 50ms;
     for (DirectionPlan* direction : {&far.to_listener, &far.to_connector}) {
       direction->drip_bytes = kDripBytes;
-      direction->drip_interval = kDripInterval;
+      direction->drip_interval = GetParam().drip_interval();
     }
     fates_.client.send_buffer_bytes = 4 * 1024 * 1024;
     fates_.backend.send_buffer_bytes = 4 * 1024 * 1024;
     if (GetParam().up == Protocol::http2) speak_http2(0, {.streams_max = 100, .stream_window = kWindow});
     backend().keep_bodies = false;
-    if (!GetParam().upload) backend().on("/", streamed_response(kLongBytes));
+    if (!GetParam().upload) backend().on("/", streamed_response(GetParam().bytes()));
   }
 
   // Returns what gives the answer as far as it is here.
@@ -127,25 +140,25 @@ class Http2LongWay : public SimTest, public testing::WithParamInterface<LongWay>
     if (GetParam().down == Protocol::http1) {
       SimClient& client = connect();
       client.compare_bodies();
-      GetParam().upload ? client.post_streamed("/", kLongBytes) : client.get("/");
+      GetParam().upload ? client.post_streamed("/", GetParam().bytes()) : client.get("/");
       return [&client] { return client.answers().empty() ? nullptr : &client.answers().front(); };
     }
     H2Options options;
     options.stream_window = kWindow;
     options.keep_bodies = false;
     SimH2Client& client = connect_h2(options);
-    const auto stream = GetParam().upload ? client.post_streamed("/", kLongBytes) : client.get("/");
+    const auto stream = GetParam().upload ? client.post_streamed("/", GetParam().bytes()) : client.get("/");
     return [&client, stream] { return &client.answer(stream).message; };
   }
 };
 
 TEST_P(Http2LongWay, IsUsedToItsFull) {
-  constexpr Duration kIdeal = kDripInterval * (kLongBytes / kDripBytes);
+  const Duration ideal = GetParam().drip_interval() * (GetParam().bytes() / kDripBytes);
   start();
   const TimePoint begin = now();
   const auto answer = ask();
   std::size_t held_bytes_max = 0;
-  while (now() < begin + 2 * kIdeal && (answer() == nullptr || !answer()->complete)) {
+  while (now() < begin + 2 * ideal && (answer() == nullptr || !answer()->complete)) {
     run(10ms);
     held_bytes_max = std::max(held_bytes_max, proxy_.buffer_bytes_out());
   }
@@ -153,33 +166,36 @@ TEST_P(Http2LongWay, IsUsedToItsFull) {
   ASSERT_NE(answer(), nullptr);
   EXPECT_EQ(answer()->status, 200);
   const Message& carrier = GetParam().upload ? backend().requests().at(0) : *answer();
-  EXPECT_TRUE(carrier.streamed.holds(kLongBytes)) << carrier.streamed.bytes();
-  EXPECT_LE(took, kIdeal * 11 / 10);
+  EXPECT_TRUE(carrier.streamed.holds(GetParam().bytes())) << carrier.streamed.bytes();
+  EXPECT_LE(took, ideal * 11 / 10);
   // On either side what the watermark and one read more allow, however wide the windows are.
   EXPECT_LE(held_bytes_max, 2U * 256 * 1024);
 }
 
 std::vector<LongWay> long_ways() {
   std::vector<LongWay> all;
-  for (const bool upload : {false, true}) {
-    for (const Protocol other : {Protocol::http1, Protocol::http2}) {
-      all.push_back({Protocol::http2, other, true, upload});
-      all.push_back({other, Protocol::http2, false, upload});
+  for (const bool tls : {false, true}) {
+    for (const bool upload : {false, true}) {
+      for (const Protocol other : {Protocol::http1, Protocol::http2}) {
+        all.push_back({Protocol::http2, other, true, upload, tls});
+        all.push_back({other, Protocol::http2, false, upload, tls});
+      }
     }
   }
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(, Http2LongWay, testing::ValuesIn(long_ways()), [](const auto& info) {
   const LongWay& way = info.param;
-  return std::string(way.upload ? "Upload" : "Download") + name_of(Wires{way.down, way.up}) +
+  return std::string(way.upload ? "Upload" : "Download") + name_of(Wires{way.down, way.up, way.tls, way.tls}) +
          (way.client_is_far ? "FarClient" : "FarBackend");
 });
 
 // Where the client's windows are wide, the socket is what bounds a download, as over HTTP/1.
-TEST_F(Http2Flow, ADownloadIsAsFastAsOverHttp1) {
+TEST_P(Http2Flow, ADownloadIsAsFastAsOverHttp1) {
+  const std::uint32_t bytes = GetParam() ? kShorterBytes : kLongBytes;
   fates_.client.delay = 50ms;
   fates_.client.send_buffer_bytes = 500'000;
-  backend().on("/", streamed_response(kLongBytes));
+  backend().on("/", streamed_response(bytes));
   start();
   H2Options options;
   options.stream_window = 8 * 1024 * 1024;
@@ -197,14 +213,14 @@ TEST_F(Http2Flow, ADownloadIsAsFastAsOverHttp1) {
   };
   run(5min);
   client.on_progress = {};
-  EXPECT_TRUE(client.answer(stream).message.streamed.holds(kLongBytes)) << client.answer(stream).body_bytes;
+  EXPECT_TRUE(client.answer(stream).message.streamed.holds(bytes)) << client.answer(stream).body_bytes;
   ASSERT_EQ(old.answer_count(), 1U);
-  EXPECT_TRUE(old.answers().front().streamed.holds(kLongBytes));
+  EXPECT_TRUE(old.answers().front().streamed.holds(bytes));
   EXPECT_LE(done - begin, (old.last_byte_at() - begin) * 11 / 10);
 }
 
 // RFC 9218: what is urgent overtakes what is not; a change takes effect at once.
-TEST_F(Http2Flow, WhatIsUrgentComesFirst) {
+TEST_P(Http2Flow, WhatIsUrgentComesFirst) {
   backend().on("/", response(pattern(1, 2'000'000)));
   fates_.client.to_connector.drip_bytes = 50'000;
   fates_.client.to_connector.drip_interval = 10ms;

@@ -45,6 +45,14 @@ std::string bomb(std::uint32_t id) {
   return h2_frame(1, 5, id, block);
 }
 
+// In the clear or over TLS. To HTTP/1 backends it is always in the clear: thousands of requests are as many handshakes.
+Wires wires(Protocol up, bool tls) {
+  return {Protocol::http1, up, tls, tls && up == Protocol::http2};
+}
+std::string over(bool tls) {
+  return tls ? "_over_tls" : "";
+}
+
 enum class Ends : std::uint8_t {
   calm,   // its connection, with ENHANCE_YOUR_CALM
   flow,   // its connection, with FLOW_CONTROL_ERROR
@@ -90,8 +98,9 @@ const std::vector<Attack>& attacks() {
   return all;
 }
 
-class Hostile : public SimTest, public testing::WithParamInterface<std::tuple<std::size_t, int>> {
+class Hostile : public SimTest, public testing::WithParamInterface<std::tuple<std::size_t, int, bool>> {
  protected:
+  Hostile() { speak(wires(Protocol::http1, std::get<2>(GetParam()))); }
   const Attack& attack() const { return attacks()[std::get<0>(GetParam())]; }
 };
 
@@ -110,7 +119,7 @@ TEST_P(Hostile, PeersHarmNobodyElse) {
   std::size_t most = before;
   std::vector<SimClient*> bad;
   for (int i = 0; i < connections; ++i) {
-    bad.push_back(&connect());
+    bad.push_back(&connect_raw_h2());
     bad.back()->raw(std::string(kH2Preface) + h2_frame(4, 0, 0, "") + attack().bytes, "");
   }
   std::vector<std::int32_t> streams;
@@ -153,17 +162,24 @@ TEST_P(Hostile, PeersHarmNobodyElse) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, Hostile,
-                         testing::Combine(testing::Range(std::size_t{0}, attacks().size()), testing::Values(1, 100)),
+                         testing::Combine(testing::Range(std::size_t{0}, attacks().size()), testing::Values(1, 100),
+                                          testing::Bool()),
                          [](const auto& info) {
                            return std::string(attacks()[std::get<0>(info.param)].name) + "_on_" +
-                                  std::to_string(std::get<1>(info.param));
+                                  std::to_string(std::get<1>(info.param)) + over(std::get<2>(info.param));
                          });
 
-class HostileReaders : public SimTest {};
+class HostileReaders : public SimTest, public testing::WithParamInterface<bool> {
+ protected:
+  HostileReaders() { speak(wires(Protocol::http1, GetParam())); }
+};
 
 // Windows that let nothing through hold answers back: with each at most what is
 // stated here, and not for ever.
-class HeldWindows : public SimTest, public testing::WithParamInterface<std::uint32_t> {};
+class HeldWindows : public SimTest, public testing::WithParamInterface<std::tuple<std::uint32_t, bool>> {
+ protected:
+  HeldWindows() { speak(wires(Protocol::http1, std::get<1>(GetParam()))); }
+};
 
 TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
   cluster().timeouts.stream_idle = 5s;
@@ -173,7 +189,7 @@ TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
   run(10ms);
   const std::size_t before = proxy_.buffer_bytes_out();
   H2Options options;
-  options.stream_window = GetParam();
+  options.stream_window = std::get<0>(GetParam());
   SimH2Client& bad = connect_h2(options);
   std::vector<std::int32_t> held;
   for (int i = 0; i < 100; ++i) {
@@ -194,8 +210,10 @@ TEST_P(HeldWindows, CostABoundedAmountForABoundedTime) {
   EXPECT_LE(proxy_.buffer_bytes_out() - before, 64U * 1024);
 }
 
-INSTANTIATE_TEST_SUITE_P(, HeldWindows, testing::Values(0U, 1U, 100U),
-                         [](const auto& info) { return "of_" + std::to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, HeldWindows, testing::Combine(testing::Values(0U, 1U, 100U), testing::Bool()),
+                         [](const auto& info) {
+                           return "of_" + std::to_string(std::get<0>(info.param)) + over(std::get<1>(info.param));
+                         });
 
 // The same on a hundred connections at once. Together they may hold a stated
 // amount in each worker, their requests included; streams beyond it end, and
@@ -205,13 +223,14 @@ struct Hold {
   std::uint32_t window;
   Protocol up;
 };
-class HeldOnAHundred : public SimTest, public testing::WithParamInterface<Hold> {
+class HeldOnAHundred : public SimTest, public testing::WithParamInterface<std::tuple<Hold, bool>> {
  protected:
-  HeldOnAHundred() { speak({Protocol::http1, GetParam().up}); }
+  HeldOnAHundred() { speak(wires(hold().up, std::get<1>(GetParam()))); }
+  const Hold& hold() const { return std::get<0>(GetParam()); }
 
   void attack() {
     H2Options options;
-    options.stream_window = GetParam().window;
+    options.stream_window = hold().window;
     for (int i = 0; i < kConnections; ++i) {
       SimH2Client& bad = connect_h2(options);
       for (int k = 0; k < kStreams; ++k) bad.engine().hold_window(bad.get("/big"));
@@ -239,7 +258,7 @@ TEST_P(HeldOnAHundred, CostsNoMoreThanTheLimitAndNobodyElse) {
   const std::size_t requests = proxy_.buffer_bytes_out();
   // What says so at once that its answers will be held is refused at once; else requests that wait at a backend cost
   // what they cost.
-  const bool said_so = GetParam().window < 1024;
+  const bool said_so = hold().window < 1024;
   if (said_so) {
     EXPECT_LE(proxy_.live_streams(), 1600U);
     EXPECT_LE(requests - before, kGrowthMax);
@@ -297,24 +316,27 @@ TEST_P(HeldOnAHundred, IsTheListenersLimit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    , HeldOnAHundred,
-    testing::Values(Hold{"ZeroToHttp1", 0, Protocol::http1}, Hold{"TinyToHttp1", 1, Protocol::http1},
-                    Hold{"SmallToHttp1", 100, Protocol::http1}, Hold{"LargerToHttp1", 2000, Protocol::http1},
-                    Hold{"ZeroToHttp2", 0, Protocol::http2}, Hold{"SmallToHttp2", 100, Protocol::http2},
-                    Hold{"LargerToHttp2", 2000, Protocol::http2}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(, HeldOnAHundred,
+                         testing::Combine(testing::Values(Hold{"ZeroToHttp1", 0, Protocol::http1},
+                                                          Hold{"TinyToHttp1", 1, Protocol::http1},
+                                                          Hold{"SmallToHttp1", 100, Protocol::http1},
+                                                          Hold{"LargerToHttp1", 2000, Protocol::http1},
+                                                          Hold{"ZeroToHttp2", 0, Protocol::http2},
+                                                          Hold{"SmallToHttp2", 100, Protocol::http2},
+                                                          Hold{"LargerToHttp2", 2000, Protocol::http2}),
+                                          testing::Bool()),
+                         [](const auto& info) { return std::get<0>(info.param).name + over(std::get<1>(info.param)); });
 
 // Who asks and does not read the answers is read no more, or sent away; what
 // waits for it is bounded.
-TEST_F(HostileReaders, AreHeldBack) {
+TEST_P(HostileReaders, AreHeldBack) {
   proxy_.setup.routes.front()->match.path_prefix = "/app";
   listener().idle_timeout = 5s;
   fates_.client.send_buffer_bytes = 8000;
   start();
   const std::size_t before = proxy_.buffer_bytes_out();
   for (int i = 0; i < 5; ++i) {
-    SimClient& client = connect();
+    SimClient& client = connect_raw_h2();
     client.stop_reading();
     client.raw(
         std::string(kH2Preface) + h2_frame(4, 0, 0, "") + repeat(5000, [](std::uint32_t id) { return request(id); }),
@@ -328,14 +350,17 @@ TEST_F(HostileReaders, AreHeldBack) {
 }
 
 // The limits are the listener's.
-TEST_F(HostileReaders, MeetTheListenersLimits) {
+TEST_P(HostileReaders, MeetTheListenersLimits) {
   listener().http2_limits.control_frames_per_window = 20;
   start();
-  SimClient& client = connect();
+  SimClient& client = connect_raw_h2();
   client.raw(std::string(kH2Preface) + h2_frame(4, 0, 0, "") + repeat(100, h2_frame(6, 0, 0, "12345678")), "");
   run(100ms);
   EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"ping"}), 1);
 }
+
+INSTANTIATE_TEST_SUITE_P(, HostileReaders, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Tls" : "Clear"; });
 
 }  // namespace
 }  // namespace weir::sim

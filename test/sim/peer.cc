@@ -59,7 +59,6 @@ void Peer::send(std::string_view bytes) {
 }
 
 void Peer::stream_body(std::uint64_t size) {
-  WEIR_CHECK(tls_ == nullptr);
   streamed_.begin(size);
   write();
 }
@@ -164,9 +163,16 @@ void Peer::refill() {
     out_.erase(0, out_sent_);
     out_sent_ = 0;
   }
-  if (!out_.empty() || streamed_.left() == 0) return;
+  if (out_.empty() && tls_ != nullptr && tls_->established() && tls_->waiting() > 0) {
+    tls_->go_on();
+    out_ = tls_->take_output();
+  }
+  if (!out_.empty() || streamed_.left() == 0 || (tls_ != nullptr && !tls_->established())) return;
   out_.resize(kPieceBytes);
   out_.resize(streamed_.take(out_));
+  if (tls_ == nullptr) return;
+  tls_->send(out_);
+  out_ = tls_->take_output();
 }
 
 void Peer::decrypt() {

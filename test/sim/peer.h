@@ -46,7 +46,7 @@ class Peer : private ReadinessHandler {
   void adopt(SocketId accepted);
 
   void send(std::string_view bytes);
-  // A streamed body of this size, made as the network takes it. Nothing is sent behind it before it has gone; no TLS.
+  // A streamed body of this size, made as the network takes it. Nothing is sent behind it before it has gone.
   void stream_body(std::uint64_t size);
   // FIN, behind what is still to be sent.
   void half_close();

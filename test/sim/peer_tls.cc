@@ -1,5 +1,6 @@
 #include "sim/peer_tls.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -70,7 +71,7 @@ void PeerTls::receive(std::string_view bytes) {
   go_on();
 }
 
-// The handshake, and what waited for its end.
+// The handshake, then what waits.
 void PeerTls::go_on() {
   if (failed_) return;
   if (!established()) {
@@ -79,11 +80,17 @@ void PeerTls::go_on() {
     failed_ = done != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
     if (done != 1) return static_cast<void>(tls::take_errors());
   }
-  if (!waiting_.empty()) {
-    const int sent = SSL_write(ssl_.get(), waiting_.data(), static_cast<int>(waiting_.size()));
-    failed_ = sent != static_cast<int>(waiting_.size());
-    waiting_.clear();
+  constexpr std::size_t kPieceBytes = 1024 * 1024;
+  // No more than what is taken soon.
+  while (waiting() > 0 && !failed_ && BIO_ctrl_pending(SSL_get_wbio(ssl_.get())) < kPieceBytes) {
+    const std::size_t size = std::min(waiting(), kPieceBytes);
+    const int sent = SSL_write(ssl_.get(), waiting_.data() + encrypted_, static_cast<int>(size));
+    failed_ = sent != static_cast<int>(size);
+    encrypted_ += size;
   }
+  if (waiting() > 0) return static_cast<void>(tls::take_errors());
+  waiting_.clear();
+  encrypted_ = 0;
   if (finish_wanted_ && !std::exchange(finished_, true)) SSL_shutdown(ssl_.get());
   static_cast<void>(tls::take_errors());
 }
@@ -122,6 +129,7 @@ std::string PeerTls::take_output() {
 
 PeerTlsContexts::PeerTlsContexts() : client_(SSL_CTX_new(TLS_client_method())) {
   const tls::TestAuthority authority("root");
+  authority_ = authority.certificate();
   tls::ServerOptions listener;
   listener.certificates.push_back(authority.issue({.alternative_names = "DNS:example.com"}));
   listener.protocols = {kHttp2, kHttp1};
@@ -130,8 +138,8 @@ PeerTlsContexts::PeerTlsContexts() : client_(SSL_CTX_new(TLS_client_method())) {
   http1_server_ = make_peer_server(backend, kHttp1);
   http2_server_ = make_peer_server(backend, kHttp2);
   tls::ClientOptions cluster;
-  cluster.ca = authority.certificate();
-  cluster.server_name = "backend.example";
+  cluster.ca = authority_;
+  cluster.server_name = kBackendName;
   cluster.protocols = {kHttp2, kHttp1};
   cluster_ = *tls::ClientContext::make(cluster);
 }

@@ -305,6 +305,7 @@ void Scenario::event(std::string_view name) {
     weir_.set_config(config_.text);
     name == "reload" ? weir_.control().hang_up() : administer(name);
   } else if (name == "certificates_renewed") {
+    facts_.reloads += 1;
     tls_.renew(weir_);
     weir_.control().hang_up();
   } else if (name == "bad_reload") {
