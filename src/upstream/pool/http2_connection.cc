@@ -19,9 +19,6 @@ constexpr Duration kPingTimeout = 10s;
 constexpr Duration kCheckTimeout = 1s;
 // Give or take a tenth, so that the connections of a worker don't all end at once.
 constexpr Duration kAgeMax = 1h;
-// Backends mix the pieces of their responses: the more of them a turn reads, the more of each response is there to be
-// written to its client at once.
-constexpr std::size_t kReadsPerTurn = 8;
 
 http2::SessionLimits limits_of(const ClusterSettings& cluster) {
   http2::SessionLimits limits;
@@ -147,15 +144,12 @@ void Http2Connection::read(ReadScratch& scratch) {
     if (session_.has_events()) process(io_.reread(scratch).bytes);
     return;
   }
-  for (std::size_t reads = 0; reads < kReadsPerTurn; ++reads) {
-    const Transport::Input input = io_.read(scratch);
-    readable_ = !input.drained;
-    if (input.fresh > 0) heard_ = now();
-    process(input.bytes);
-    if (!open()) return;
-    if (input.status == IoStatus::failed || input.status == IoStatus::end) return on_end_of_input();
-    if (!readable_) break;
-  }
+  const Transport::Input input = io_.read(scratch);
+  readable_ = !input.drained;
+  if (input.fresh > 0) heard_ = now();
+  process(input.bytes);
+  if (!open()) return;
+  if (input.status == IoStatus::failed || input.status == IoStatus::end) return on_end_of_input();
   if (readable_ || peer_gone_) io_.loop().mark_ready(*this);
 }
 

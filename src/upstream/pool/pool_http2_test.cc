@@ -93,47 +93,6 @@ TEST_F(PoolHttp2, OneConnectionServesMany) {
   check(0, 0);
 }
 
-// Notes at each turn's end how much of the bodies has come, until `wanted` has.
-class TurnLog final : public Resumable {
- public:
-  TurnLog(EventLoop& loop, const std::deque<Try>& tries, std::size_t wanted)
-      : loop_(loop), tries_(tries), wanted_(wanted) {
-    loop.mark_ready(*this);
-  }
-  void resume() override {
-    std::size_t come = 0;
-    for (const Try& one : tries_) come += one.body.size();
-    if (come > 0 && (sizes.empty() || sizes.back() != come)) sizes.push_back(come);
-    if (come < wanted_ && ++turns_ < 100) loop_.mark_ready(*this);
-  }
-  std::vector<std::size_t> sizes;
-
- private:
-  EventLoop& loop_;
-  const std::deque<Try>& tries_;
-  std::size_t wanted_;
-  int turns_ = 0;
-};
-
-TEST_F(PoolHttp2, OneTurnReadsManyPiecesOfMixedResponses) {
-  plan.link.send_buffer_bytes = 1024 * 1024;
-  make_http2();
-  constexpr std::size_t kPieces = 3;
-  const std::string piece(16'384, 'x');
-  std::string mixed = settings();
-  for (std::uint32_t stream = 1; stream <= 9; stream += 2) {
-    get();
-    mixed += headers(stream, kOk, false);
-  }
-  for (std::size_t i = 0; i < kPieces; ++i) {
-    for (std::uint32_t stream = 1; stream <= 9; stream += 2) mixed += data(stream, piece, i + 1 == kPieces);
-  }
-  const SocketId socket = accept();
-  TurnLog log(loop, tries, 5 * kPieces * piece.size());
-  say(socket, mixed);
-  EXPECT_EQ(log.sizes, std::vector<std::size_t>{5 * kPieces * piece.size()});
-}
-
 TEST_F(PoolHttp2, ThoseThatWaitShareWhatIsBeingMade) {
   make_http2();
   for (int i = 0; i < 20; ++i) ask();
