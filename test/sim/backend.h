@@ -38,6 +38,7 @@ struct Action {
     window,        // over HTTP/2: SETTINGS that give streams a window of `code`
     raw,           // over HTTP/2: bytes between the frames; with a `code` a frame that is to be of this stream
     mute,          // over HTTP/2: nothing more is said, whatever scripts say
+    abandon,       // the same without a word of TLS
     deaf,          // nothing of the connection is read any more
   };
   Kind kind = Kind::send;

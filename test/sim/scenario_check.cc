@@ -93,9 +93,11 @@ void Checker::body(const ScenarioClient& client, const RequestPlan& request, con
       has_none ? std::string() : pattern(request.number + 1'000'000, answer_bytes(request.number));
   const bool until_close = request.number % 8 == 2;
   // TLS tells a FIN that the network made up from the end.
-  const bool by_network = facts_.cut_by_network && (facts_.stopped_at_once || in_clear_.contains(request.id));
-  const bool may_be_cut = (until_close && (by_network || facts_.cut_by_backend.contains(request.id))) ||
-                          (message.until_close && !client.clean);
+  const bool in_clear = in_clear_.contains(request.id);
+  const bool by_network = facts_.cut_by_network && (facts_.stopped_at_once || in_clear);
+  const bool by_backend =
+      facts_.cut_by_backend.contains(request.id) || (in_clear && facts_.cut_without_goodbye.contains(request.id));
+  const bool may_be_cut = (until_close && (by_network || by_backend)) || (message.until_close && !client.clean);
   const bool right = complete && !may_be_cut ? message.body == expected : expected.starts_with(message.body);
   if (!right) violated("{}: the body is not its own ({} bytes)", request.id, message.body.size());
 }
