@@ -25,7 +25,8 @@ struct Action {
     send,
     send_streamed,  // a streamed body of `code` bytes; its head has been sent
     wait,
-    close,  // with a `code` also where a script's close only ends an HTTP/1 body
+    close,    // with a `code` also where a script's close only ends an HTTP/1 body
+    abandon,  // the same without a word of TLS
     half_close,
     reset,
     stop_reading,
@@ -38,7 +39,6 @@ struct Action {
     window,        // over HTTP/2: SETTINGS that give streams a window of `code`
     raw,           // over HTTP/2: bytes between the frames; with a `code` a frame that is to be of this stream
     mute,          // over HTTP/2: nothing more is said, whatever scripts say
-    abandon,       // the same without a word of TLS
     deaf,          // nothing of the connection is read any more
   };
   Kind kind = Kind::send;
