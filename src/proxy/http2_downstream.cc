@@ -38,7 +38,8 @@ Http2Downstream::Http2Downstream(WorkerContext& context, LocalRef<ListenerRuntim
       session_(http2::Role::server, session_limits(*listener_->settings), context_.loop.buffers(), io_.output(),
                context_.loop.now()),
       timer_(static_cast<TimerHandler&>(*this)),
-      frame_timer_(static_cast<TimerHandler&>(*this)) {
+      frame_timer_(static_cast<TimerHandler&>(*this)),
+      pace_timer_(static_cast<TimerHandler&>(*this)) {
   session_.count_pending_in(listener_->held.pending);
 }
 
@@ -48,7 +49,8 @@ Http2Downstream::Http2Downstream(Downstream& predecessor)
       session_(http2::Role::server, session_limits(*listener_->settings), context_.loop.buffers(), io_.output(),
                context_.loop.now()),
       timer_(static_cast<TimerHandler&>(*this)),
-      frame_timer_(static_cast<TimerHandler&>(*this)) {
+      frame_timer_(static_cast<TimerHandler&>(*this)),
+      pace_timer_(static_cast<TimerHandler&>(*this)) {
   session_.count_pending_in(listener_->held.pending);
 }
 
@@ -226,7 +228,7 @@ void Http2Downstream::flush() {
   const Transport::Flush result = io_.flush(sent);
   if (sent > 0) listener_->sent->add(sent);
   if (result == Transport::Flush::failed) return client_gone();
-  if (sent > 0) listener_->held.note_progress(*this);
+  if (sent > 0) note_taken(sent);
   blocked_ = result == Transport::Flush::blocked;
   looked_after_.for_each([](Http2ClientStream& stream) { stream.settle(); });
   settle_held();
@@ -248,6 +250,23 @@ void Http2Downstream::flush() {
 std::size_t Http2Downstream::waiting_before(const Http2ClientStream& stream) const {
   const std::size_t waiting = session_.in_turn(stream);
   return session_.in_turn() > waiting ? waiting : waiting + io_.unsent();
+}
+
+void Http2Downstream::note_taken(std::size_t bytes) {
+  listener_->held.note_progress(*this);
+  const Duration since = context_.loop.now() - pace_began_;
+  if (since >= kPaceTime) {
+    taken_before_ = since < 2 * kPaceTime ? taken_ : 0;
+    taken_ = 0;
+    pace_began_ = context_.loop.now();
+  }
+  taken_ += bytes;
+}
+
+std::size_t Http2Downstream::pace_bytes() const {
+  if (context_.loop.now() - pace_began_ >= 2 * kPaceTime) return 0;
+  const std::size_t taken = taken_ + taken_before_;
+  return taken > kUnreadBytes ? (taken - kUnreadBytes) * kPaceTimes : 0;
 }
 
 void Http2Downstream::park(Http2ClientStream& stream) {
@@ -277,15 +296,18 @@ void Http2Downstream::settle_held() {
 void Http2Downstream::count_held(bool slow) {
   std::size_t waiting = slow ? io_.unsent() : 0;
   std::size_t streams = 0;
-  if (slow) {
+  const std::size_t pace = slow ? pace_bytes() : 0;
+  if (slow && pace < kSwiftBytes) {
     streams_.for_each([&](const Http2ClientStream& stream) {
       const std::size_t kept = session_.held(stream) ? 0 : stream.kept_bytes();
       waiting += kept;
       if (kept > 0) ++streams;
     });
   }
-  const std::size_t own = std::min(waiting, streams > 1 ? kOwnBytes : kOwnSingleBytes);
-  overdrawn_ = waiting > own;
+  const std::size_t own_max = streams > 1 ? kOwnBytes : kOwnSingleBytes;
+  const std::size_t own = std::min(waiting, own_max);
+  overdrawn_ = waiting > own + pace;
+  if (pace > 0 && !pace_timer_.armed()) context_.loop.timers().arm(pace_timer_, context_.loop.now() + 2 * kPaceTime);
   std::size_t bytes = overdrawn_ ? waiting - own + streams * HeldResponses::kStreamBytes : 0;
   if (session_.held_streams() > 0) {
     streams_.for_each([&](const Http2ClientStream& stream) {
@@ -333,6 +355,7 @@ void Http2Downstream::count_abuse(std::string_view kind, std::uint64_t count) {
 
 void Http2Downstream::on_timer(Timer& timer) {
   if (phase_ == Phase::closed) return;
+  if (&timer == &pace_timer_) return settle_held();
   if (&timer == &frame_timer_) {
     if (phase_ != Phase::open) return;
     count_abuse("slow_frame");
@@ -433,6 +456,7 @@ void Http2Downstream::close() {
   io_.close();
   context_.loop.timers().disarm(timer_);
   context_.loop.timers().disarm(frame_timer_);
+  context_.loop.timers().disarm(pace_timer_);
   leave();
   context_.loop.retire(*this);
 }

@@ -56,8 +56,8 @@ class Http2Downstream final : public Downstream,
   }
   // Calls its on_writable() when there is room again.
   void park(Http2ClientStream& stream);
-  // The socket takes nothing, and enough waits for it.
-  bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes; }
+  // The socket takes little or nothing, and enough waits for it.
+  bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes && pace_bytes() == 0; }
   // ... and more than is the connection's own: streams are held that windows let through.
   bool overdrawn() const { return overdrawn_; }
   TimePoint last_written() const { return io_.last_written(); }
@@ -72,6 +72,13 @@ class Http2Downstream final : public Downstream,
   static constexpr std::size_t kOwnBytes = kCrowdedBytes + 32 * 1024;
   // The same for a connection with one answer.
   static constexpr std::size_t kOwnSingleBytes = 256 * 1024;
+  // Who reads may keep as much waiting as it takes in so many of these times, of what lies above what a socket's
+  // buffers swallow unread.
+  static constexpr Duration kPaceTime = 50ms;
+  static constexpr std::size_t kPaceTimes = 16;
+  static constexpr std::size_t kUnreadBytes = 256 * 1024;
+  // Who takes so much need not be looked at closely.
+  static constexpr std::size_t kSwiftBytes = 8 * 1024 * 1024;
 
   SocketId socket() const override { return io_.socket(); }
 
@@ -90,6 +97,8 @@ class Http2Downstream final : public Downstream,
   void watch_frames(bool something_left, bool progress);
   void settle_held();
   void count_held(bool slow);
+  void note_taken(std::size_t bytes);
+  std::size_t pace_bytes() const;
   void unpark();
   std::size_t unwritten() const { return io_.unsent() + session_.in_turn(); }
   std::size_t waiting_before(const Http2ClientStream& stream) const;
@@ -114,6 +123,10 @@ class Http2Downstream final : public Downstream,
   IntrusiveList<Http2ClientStream, OwnedTag> streams_;
   IntrusiveList<Http2ClientStream, TailTag> looked_after_;
   IntrusiveList<Http2ClientStream, ParkedTag> parked_;
+  Timer pace_timer_;  // what is the connection's own now, because it reads, has to be counted anew
+  TimePoint pace_began_{};
+  std::size_t taken_ = 0;         // by the socket since pace_began_
+  std::size_t taken_before_ = 0;  // and in the same time before
   TimePoint linger_began_{};
   std::uint64_t discarded_ = 0;
   std::uint64_t refused_seen_ = 0;

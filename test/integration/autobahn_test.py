@@ -3,7 +3,7 @@
 
 The suite runs on Python 2.7 alone, which is no Debian package; it is installed once, by the command that the skipped
 test says. It is looked for in build/autobahn, or in the folder that `AUTOBAHN` names. The compression cases of larger
-messages take a quarter of an hour; `AUTOBAHN_CASES=all` has them too, 517 cases in all, when this is run by hand.
+messages take many minutes; `AUTOBAHN_CASES=all` has them too, 517 cases in all, when this is run by hand.
 """
 
 import json
