@@ -195,6 +195,9 @@ void BackendConnection::go_on() {
       case Action::Kind::close:
         close();
         break;
+      case Action::Kind::abandon:
+        abandon();
+        break;
       case Action::Kind::half_close:
         half_close();
         break;

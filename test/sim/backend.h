@@ -25,7 +25,8 @@ struct Action {
     send,
     send_streamed,  // a streamed body of `code` bytes; its head has been sent
     wait,
-    close,  // with a `code` also where a script's close only ends an HTTP/1 body
+    close,    // with a `code` also where a script's close only ends an HTTP/1 body
+    abandon,  // the same without a word of TLS
     half_close,
     reset,
     stop_reading,

@@ -118,9 +118,10 @@ bool H2BackendSide::act(std::int32_t id, const Action& action) {
       connection_.half_close();
       break;
     case Action::Kind::close:
+    case Action::Kind::abandon:
       if (action.code == 0 && end_with_connection(id)) break;
       flush();
-      connection_.close();
+      action.kind == Action::Kind::close ? connection_.close() : connection_.abandon();
       break;
     case Action::Kind::reset:
       connection_.reset();

@@ -62,6 +62,7 @@ constexpr std::string_view kWays[] = {"client_over_ipv6",
                                       "tls_client_by_1_3",
                                       "tls_client_resumes",
                                       "tls_client_behind_proxy",
+                                      "tls_backend_cuts_answer",
                                       "tls_backend_by_http1",
                                       "tls_backend_by_h2",
                                       "tls_backend_by_1_2",
@@ -207,11 +208,19 @@ AnswerPlan Scenario::answer(std::size_t backend, const Message& request) {
     fault = static_cast<BackendFault>(rng_.between(1, static_cast<std::uint64_t>(BackendFault::count_) - 1));
     note(to_string(fault));
   }
-  if (fault == BackendFault::h1_closes_at_byte_n || fault == BackendFault::h1_closes_after_answer ||
+  if ((fault == BackendFault::h1_closes_at_byte_n && !tls_.spoken()) || fault == BackendFault::h1_closes_after_answer ||
       fault == BackendFault::h1_answers_early_and_closes) {
     facts_.cut_by_backend.insert(std::string(request.field("x-id")));
   }
-  return plan_answer(request, fault, rng_);
+  AnswerPlan plan = plan_answer(request, fault, rng_);
+  if (tls_.spoken() && fault == BackendFault::h1_closes_at_byte_n) {
+    note("tls_backend_cuts_answer");
+    facts_.cut_without_goodbye.insert(std::string(request.field("x-id")));
+    for (Action& action : plan.at_end) {
+      if (action.kind == Action::Kind::close) action.kind = Action::Kind::abandon;
+    }
+  }
+  return plan;
 }
 
 void Scenario::add_client(std::size_t index) {

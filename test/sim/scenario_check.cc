@@ -29,6 +29,7 @@ class Checker {
       : facts_(facts), weir_(weir), result_(result) {}
 
   void read_log();
+  void read_connections(const std::vector<std::unique_ptr<SimBackend>>& backends);
   void client(const ScenarioClient& client);
   void http2_client(const ScenarioClient& client);
   void whose(const BackendConnection& connection);
@@ -52,6 +53,7 @@ class Checker {
   std::map<std::string, std::vector<std::string>> lines_;  // of the access log, by request id
   std::int64_t attempts_ = 0;
   std::set<std::size_t> wordless_;  // clients
+  std::set<std::string> in_clear_;  // requests that reached a backend without TLS
 };
 
 void Checker::read_log() {
@@ -76,14 +78,26 @@ void Checker::read_log() {
   }
 }
 
+void Checker::read_connections(const std::vector<std::unique_ptr<SimBackend>>& backends) {
+  for (const auto& backend : backends) {
+    for (const auto& connection : backend->connections()) {
+      if (connection->tls() == nullptr) in_clear_.insert(connection->ids().begin(), connection->ids().end());
+    }
+  }
+}
+
 // The bytes must be those of this very request's answer.
 void Checker::body(const ScenarioClient& client, const RequestPlan& request, const Message& message, bool complete) {
   const bool has_none = message.status == 204 || request.method == "HEAD" || message.field("grpc-status") == "14";
   const std::string expected =
       has_none ? std::string() : pattern(request.number + 1'000'000, answer_bytes(request.number));
   const bool until_close = request.number % 8 == 2;
-  const bool may_be_cut = (until_close && (facts_.cut_by_network || facts_.cut_by_backend.contains(request.id))) ||
-                          (message.until_close && !client.clean);
+  // TLS tells a FIN that the network made up from the end.
+  const bool in_clear = in_clear_.contains(request.id);
+  const bool by_network = facts_.cut_by_network && (facts_.stopped_at_once || in_clear);
+  const bool by_backend =
+      facts_.cut_by_backend.contains(request.id) || (in_clear && facts_.cut_without_goodbye.contains(request.id));
+  const bool may_be_cut = (until_close && (by_network || by_backend)) || (message.until_close && !client.clean);
   const bool right = complete && !may_be_cut ? message.body == expected : expected.starts_with(message.body);
   if (!right) violated("{}: the body is not its own ({} bytes)", request.id, message.body.size());
 }
@@ -329,6 +343,7 @@ void check_outcomes(const ScenarioFacts& facts, const std::vector<std::unique_pt
                     const WholeWeir& weir, ScenarioResult& result) {
   Checker checker(facts, weir, result);
   checker.read_log();
+  checker.read_connections(backends);
   for (const auto& client : facts.clients) checker.client(*client);
   checker.backends(backends);
   checker.counts();

@@ -47,6 +47,7 @@ struct ScenarioFacts {
   // until the close: by what the backend did, or (then any) by what the network did to its connections.
   std::set<std::string> cut_by_backend;
   bool cut_by_network = false;
+  std::set<std::string> cut_without_goodbye;  // by the backend: over TLS everybody can tell
   std::size_t reloads = 0;
   bool tls_on_first = false;                  // the first listener speaks TLS
   std::set<TlsBackendFault> tls_of_backends;  // what was wrong with their TLS

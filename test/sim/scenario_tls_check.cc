@@ -64,9 +64,10 @@ bool client_gave_cause(const ScenarioFacts& facts, std::string_view reason) {
   using enum TlsClientFault;
   if (reason == "unsupported_version") return any({is_too_old, sends_garbage});
   if (reason == "no_application_protocol") return any({offers_unknown_protocol});
-  if (reason == "not_tls") return any({speaks_in_clear, sends_garbage, breaks_record});
+  // Who misreads what came may say anything then.
+  if (reason == "not_tls") return any({speaks_in_clear, sends_garbage, breaks_record, sends_alert});
   if (reason == "alert") return any({refuses_certificate, sends_alert, sends_garbage, breaks_record});
-  if (reason == "protocol_error") return any({sends_garbage, breaks_record, speaks_in_clear});
+  if (reason == "protocol_error") return any({sends_garbage, breaks_record, speaks_in_clear, sends_alert});
   return reason == "closed" || reason == "timeout";
 }
 
@@ -76,10 +77,10 @@ bool backend_gave_cause(const ScenarioFacts& facts, std::string_view reason) {
   };
   using enum TlsBackendFault;
   if (reason == "bad_certificate") return any({has_wrong_name, is_unknown, has_expired});
-  if (reason == "not_tls") return any({answers_in_clear, sends_garbage, breaks_record});
+  if (reason == "not_tls") return any({answers_in_clear, sends_garbage, breaks_record, sends_alert});
   // One that speaks another protocol than the one that is offered says so by an alert.
   if (reason == "alert" || reason == "closed" || reason == "timeout") return true;
-  return reason == "protocol_error" && any({answers_in_clear, sends_garbage, breaks_record});
+  return reason == "protocol_error" && any({answers_in_clear, sends_garbage, breaks_record, sends_alert});
 }
 
 bool has_sent_some(const ScenarioClient& client) {

@@ -13,6 +13,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::uint64_t count = 1000;
   bool trace = false;
+  bool tls = false;
 };
 
 int run(const Options& options) {
@@ -23,7 +24,10 @@ int run(const Options& options) {
   // The last lines before a schedule dies are those that matter.
   if (options.trace) std::setvbuf(stdout, nullptr, _IOLBF, 0);
   if (options.trace) trace = [](std::string_view line) { fmt::print("{}\n", line); };
-  for (std::uint64_t seed = options.seed; seed < options.seed + options.count; ++seed) {
+  std::uint64_t ran = 0;
+  for (std::uint64_t seed = options.seed; ran < options.count; ++seed) {
+    if (options.tls && !weir::sim::scenario_speaks_tls(seed)) continue;
+    ++ran;
     if (options.trace) fmt::print("seed {}\n", seed);
     const weir::sim::ScenarioResult result = weir::sim::run_scenario(seed, trace);
     for (const auto& [name, count] : result.drawn) drawn[name] += count;
@@ -53,6 +57,7 @@ int main(int argc, char** argv) {
   app.name("tools/simulate");
   app.add_option("--seed", options.seed, "the first seed")->capture_default_str();
   app.add_option("--count", options.count, "how many seeds, one after the other")->capture_default_str();
+  app.add_flag("--tls", options.tls, "only seeds whose schedules have TLS");
   app.add_flag("--trace", options.trace, "write all that happens to stdout");
   try {
     app.parse(argc, argv);
