@@ -228,7 +228,8 @@ void Http2Downstream::flush() {
   const Transport::Flush result = io_.flush(sent);
   if (sent > 0) listener_->sent->add(sent);
   if (result == Transport::Flush::failed) return client_gone();
-  if (sent > 0) note_taken(sent);
+  if (sent > 0) listener_->held.note_progress(*this);
+  if (sent > 0 && blocked_) note_taken(sent);
   blocked_ = result == Transport::Flush::blocked;
   looked_after_.for_each([](Http2ClientStream& stream) { stream.settle(); });
   settle_held();
@@ -252,8 +253,8 @@ std::size_t Http2Downstream::waiting_before(const Http2ClientStream& stream) con
   return session_.in_turn() > waiting ? waiting : waiting + io_.unsent();
 }
 
+// The socket was full: what it takes now, its client has taken from it.
 void Http2Downstream::note_taken(std::size_t bytes) {
-  listener_->held.note_progress(*this);
   const Duration since = context_.loop.now() - pace_began_;
   if (since >= kPaceTime) {
     taken_before_ = since < 2 * kPaceTime ? taken_ : 0;

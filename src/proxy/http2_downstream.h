@@ -57,7 +57,7 @@ class Http2Downstream final : public Downstream,
   // Calls its on_writable() when there is room again.
   void park(Http2ClientStream& stream);
   // The socket takes little or nothing, and enough waits for it.
-  bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes && pace_bytes() == 0; }
+  bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes && pace_bytes() < kFastBytes; }
   // ... and more than is the connection's own: streams are held that windows let through.
   bool overdrawn() const { return overdrawn_; }
   TimePoint last_written() const { return io_.last_written(); }
@@ -73,12 +73,14 @@ class Http2Downstream final : public Downstream,
   // The same for a connection with one answer.
   static constexpr std::size_t kOwnSingleBytes = 256 * 1024;
   // Who reads may keep as much waiting as it takes in so many of these times, of what lies above what a socket's
-  // buffers swallow unread.
-  static constexpr Duration kPaceTime = 50ms;
-  static constexpr std::size_t kPaceTimes = 16;
-  static constexpr std::size_t kUnreadBytes = 256 * 1024;
+  // buffers swallow unread as they grow. So a client of a few Mbit/s has no answer cut.
+  static constexpr Duration kPaceTime = 500ms;
+  static constexpr std::size_t kPaceTimes = 32;
+  static constexpr std::size_t kUnreadBytes = 64 * 1024;
   // Who takes so much need not be looked at closely.
   static constexpr std::size_t kSwiftBytes = 8 * 1024 * 1024;
+  // Whose pace is so high soon takes what its streams' backends send: they go on.
+  static constexpr std::size_t kFastBytes = 64 * 1024 * 1024;
 
   SocketId socket() const override { return io_.socket(); }
 
