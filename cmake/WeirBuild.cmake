@@ -46,11 +46,13 @@ if(WEIR_THINLTO)
 endif()
 # docs/adr/010-a-profile-in-the-tree.md says why. Code that is newer than the profile is optimised without it.
 set(profile ${CMAKE_SOURCE_DIR}/cmake/weir.profdata)
+# Functions of one file are named by the file alone: by its whole path they would be found only where they were counted.
+set(profile_names "SHELL:-mllvm -static-func-full-module-prefix=false")
 if(WEIR_PROFILE STREQUAL "count")
-  target_compile_options(weir_options INTERFACE -fprofile-generate)
+  target_compile_options(weir_options INTERFACE -fprofile-generate ${profile_names})
   target_link_options(weir_options INTERFACE -fprofile-generate)
 elseif(WEIR_PROFILE STREQUAL "use" AND CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND EXISTS ${profile})
-  target_compile_options(weir_options INTERFACE -fprofile-use=${profile} -Wno-profile-instr-out-of-date
+  target_compile_options(weir_options INTERFACE -fprofile-use=${profile} ${profile_names} -Wno-profile-instr-out-of-date
                          -Wno-profile-instr-unprofiled -Wno-backend-plugin)
   # Another profile is another command line: so everything is compiled anew.
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${profile})
