@@ -257,16 +257,16 @@ std::size_t Http2Downstream::waiting_before(const Http2ClientStream& stream) con
 void Http2Downstream::note_taken(std::size_t bytes) {
   const Duration since = context_.loop.now() - pace_began_;
   if (since >= kPaceTime) {
-    taken_before_ = since < 2 * kPaceTime ? taken_ : 0;
-    taken_ = 0;
+    pace_taken_before_ = since < 2 * kPaceTime ? pace_taken_ : 0;
+    pace_taken_ = 0;
     pace_began_ = context_.loop.now();
   }
-  taken_ += bytes;
+  pace_taken_ += bytes;
 }
 
 std::size_t Http2Downstream::pace_bytes() const {
   if (context_.loop.now() - pace_began_ >= 2 * kPaceTime) return 0;
-  const std::size_t taken = taken_ + taken_before_;
+  const std::size_t taken = pace_taken_ + pace_taken_before_;
   return taken > kUnreadBytes ? (taken - kUnreadBytes) * kPaceTimes : 0;
 }
 
@@ -298,7 +298,7 @@ void Http2Downstream::count_held(bool slow) {
   std::size_t waiting = slow ? io_.unsent() : 0;
   std::size_t streams = 0;
   const std::size_t pace = slow ? pace_bytes() : 0;
-  if (slow && pace < kSwiftBytes) {
+  if (slow && pace < kFastBytes) {
     streams_.for_each([&](const Http2ClientStream& stream) {
       const std::size_t kept = session_.held(stream) ? 0 : stream.kept_bytes();
       waiting += kept;

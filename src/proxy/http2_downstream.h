@@ -77,9 +77,7 @@ class Http2Downstream final : public Downstream,
   static constexpr Duration kPaceTime = 500ms;
   static constexpr std::size_t kPaceTimes = 32;
   static constexpr std::size_t kUnreadBytes = 64 * 1024;
-  // Who takes so much need not be looked at closely.
-  static constexpr std::size_t kSwiftBytes = 8 * 1024 * 1024;
-  // Whose pace is so high soon takes what its streams' backends send: they go on.
+  // Whose pace is so high need not be looked at closely, and soon takes what its streams' backends send: they go on.
   static constexpr std::size_t kFastBytes = 64 * 1024 * 1024;
 
   SocketId socket() const override { return io_.socket(); }
@@ -127,8 +125,8 @@ class Http2Downstream final : public Downstream,
   IntrusiveList<Http2ClientStream, ParkedTag> parked_;
   Timer pace_timer_;  // what is the connection's own now, because it reads, has to be counted anew
   TimePoint pace_began_{};
-  std::size_t taken_ = 0;         // by the socket since pace_began_
-  std::size_t taken_before_ = 0;  // and in the same time before
+  std::size_t pace_taken_ = 0;         // by the socket since pace_began_
+  std::size_t pace_taken_before_ = 0;  // and in the same time before
   TimePoint linger_began_{};
   std::uint64_t discarded_ = 0;
   std::uint64_t refused_seen_ = 0;

@@ -32,7 +32,7 @@ TEST(Scenarios, HoldTheInvariants) {
 
 // What arrives is in the trace with a checksum, what is encrypted too.
 TEST(Scenarios, ReplayByteForByte) {
-  constexpr int kOfEach = 16;
+  constexpr int kOfEach = 20;
   int in_clear = 0, over_tls = 0;
   for (std::uint64_t seed = 1; in_clear < kOfEach || over_tls < kOfEach; ++seed) {
     if (++(scenario_speaks_tls(seed) ? over_tls : in_clear) > kOfEach) continue;

@@ -232,6 +232,11 @@ std::string ScenarioTls::garbage() {
   return std::string(kBegins[rng_.below(std::size(kBegins))]) + text;
 }
 
+void ScenarioTls::break_record(Peer& peer) {
+  const Duration after = some_time(rng_.chance(0.5) ? 5ms : 300ms);
+  outside_.world().after(after, [&peer, bytes = garbage()] { peer.inject(bytes); });
+}
+
 void ScenarioTls::misbehave(ScenarioClient& client) {
   Peer& peer = *client.connection();
   SimWorld& world = outside_.world();
@@ -251,7 +256,7 @@ void ScenarioTls::misbehave(ScenarioClient& client) {
       if (rng_.chance(0.5)) return peer.abandon_after(client.opening.size() + 300 + rng_.below(2500));
       return world.after(some_time(500ms), [&peer] { peer.abandon(); });
     case TlsClientFault::breaks_record:
-      return world.after(some_time(rng_.chance(0.5) ? 5ms : 300ms), [&peer, bytes = garbage()] { peer.inject(bytes); });
+      return break_record(peer);
     default:
       return;
   }
@@ -277,7 +282,7 @@ void ScenarioTls::misbehave(Peer& peer, TlsBackendFault fault) {
       if (rng_.chance(0.7)) return peer.abandon_after(1000 + rng_.below(rng_.chance(0.5) ? 3000 : 100'000));
       return world.after(some_time(500ms), [&peer] { peer.abandon(); });
     case TlsBackendFault::breaks_record:
-      return world.after(some_time(rng_.chance(0.5) ? 5ms : 300ms), [&peer, bytes = garbage()] { peer.inject(bytes); });
+      return break_record(peer);
     default:
       return;
   }

@@ -47,6 +47,8 @@ class ScenarioTls {
   class BackendEnd;
 
   void misbehave(Peer& peer, TlsBackendFault fault);
+  // Sends what is none, now or later.
+  void break_record(Peer& peer);
   Duration some_time(Duration at_most) {
     return Duration(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(at_most.count()))));
   }
