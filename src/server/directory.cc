@@ -38,8 +38,8 @@ void ClusterDirectory::apply(const config::Compiled& compiled) {
     cluster.balance = spec.balance;
     cluster.dns = spec.dns;
     cluster.health_check = compiled.clusters[i].health_check;
-    cluster.speech = {compiled.clusters[i].settings->protocol, compiled.clusters[i].settings->proxy_protocol};
-    cluster.speaks_tls = compiled.clusters[i].settings->tls != nullptr;
+    const ClusterSettings& settings = *compiled.clusters[i].settings;
+    cluster.speech = {settings.protocol, settings.proxy_protocol, settings.tls};
     by_name_[cluster.name] = &cluster;
     if (!cluster.series) cluster.series = std::make_unique<ClusterSeries>(series_, cluster.name);
     update_backends(cluster, spec);

@@ -81,7 +81,6 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
     config::DnsSpec dns;
     std::shared_ptr<const health::HealthCheckSettings> health_check;
     Speech speech;
-    bool speaks_tls = false;
     std::vector<std::unique_ptr<BackendEntry>> backends;
     std::unique_ptr<ClusterSeries> series;
     bool members_dirty = false;

@@ -76,7 +76,7 @@ admin::Change<admin::BackendView> ClusterDirectory::add_backend(const std::strin
   if (cluster == nullptr) return no_cluster(name);
   const auto spec = spec_of(wanted);
   if (!spec) return std::unexpected(spec.error());
-  if (spec->address.secure && !cluster->speaks_tls) {
+  if (spec->address.secure && cluster->speech.tls == nullptr) {
     return refuse(ChangeError::Kind::invalid,
                   fmt::format("url: cluster {} has neither 'tls' nor a backend over https in its configuration", name));
   }

@@ -70,12 +70,16 @@ void BackendAddress::tls_failed(const std::string& reason) {
 
 void BackendAddress::speak(const Speech& speech, Duration spread) {
   const bool changed = std::exchange(speech_, speech) != speech;
-  // Over TLS each connection tells, by ALPN.
-  if (speech.protocol != UpstreamProtocol::auto_ || backend_->secure()) return detection_.reset();
+  if (speech.protocol != UpstreamProtocol::auto_) return detection_.reset();
   if (detection_ && !changed) return;
+  detection::Approach approach{.address = backend_->address(), .proxy_protocol = speech.proxy_protocol};
+  if (backend_->secure()) {
+    approach.tls = speech.tls;
+    approach.tls_host = backend_->host();
+  }
   detection::DetectionListener& listener = *this;
-  detection_ = std::make_unique<detection::ProtocolDetection>(entry_.environment().loop, backend_,
-                                                              speech.proxy_protocol, listener);
+  detection_ = std::make_unique<detection::ProtocolDetection>(entry_.environment().loop, backend_, std::move(approach),
+                                                              listener);
   detection_->appeared(spread);
 }
 
@@ -95,14 +99,15 @@ std::string_view BackendAddress::protocol() const {
   return {};
 }
 
-void BackendAddress::on_detected(detection::ProtocolDetection&, detection::Verdict verdict, bool changed) {
+void BackendAddress::on_detected(detection::ProtocolDetection&, const detection::ProbeResult& result, bool changed) {
+  if (!result.tls_failure.empty()) tls_failed(result.tls_failure);
   const auto& around = entry_.environment();
   around.logger.log(around.loop.wall_now(), changed ? observe::LogLevel::kInfo : observe::LogLevel::kDebug,
                     "protocol of a backend was looked for",
                     {{"cluster", around.cluster},
                      {"backend", backend_->name()},
                      {"protocol", protocol()},
-                     {"reason", detection::to_string(verdict)}});
+                     {"reason", detection::to_string(result.verdict)}});
   if (changed && check_) check_->protocol_found();
 }
 

@@ -24,6 +24,7 @@ class BackendEntry;
 struct Speech {
   UpstreamProtocol protocol = UpstreamProtocol::auto_;
   std::optional<ProxyVersion> proxy_protocol;
+  std::shared_ptr<const tls::ClientContext> tls;  // to backends over TLS; null if there are none
 
   bool operator==(const Speech&) const = default;
 };
@@ -64,7 +65,8 @@ class BackendAddress final : private health::HealthListener, private detection::
   void on_health_changed(health::HealthCheck& check, bool healthy, std::string_view reason) override;
   void on_answered_once(health::HealthCheck& check) override;
   void on_protocol_shown(health::HealthCheck& check, SpokenProtocol shown) override;
-  void on_detected(detection::ProtocolDetection& detection, detection::Verdict verdict, bool changed) override;
+  void on_detected(detection::ProtocolDetection& detection, const detection::ProbeResult& result,
+                   bool changed) override;
 
   BackendEntry& entry_;
   std::shared_ptr<Backend> backend_;

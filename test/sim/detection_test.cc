@@ -1,5 +1,5 @@
-// What each backend speaks, found out by the whole Weir: in the clear by control plane, probes and workers, over TLS by
-// what each handshake says.
+// What each backend speaks, found out by the whole Weir: by control plane, probes and workers, over TLS also by what
+// each handshake says.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -29,13 +29,8 @@ class Detection : public testing::Test, public testing::WithParamInterface<bool>
     weir_.set_file("/ca.pem", peer_tls().authority());
   }
   bool tls() const { return GetParam(); }
-  // Over TLS nothing is probed, and so nothing is known before the first connection.
-  std::size_t probes() const { return tls() ? 0 : 1; }
-  void expect_found(std::string_view protocol) {
-    if (tls()) ask();
-    run(50ms);
-    EXPECT_EQ(found(), protocol);
-  }
+  // How often a backend of HTTP/1 hears HTTP/2's preface: over TLS ALPN comes before it.
+  std::size_t prefaces() const { return tls() ? 0 : 1; }
   ~Detection() override {
     for (auto& client : clients_) client->close();
     run(1s);
@@ -47,7 +42,10 @@ class Detection : public testing::Test, public testing::WithParamInterface<bool>
         "listeners: [{{name: web, address: 10.0.0.1:80}}]\n"
         "clusters: [{{name: app, {}{}backends: [{{name: one, url: \"{}://10.1.0.1:80\"}}]}}]\n"
         "routes: [{{cluster: app}}]\n",
-        more, tls() ? fmt::format("tls: {{ca: /ca.pem, server_name: {}}}, ", PeerTlsContexts::kBackendName) : "",
+        more,
+        tls() && !more.starts_with("tls:")
+            ? fmt::format("tls: {{ca: /ca.pem, server_name: {}}}, ", PeerTlsContexts::kBackendName)
+            : "",
         tls() ? "https" : "http");
     ASSERT_TRUE(weir_.start(config));
     run(10ms);
@@ -98,9 +96,9 @@ TEST_P(Detection, Http2IsFoundOnceAndSharedByAllWorkers) {
   backend_.http2.emplace();
   start();
   run(2s);
-  EXPECT_EQ(backend_.connections().size(), probes());  // which are gone
+  EXPECT_EQ(backend_.connections().size(), 1U);  // the probe, which is gone
   EXPECT_EQ(backend_.open_connections(), 0U);
-  expect_found("http2");
+  EXPECT_EQ(found(), "http2");
   expect_served();
   EXPECT_EQ(backend_.http2_connections(), backend_.connections().size());
   EXPECT_LE(backend_.connections().size(), 1U + 4U);  // one for each worker
@@ -113,9 +111,9 @@ TEST_P(Detection, Http1IsFoundByRefusalAndByTheEnd) {
     backend_.on_preface = how;
     if (backend_.connections().empty()) start();
     run(2s);
-    expect_found("http1");
+    EXPECT_EQ(found(), "http1");
     expect_served();
-    EXPECT_EQ(backend_.http2_probes(), probes());
+    EXPECT_EQ(backend_.http2_probes(), prefaces());
   }
 }
 
@@ -123,26 +121,26 @@ TEST_P(Detection, AProbeThatHangsCostsNothing) {
   backend_.on_preface = SimBackend::OnPreface::hang;
   start();
   expect_served();  // while it hangs
-  EXPECT_EQ(backend_.http2_probes(), probes());
+  EXPECT_EQ(backend_.http2_probes(), prefaces());
   run(1s);
   EXPECT_EQ(found(), "http1");
   run(5min);
   EXPECT_EQ(backend_.open_connections(), 0U);  // the probe's is gone, those of requests were idle
   expect_served();
-  EXPECT_EQ(backend_.http2_probes(), probes());
+  EXPECT_EQ(backend_.http2_probes(), prefaces());
 }
 
 TEST_P(Detection, ABackendThatComesBackIsAskedAgain) {
   start("health_check: {type: tcp, interval: 1s}, ");
   run(3s);
-  expect_found("http1");
-  EXPECT_EQ(backend_.http2_probes(), probes());
+  EXPECT_EQ(found(), "http1");
+  EXPECT_EQ(backend_.http2_probes(), prefaces());
   backend_.stop_listening();
   run(20s);
   backend_.http2.emplace();
   backend_.listen();
   run(5s);
-  expect_found("http2");
+  EXPECT_EQ(found(), "http2");
   expect_served();
 }
 
@@ -154,27 +152,55 @@ TEST_P(Detection, OneThatIsDownAtFirstIsAskedOnceItIsThere) {
   backend_.listen();
   ask();
   run(5s);
-  expect_found("http2");
+  EXPECT_EQ(found(), "http2");
   expect_served();
 }
 
 TEST_P(Detection, OneThatChangesWithoutAWordFailsNoRequest) {
   start();
   run(2s);
-  expect_found("http1");
+  EXPECT_EQ(found(), "http1");
   expect_served();
   run(2min);  // idle connections are gone
   backend_.http2.emplace();
-  // HTTP/1.1 requests meet HTTP/2 and are refused: that much can't be hidden, but over TLS. What follows is served.
-  if (!tls()) ask();
+  SimClient& first = ask();  // in the clear an HTTP/1.1 request meets HTTP/2, and is tried again
   run(5s);
-  expect_found("http2");
+  ASSERT_EQ(first.answers().size(), 1U);
+  EXPECT_EQ(first.answers().back().status, 200);
+  EXPECT_EQ(found(), "http2");
   expect_served();
   run(2min);
   backend_.http2.reset();
   expect_served();  // the other way around nothing fails
   run(5s);
   EXPECT_EQ(found(), "http1");
+}
+
+// Before traffic: else each request of the first crowd would open a connection to be told.
+TEST_P(Detection, TheFirstCrowdSharesOneConnectionOfEachWorker) {
+  backend_.http2.emplace();
+  start();
+  run(2s);
+  std::vector<SimClient*> asked;
+  for (int i = 0; i < 90; ++i) asked.push_back(&ask());
+  run(1s);
+  for (const SimClient* client : asked) EXPECT_EQ(client->answers().size(), 1U);
+  EXPECT_LE(backend_.connections().size(), 1U + 4U);  // the probe, and one for each worker
+}
+
+class DetectionOverTls : public Detection {};
+
+TEST_P(DetectionOverTls, OneThatCannotBeVerifiedIsToldOfAndHoldsNothing) {
+  backend_.http2.emplace();
+  start("tls: {server_name: another.example, ca: /ca.pem}, ");
+  run(5min);
+  EXPECT_EQ(found(), "unknown");
+  EXPECT_EQ(backend_.connections().size(), 1U);
+  EXPECT_EQ(backend_.open_connections(), 0U);
+  const auto told = std::ranges::count_if(weir_.process_log(), [](const std::string& line) {
+    return line.find("TLS handshake with a backend failed") != std::string::npos;
+  });
+  EXPECT_EQ(told, 1);
 }
 
 constexpr std::string_view kStrictChecks =
@@ -232,6 +258,7 @@ TEST_P(Detection, ChecksComeBackFromABackendThatHangsOnHttp2) {
   expect_served();
 }
 
+INSTANTIATE_TEST_SUITE_P(, DetectionOverTls, testing::Values(kTls), [](const auto&) { return "Tls"; });
 INSTANTIATE_TEST_SUITE_P(, Detection, testing::Values(kClear, kTls),
                          [](const auto& info) { return info.param ? "Tls" : "Clear"; });
 

@@ -9,9 +9,9 @@ namespace weir::detection {
 
 // How one probe ended.
 enum class Verdict : std::uint8_t {
-  http2,         // a SETTINGS frame came first
+  http2,         // a SETTINGS frame came first, or ALPN chose it
   http1,         // something else, the end, or nothing in time: HTTP/1.1 until it shows otherwise
-  down,          // nobody accepts connections: asked again when it is back
+  down,          // nobody accepts connections, or over TLS no handshake succeeds: asked again when it is back
   inconclusive,  // our own trouble (no descriptors, no ports): asked again soon
 };
 std::string_view to_string(Verdict verdict);

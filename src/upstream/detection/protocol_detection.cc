@@ -10,12 +10,11 @@ constexpr Duration kPause = 1s;
 
 }  // namespace
 
-ProtocolDetection::ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend,
-                                     std::optional<ProxyVersion> proxy_protocol, DetectionListener& listener)
+ProtocolDetection::ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend, Approach approach,
+                                     DetectionListener& listener)
     : loop_(loop),
       backend_(std::move(backend)),
-      address_(backend_->address()),
-      proxy_protocol_(proxy_protocol),
+      approach_(std::move(approach)),
       listener_(listener),
       timer_(static_cast<TimerHandler&>(*this)) {}
 
@@ -50,7 +49,7 @@ void ProtocolDetection::on_timer(Timer&) {
 void ProtocolDetection::begin_probe() {
   state_.on_probe();
   not_before_ = loop_.now() + kPause;
-  probe_ = std::make_unique<ProtocolProbe>(loop_, address_, proxy_protocol_);
+  probe_ = std::make_unique<ProtocolProbe>(loop_, approach_);
   loop_.timers().arm(timer_, loop_.now() + kTimeout);
   ReadinessHandler& handler = *this;
   if (const auto result = probe_->start(handler)) finish_probe(*result);
@@ -64,7 +63,7 @@ void ProtocolDetection::finish_probe(const ProbeResult& result) {
   if (result.verdict == Verdict::http2) backend_->learn_http2(result.streams_max, result.extended_connect);
   if (state_.phase() == DetectionState::Phase::known) backend_->set_protocol(found);
   if (result.verdict == Verdict::inconclusive) arm(loop_.now() + kPause);
-  listener_.on_detected(*this, result.verdict, backend_->protocol() != before);
+  listener_.on_detected(*this, result, backend_->protocol() != before);
 }
 
 }  // namespace weir::detection

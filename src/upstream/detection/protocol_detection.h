@@ -16,22 +16,21 @@ class ProtocolDetection;
 class DetectionListener {
  public:
   // A probe has ended; what was found stands in the backend already. `changed`: all before went by something else.
-  virtual void on_detected(ProtocolDetection& detection, Verdict verdict, bool changed) = 0;
+  virtual void on_detected(ProtocolDetection& detection, const ProbeResult& result, bool changed) = 0;
 
  protected:
   ~DetectionListener() = default;
 };
 
-// Finds out what one backend speaks in the clear, on the control loop, and writes it where all workers see it: once for
+// Finds out what one backend speaks, on the control loop, and writes it where all workers see it: once for
 // each appearance. Waiting costs one timer and no descriptor. Destroying it ends a probe under way. One thread.
 class ProtocolDetection final : private ReadinessHandler, private TimerHandler {
  public:
   // How long a backend may take to say its first word.
   static constexpr Duration kTimeout = 1s;
 
-  // `loop` and `listener` outlive it. `proxy_protocol`: what the cluster's connections begin with.
-  ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend, std::optional<ProxyVersion> proxy_protocol,
-                    DetectionListener& listener);
+  // `loop` and `listener` outlive it.
+  ProtocolDetection(EventLoop& loop, std::shared_ptr<Backend> backend, Approach approach, DetectionListener& listener);
   ProtocolDetection(const ProtocolDetection&) = delete;
   ProtocolDetection& operator=(const ProtocolDetection&) = delete;
   ~ProtocolDetection() = default;
@@ -55,8 +54,7 @@ class ProtocolDetection final : private ReadinessHandler, private TimerHandler {
 
   EventLoop& loop_;
   std::shared_ptr<Backend> backend_;
-  const SocketAddress address_;
-  const std::optional<ProxyVersion> proxy_protocol_;
+  const Approach approach_;
   DetectionListener& listener_;
   DetectionState state_;
   Timer timer_;  // the next probe's start or, while one runs, its deadline

@@ -5,6 +5,7 @@
 
 #include "http/http2/frame.h"
 #include "http/http2/session.h"
+#include "tls/client_context.h"
 
 namespace weir::detection {
 namespace {
@@ -56,65 +57,103 @@ ProbeResult read_settings(std::string_view payload) {
 
 }  // namespace
 
-ProtocolProbe::ProtocolProbe(EventLoop& loop, const SocketAddress& address, std::optional<ProxyVersion> proxy_protocol)
-    : loop_(loop), address_(address) {
-  if (proxy_protocol) {
-    std::array<char, kProxyWrittenBytesMax> room;
-    unsent_ = write_proxy_header(*proxy_protocol, {}, room);
-  }
-  unsent_ += greeting();
-}
-
-ProtocolProbe::~ProtocolProbe() {
-  if (socket_ != kNoSocket) loop_.engine().close(socket_);
-}
+ProtocolProbe::ProtocolProbe(EventLoop& loop, const Approach& approach) : approach_(approach), io_(loop) {}
 
 std::optional<ProbeResult> ProtocolProbe::start(ReadinessHandler& handler) {
-  const auto socket = loop_.engine().connect(address_);
+  Engine& engine = io_.loop().engine();
+  const auto socket = engine.connect(approach_.address);
   if (!socket) return ProbeResult{.verdict = own_trouble(socket.error().code) ? Verdict::inconclusive : Verdict::down};
-  socket_ = *socket;
-  if (!loop_.engine().watch(socket_, handler)) return ProbeResult{.verdict = Verdict::inconclusive};
+  io_.open(*socket);
+  if (!engine.watch(*socket, handler)) return ProbeResult{.verdict = Verdict::inconclusive};
   return std::nullopt;
 }
 
 std::optional<ProbeResult> ProtocolProbe::advance(Readiness readiness) {
-  if (!connected_) {
-    const int error = loop_.engine().connect_error(socket_);
+  if (phase_ == Phase::connecting) {
+    const int error = io_.loop().engine().connect_error(io_.socket());
     if (error == EINPROGRESS) return std::nullopt;
     if (error != 0) return ProbeResult{.verdict = own_trouble(error) ? Verdict::inconclusive : Verdict::down};
-    connected_ = true;
+    if (auto result = connected()) return result;
   }
-  if (auto result = send()) return result;
-  return readiness.can_read() ? receive() : std::nullopt;
+  std::size_t sent = 0;
+  if (phase_ == Phase::handshake) {
+    if (io_.unsent() > 0) static_cast<void>(io_.flush(sent));
+    if (auto result = shake_hands()) return result;
+    if (phase_ == Phase::handshake) return std::nullopt;
+    // What came behind the handshake has given its edge.
+    readiness.bits |= Readiness::readable;
+  }
+  // What it said before it closed may still tell.
+  const bool failed = io_.flush(sent) == FlushResult::failed;
+  return failed || readiness.can_read() ? receive() : std::nullopt;
 }
 
 ProbeResult ProtocolProbe::late() const {
-  return {.verdict = connected_ ? Verdict::http1 : Verdict::down};
+  return phase_ == Phase::listening ? without_settings() : ProbeResult{.verdict = Verdict::down};
 }
 
-std::optional<ProbeResult> ProtocolProbe::send() {
-  if (unsent_.empty()) return std::nullopt;
-  const iovec piece{unsent_.data(), unsent_.size()};
-  const IoResult result = loop_.engine().write(socket_, {&piece, 1}, false);
-  // What it said before it closed may still tell.
-  if (result.status == IoStatus::failed) return receive();
-  unsent_.erase(0, result.bytes);
+std::optional<ProbeResult> ProtocolProbe::connected() {
+  if (approach_.proxy_protocol) {
+    std::array<char, kProxyWrittenBytesMax> room;
+    io_.output().append(write_proxy_header(*approach_.proxy_protocol, {}, room));
+  }
+  if (approach_.tls == nullptr) {
+    greet();
+    return std::nullopt;
+  }
+  // The header goes in the clear. A connection that is new takes it whole.
+  std::size_t sent = 0;
+  if (io_.flush(sent) != FlushResult::done) return ProbeResult{.verdict = Verdict::down};
+  auto layer = approach_.tls->connect(io_.loop().buffers(), approach_.tls_host, nullptr);
+  if (layer == nullptr) return ProbeResult{.verdict = Verdict::inconclusive};
+  io_.secure(std::move(layer));
+  phase_ = Phase::handshake;
   return std::nullopt;
 }
 
+std::optional<ProbeResult> ProtocolProbe::shake_hands() {
+  ReadScratch scratch;
+  SecureLayer::Handshake step{SecureLayer::Handshake::Status::waiting};
+  do {
+    step = io_.handshake(scratch);
+  } while (step.status == SecureLayer::Handshake::Status::waiting && !step.drained);
+  switch (step.status) {
+    case SecureLayer::Handshake::Status::waiting:
+      return std::nullopt;
+    case SecureLayer::Handshake::Status::failed:
+      return ProbeResult{.verdict = Verdict::down, .tls_failure = io_.secure_layer()->failure_text()};
+    case SecureLayer::Handshake::Status::done:
+      break;
+  }
+  if (io_.secure_layer()->protocol() != "h2") return ProbeResult{.verdict = Verdict::http1};
+  greet();
+  return std::nullopt;
+}
+
+void ProtocolProbe::greet() {
+  io_.output().append(greeting());
+  phase_ = Phase::listening;
+}
+
 std::optional<ProbeResult> ProtocolProbe::receive() {
-  std::array<char, 256> piece;
+  constexpr std::size_t kAtMost = kFrameHeaderBytes + kSettingsBytesMax;
+  ReadScratch scratch;
   for (;;) {
-    const IoResult result = loop_.engine().read(socket_, piece);
-    if (result.status == IoStatus::would_block) return std::nullopt;
-    if (result.status != IoStatus::ok) return ProbeResult{.verdict = Verdict::http1};
-    received_.append(piece.data(), result.bytes);
+    const Transport::Input input = io_.read(scratch, kAtMost);
+    received_ += input.bytes;
     if (auto found = look()) return found;
+    if (input.status == IoStatus::end || input.status == IoStatus::failed) return without_settings();
+    if (input.drained) return std::nullopt;
   }
 }
 
+// What ALPN has chosen stands, whatever follows.
+ProbeResult ProtocolProbe::without_settings() const {
+  return {.verdict = io_.secure_layer() != nullptr ? Verdict::http2 : Verdict::http1};
+}
+
 std::optional<ProbeResult> ProtocolProbe::look() const {
-  if (!may_be_settings(received_)) return ProbeResult{.verdict = Verdict::http1};
+  if (!may_be_settings(received_)) return without_settings();
   if (received_.size() < kFrameHeaderBytes) return std::nullopt;
   const std::size_t length = http2::read_frame_header(received_.data()).length;
   if (received_.size() < kFrameHeaderBytes + length) return std::nullopt;

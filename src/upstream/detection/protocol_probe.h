@@ -1,12 +1,13 @@
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "net/event_loop.h"
+#include "net/transport.h"
 #include "upstream/detection/detection_state.h"
 
 namespace weir::detection {
@@ -16,18 +17,28 @@ struct ProbeResult {
   // Of an HTTP/2 backend, as its SETTINGS said.
   std::uint32_t streams_max = Backend::kStreamsUnsaid;
   bool extended_connect = false;
+  // Of a TLS handshake that failed, for a log.
+  std::string tls_failure = {};
 };
 
-// One try at one backend in the clear: connects, says HTTP/2's preface, and looks at what comes first. The owner hands
-// in readiness and keeps the deadline; a result ends the probe, which is then only good to be destroyed (that closes
-// the socket). Reads no further than the first SETTINGS frame. One thread.
+// How connections to one backend begin.
+struct Approach {
+  SocketAddress address;
+  std::optional<ProxyVersion> proxy_protocol = {};
+  std::shared_ptr<const tls::ClientContext> tls = {};  // null in the clear
+  std::string tls_host = {};
+};
+
+// One try at one backend: connects, says HTTP/2's preface (over TLS only if ALPN has chosen HTTP/2), and looks at what
+// comes first. The owner hands in readiness and keeps the deadline; a result ends the probe, which is then only good to
+// be destroyed (that closes the socket). Reads no further than the first SETTINGS frame. One thread.
 class ProtocolProbe {
  public:
-  // `address` outlives the probe. With a `proxy_protocol` it first says that it speaks for nobody else.
-  ProtocolProbe(EventLoop& loop, const SocketAddress& address, std::optional<ProxyVersion> proxy_protocol);
+  // `approach` outlives the probe. With a PROXY header it says that it speaks for nobody else.
+  ProtocolProbe(EventLoop& loop, const Approach& approach);
   ProtocolProbe(const ProtocolProbe&) = delete;
   ProtocolProbe& operator=(const ProtocolProbe&) = delete;
-  ~ProtocolProbe();
+  ~ProtocolProbe() = default;
 
   // Starts to connect; `handler` gets the readiness and passes it to advance(). A result if it is over already.
   std::optional<ProbeResult> start(ReadinessHandler& handler);
@@ -36,16 +47,19 @@ class ProtocolProbe {
   ProbeResult late() const;
 
  private:
-  std::optional<ProbeResult> send();
+  enum class Phase : std::uint8_t { connecting, handshake, listening };
+
+  std::optional<ProbeResult> connected();
+  std::optional<ProbeResult> shake_hands();
+  void greet();
   std::optional<ProbeResult> receive();
   std::optional<ProbeResult> look() const;
+  ProbeResult without_settings() const;
 
-  EventLoop& loop_;
-  const SocketAddress& address_;
-  SocketId socket_ = kNoSocket;
-  std::string unsent_;
+  const Approach& approach_;
+  Transport io_;
+  Phase phase_ = Phase::connecting;
   std::string received_;
-  bool connected_ = false;
 };
 
 }  // namespace weir::detection
