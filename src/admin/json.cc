@@ -11,6 +11,8 @@
 #include <optional>
 #include <variant>
 
+#include "config/spec.h"
+
 namespace weir::admin {
 namespace {
 
@@ -132,13 +134,13 @@ Parsed<std::optional<std::string>> text_at(const FlatObject& object, std::string
   return *text;
 }
 
-Parsed<std::optional<std::uint32_t>> number_at(const FlatObject& object, std::string_view key, std::uint32_t least) {
+Parsed<std::optional<std::uint32_t>> number_at(const FlatObject& object, std::string_view key, std::uint32_t least,
+                                               std::uint32_t most) {
   const Value* value = find(object, key);
   if (value == nullptr) return std::nullopt;
-  constexpr std::uint32_t kMost = 1'000'000'000;
   const std::uint64_t* number = std::get_if<std::uint64_t>(value);
-  if (number == nullptr || *number < least || *number > kMost) {
-    return misfit(fmt::format("\"{}\" must be a whole number from {} to {}", key, least, kMost));
+  if (number == nullptr || *number < least || *number > most) {
+    return misfit(fmt::format("\"{}\" must be a whole number from {} to {}", key, least, most));
   }
   return static_cast<std::uint32_t>(*number);
 }
@@ -202,9 +204,9 @@ Parsed<NewBackend> parse_new_backend(std::string_view body) {
   auto url = text_at(*object, "url");
   if (!url) return std::unexpected(std::move(url.error()));
   if (!*url) return misfit("\"url\" is missing");
-  const auto weight = number_at(*object, "weight", 0);
+  const auto weight = number_at(*object, "weight", 0, config::kWeightMax);
   if (!weight) return std::unexpected(weight.error());
-  const auto limit = number_at(*object, "max_connections", 1);
+  const auto limit = number_at(*object, "max_connections", 1, 1'000'000'000);
   if (!limit) return std::unexpected(limit.error());
   return NewBackend{std::move(*name), std::move(**url), weight->value_or(1), *limit};
 }
@@ -213,7 +215,7 @@ Parsed<BackendPatch> parse_backend_patch(std::string_view body) {
   const auto object = parse_object(body, {"weight", "state"});
   if (!object) return std::unexpected(object.error());
   BackendPatch patch;
-  const auto weight = number_at(*object, "weight", 0);
+  const auto weight = number_at(*object, "weight", 0, config::kWeightMax);
   if (!weight) return std::unexpected(weight.error());
   patch.weight = *weight;
   const auto state = text_at(*object, "state");

@@ -53,7 +53,7 @@ TEST(Json, RefusesWhatDoesNotFit) {
   for (const char* body :
        {"[]", "1", "\"x\"", "null", "{}", R"([{"url":"a"}])", R"({"url":1})", R"({"url":""})", R"({"url":["a"]})",
         R"({"url":"a","weight":-1})", R"({"url":"a","weight":1.5})", R"({"url":"a","weight":"1"})",
-        R"({"url":"a","weight":99999999999})", R"({"url":"a","max_connections":0})",
+        R"({"url":"a","weight":99999999999})", R"({"url":"a","weight":1000001})", R"({"url":"a","max_connections":0})",
         R"({"url":"a","max_connections":null})", R"({"url":"a","url":"b"})", R"({"url":"a","color":"red"})",
         R"({"url":"a","weight":{"weight":1}})"}) {
     EXPECT_EQ(status_of(parse_new_backend(body)), 422) << body;

@@ -11,16 +11,11 @@ namespace weir::config {
 
 namespace {
 
-constexpr std::size_t kNameBytes = 128;
 constexpr std::string_view kDuration = "a duration such as 250ms, 5s or 1m";
 constexpr std::string_view kSize = "a size such as 64KiB or 1MiB";
 
 std::string or_none(std::string_view what, NoneAllowed none) {
   return none == NoneAllowed::kYes ? fmt::format("{}, or none", what) : std::string(what);
-}
-
-bool is_printable(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x20U && c != 0x7F; });
 }
 
 // Splits "host:port" or "[v6]:port" of a Host field; false if it is none.
@@ -47,9 +42,7 @@ void BoolValue::read(Reader& reader, NodeId id, bool& out) {
 void NameValue::read(Reader& reader, NodeId id, std::string& out) {
   const auto text = reader.scalar(id, "a name");
   if (!text) return;
-  if (text->empty()) return reader.error(id, "a name must not be empty");
-  if (text->size() > kNameBytes) return reader.error(id, fmt::format("a name has at most {} bytes", kNameBytes));
-  if (!is_printable(*text)) return reader.error(id, "a name must not contain control characters");
+  if (std::string problem = problem_of_name(*text); !problem.empty()) return reader.error(id, std::move(problem));
   out = *text;
 }
 

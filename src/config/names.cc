@@ -73,6 +73,17 @@ bool is_absolute_path(std::string_view text) {
   return true;
 }
 
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x20U && c != 0x7F; });
+}
+
+std::string problem_of_name(std::string_view name) {
+  constexpr std::size_t kNameBytes = 128;
+  if (name.empty()) return "a name must not be empty";
+  if (name.size() > kNameBytes) return fmt::format("a name has at most {} bytes", kNameBytes);
+  return is_printable(name) ? "" : "a name must not contain control characters";
+}
+
 std::string to_lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) {

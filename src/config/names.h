@@ -23,6 +23,12 @@ bool is_host_name(std::string_view text);
 // An absolute path of RFC 3986 without query and fragment.
 bool is_absolute_path(std::string_view text);
 
+// No control characters.
+bool is_printable(std::string_view text);
+
+// Why nothing in the configuration may be called so; empty if it may.
+std::string problem_of_name(std::string_view name);
+
 std::string to_lower(std::string_view text);
 
 // How many letters to insert, delete, replace or swap to make one of the other.

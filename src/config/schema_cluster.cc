@@ -53,7 +53,7 @@ struct BackendUrl : Leaf {
 constexpr Field<BackendSpec> kBackendFields[] = {
     field<&BackendSpec::name, NameValue>("name"),
     field<&BackendSpec::address, BackendUrl>("url", Presence::kRequired),
-    field<&BackendSpec::weight, Integer<std::uint32_t, 0, 1'000'000>>("weight"),
+    field<&BackendSpec::weight, Integer<std::uint32_t, 0, kWeightMax>>("weight"),
     field<&BackendSpec::max_connections, CountOrNone>("max_connections"),
 };
 

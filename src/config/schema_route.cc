@@ -54,7 +54,7 @@ constexpr Field<MatchSpec> kMatchFields[] = {
 
 constexpr Field<SplitTarget> kSplitTargetFields[] = {
     field<&SplitTarget::cluster, NameValue>("cluster", Presence::kRequired),
-    field<&SplitTarget::weight, Integer<std::uint32_t, 0, 1'000'000>>("weight"),
+    field<&SplitTarget::weight, Integer<std::uint32_t, 0, kWeightMax>>("weight"),
 };
 constexpr Schema<SplitTarget> kSplitTargetSchema{kSplitTargetFields};
 

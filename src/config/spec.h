@@ -127,6 +127,8 @@ struct ListenerSpec {
 
 enum class Balance : std::uint8_t { kRoundRobin, kRandom, kLeastConnections, kPowerOfTwo };
 
+inline constexpr std::uint32_t kWeightMax = 1'000'000;
+
 struct BackendSpec {
   std::string name;
   Endpoint address;

@@ -224,6 +224,10 @@ TEST_F(ControlPlaneTest, BackendsAreAddedAndRemovedAtRuntime) {
             admin::ChangeError::Kind::conflict);
   EXPECT_EQ(add({.name = {}, .url = "ftp://x", .weight = 1, .max_connections = {}}).error().kind,
             admin::ChangeError::Kind::invalid);
+  for (const std::string& name : {std::string(129, 'n'), std::string("a\nb")}) {
+    EXPECT_EQ(add({.name = name, .url = "http://10.1.0.4:80", .weight = 1, .max_connections = {}}).error().kind,
+              admin::ChangeError::Kind::invalid);
+  }
   std::optional<admin::Change<void>> removed;
   const auto remove = [&] {
     weir_.control().view().remove_backend("app", "10.1.0.3:80", [&](admin::Change<void> change) { removed = change; });

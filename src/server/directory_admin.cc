@@ -5,6 +5,7 @@
 
 #include "config/address.h"
 #include "config/json.h"
+#include "config/names.h"
 #include "server/directory.h"
 
 namespace weir::server {
@@ -33,7 +34,9 @@ admin::Change<config::BackendSpec> spec_of(const admin::NewBackend& wanted) {
     return refuse(ChangeError::Kind::invalid, "url: the path is too long for a unix socket");
   }
   spec.name = wanted.name.value_or(config::to_string(spec.address));
-  if (spec.name.empty()) return refuse(ChangeError::Kind::invalid, "name: must not be empty");
+  if (const std::string problem = config::problem_of_name(spec.name); !problem.empty()) {
+    return refuse(ChangeError::Kind::invalid, fmt::format("name: {}", problem));
+  }
   spec.weight = wanted.weight;
   if (wanted.max_connections) spec.max_connections = *wanted.max_connections;
   return spec;
