@@ -217,6 +217,11 @@ SecureLayer::Input Layer::read(Engine& engine, SocketId socket, ReadScratch& scr
   return input;
 }
 
+std::size_t Layer::held_at_most() const {
+  if (broken_ || peer_said_goodbye_) return 0;
+  return kept_.size() + static_cast<std::size_t>(SSL_pending(ssl_.get())) + kHeldBytes;
+}
+
 std::size_t Layer::decrypt(std::span<char> into, bool& broken) {
   std::size_t total = 0;
   ERR_clear_error();

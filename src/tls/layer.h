@@ -25,6 +25,7 @@ class Layer : public SecureLayer {
   Handshake handshake(Engine& engine, SocketId socket, ReadScratch& scratch) override;
   Input read(Engine& engine, SocketId socket, ReadScratch& scratch, std::span<char> into) override;
   FlushResult flush(Engine& engine, SocketId socket, Buffer& plain, std::size_t& sent) override;
+  std::size_t held_at_most() const override;
   std::size_t unsent() const override { return outgoing_.size(); }
   void shutdown_write(Engine& engine, SocketId socket) override;
   void say_goodbye(Engine& engine, SocketId socket) override;
