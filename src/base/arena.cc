@@ -31,6 +31,13 @@ char* Arena::allocate(std::size_t size) {
 void Arena::shrink(char* piece, std::size_t size, std::size_t kept) {
   size = (size + 7) & ~std::size_t{7};
   kept = (kept + 7) & ~std::size_t{7};
+  if (kept == 0 && large_ != nullptr && piece == reinterpret_cast<char*>(large_ + 1)) {
+    Large* block = large_;
+    large_ = block->next;
+    ::operator delete(block);
+    used_ -= size;
+    return;
+  }
   if (slices_ == nullptr || piece + size != slices_->data() + slices_->end) return;  // a heap block keeps its size
   slices_->end -= static_cast<std::uint32_t>(size - kept);
   used_ -= size - kept;

@@ -21,7 +21,8 @@ class Arena {
   // `size` bytes, aligned to 8; never fails.
   char* allocate(std::size_t size);
 
-  // Gives the end of the piece that was allocated last back: of its `size` bytes the first `kept` stay.
+  // Gives the end of the piece that was allocated last back: of its `size` bytes the first `kept` stay. A heap block
+  // goes back as a whole only.
   void shrink(char* piece, std::size_t size, std::size_t kept);
 
   // A copy of `text` that lives as long as the arena's content.

@@ -72,6 +72,8 @@ TEST(Arena, TheEndOfTheLastPieceComesBack) {
   arena.shrink(large, kSliceCapacity + 1, 10);
   EXPECT_EQ(arena.used(), used) << "a heap block stays whole";
   EXPECT_EQ(arena.allocate(8), second + 8);
+  arena.shrink(large, kSliceCapacity + 1, 0);
+  EXPECT_EQ(arena.used(), 24u) << "or goes back";
 }
 
 }  // namespace

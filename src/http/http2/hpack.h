@@ -42,8 +42,8 @@ class HpackDecoder {
   enum class Status : std::uint8_t { field, end, error };
   // A block, from begin_block() on: next() gives one field after the other, until `end`. `block` must be all of it
   // (HEADERS and its CONTINUATIONs without their frame headers) and stay while it is read. Texts that had to be decoded
-  // (Huffman) or that the dynamic table is about to lose are put into `arena`; the others point into `block` or a
-  // table. After an error the connection can't go on (COMPRESSION_ERROR).
+  // (Huffman) are put into `arena`; the others point into `block` or a table. So a block that nothing is kept of costs
+  // little more than its own size. After an error the connection can't go on (COMPRESSION_ERROR).
   void begin_block(std::string_view block, Arena& arena);
   Status next(HpackField& field);
   // Copies to the arena what of `field`, the last one, is not kept yet.
@@ -59,7 +59,8 @@ class HpackDecoder {
   bool read_string(std::string_view& text, bool& kept);
   bool read_indexed(HpackField& field);
   bool read_literal(unsigned prefix_bits, bool insert, HpackField& field);
-  bool read_name(unsigned prefix_bits, HpackField& field, bool& clean);
+  bool read_name(unsigned prefix_bits, HpackField& field, bool& clean, bool& in_table);
+  void enter(HpackField& field, bool name_in_table);
 
   HpackTable table_{kDefaultTableBytes};
   const char* at_ = nullptr;

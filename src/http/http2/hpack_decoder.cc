@@ -149,8 +149,8 @@ bool HpackDecoder::read_indexed(HpackField& field) {
   return true;
 }
 
-// The name of a literal. `clean`: it is well-formed.
-bool HpackDecoder::read_name(unsigned prefix_bits, HpackField& field, bool& clean) {
+// The name of a literal. `clean`: it is well-formed. `in_table`: it points into the dynamic table.
+bool HpackDecoder::read_name(unsigned prefix_bits, HpackField& field, bool& clean, bool& in_table) {
   std::uint32_t index = 0;
   if (!read_integer(prefix_bits, index)) return false;
   field.name_index = 0;
@@ -177,23 +177,40 @@ bool HpackDecoder::read_name(unsigned prefix_bits, HpackField& field, bool& clea
   field.name = table_.name(entry);
   field.id = entry.id;
   field.name_index = entry.name_index;
-  field.name_kept = !HpackTable::name_is_stored(entry);
+  in_table = HpackTable::name_is_stored(entry);
+  field.name_kept = !in_table;
   clean = entry.clean || is_field_name(field.name);
   return true;
 }
 
 bool HpackDecoder::read_literal(unsigned prefix_bits, bool insert, HpackField& field) {
   bool clean = false;
-  if (!read_name(prefix_bits, field, clean) || !read_string(field.value, field.value_kept)) return false;
+  bool name_in_table = false;
+  if (!read_name(prefix_bits, field, clean, name_in_table)) return false;
+  if (!read_string(field.value, field.value_kept)) return false;
   field.never_indexed = false;
   field.clean = clean && http::is_field_value(field.value);
-  if (!insert) return true;
-  if (!field.name_kept) {  // it may lie in an entry that is about to go
-    field.name = arena_->copy(field.name);
-    field.name_kept = true;
-  }
-  table_.insert(field.name, field.value, field.name_index, field.id, field.clean);
+  if (insert) enter(field, name_in_table);
   return true;
+}
+
+// What the arena holds of a name that the table gives to its newest entry, perhaps in place of its owner, is given back
+// at once: that a field costs memory is decided by who keeps it.
+void HpackDecoder::enter(HpackField& field, bool name_in_table) {
+  if (!name_in_table) {
+    table_.insert(field.name, field.value, field.name_index, field.id, field.clean);
+    return;
+  }
+  const std::string_view name = arena_->copy(field.name);
+  if (!table_.insert(name, field.value, field.name_index, field.id, field.clean)) {
+    field.name = name;  // once: the table is empty now
+    field.name_kept = true;
+    return;
+  }
+  arena_->shrink(const_cast<char*>(name.data()), name.size(), 0);
+  const HpackTable::Entry& entry = table_.by_age(0);
+  field.name = table_.name(entry);
+  if (!field.value_kept) field.value = table_.value(entry);
 }
 
 }  // namespace weir::http2

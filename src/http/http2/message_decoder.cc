@@ -288,7 +288,7 @@ class RequestReader {
     }
     if (!http::is_authority(field.value)) return reader_.fail("bad Host");
     reader_.add(field);
-    head_.authority = field.value;
+    if (!reader_.failed()) head_.authority = field.value;  // else it was not kept
   }
 
   // What the fields mean together (RFC 9113 8.3.1, 8.5; RFC 8441 4).

@@ -8,6 +8,7 @@
 namespace weir::http2 {
 namespace {
 
+using test::bytes;
 using test::Fields;
 using test::Line;
 using test::Lines;
@@ -561,6 +562,59 @@ TEST(Bugs, Case032WhatWasSeenBeforeTheFirstEntryIsForgotten) {
   }
   encode_response(encoding.encoder, encoding.out, head);
   EXPECT_EQ(encoding.out.size(), 3U);
+}
+
+// A literal that takes its name from the table cost a copy of that name each time, whatever became of the field: two
+// bytes of a block took four thousand of memory.
+TEST(Bugs, Case070ANameThatReplacesItselfInTheTableIsNotKeptEachTime) {
+  std::string block = "\x82\x86\x84" + bytes("407f a11e") + std::string(4000, 'n') + '\0';
+  for (int i = 0; i < 40'000; ++i) block.append("\x7e\0", 2);
+  for (int kind = 0; kind < 4; ++kind) {
+    BufferPool pool;
+    Arena arena(pool);
+    HpackDecoder decoder;
+    http::RequestHead request(arena);
+    http::ResponseHead response(arena);
+    BlockResult result;
+    if (kind == 0) result = decode_request(decoder, block, true, true, {}, request);
+    if (kind == 1) result = decode_response(decoder, block, true, false, {}, response);
+    if (kind == 2) result = decode_trailers(decoder, block, {}, request.fields);
+    if (kind == 3) result = discard_block(decoder, block, arena);
+    EXPECT_NE(result.error, BlockError::compression) << result.detail;
+    EXPECT_EQ(decoder.table_bytes(), 4032U);
+    EXPECT_LE(pool.outstanding_bytes(), 256U * 1024) << kind;
+    EXPECT_LE(arena.used(), 256U * 1024) << kind;
+  }
+}
+
+// What is kept of a field that entered the table is not what the next one overwrites there.
+TEST(RequestBlock, WhatIsKeptOutlivesItsPlaceInTheTable) {
+  std::string block = "\x82\x86\x84" + bytes("4101 61") + '\x40' + '\x03' + "x-a" + '\x01' + '0';
+  Fields expected = {{"host", "a"}, {"x-a", "0"}};
+  for (int i = 0; i < 90; ++i) {
+    const std::string value(std::size_t{30} + i % 30, static_cast<char>('a' + i % 26));
+    block += std::string("\x7e") + static_cast<char>(value.size()) + value;
+    expected.emplace_back("x-a", value);
+  }
+  HpackDecoder decoder;
+  decoder.set_table_bytes_max(100);
+  const Message message = test::read_request(decoder, bytes("3f45") + block, {.end_stream = true});
+  EXPECT_EQ(message.detail, "");
+  EXPECT_EQ(message.fields, expected);
+}
+
+// A Host that was one field too many was pointed to after its block was gone.
+TEST(Bugs, Case071AHostThatIsNotKeptIsNotPointedTo) {
+  for (const http::HeadLimits& limits : {http::HeadLimits{.header_bytes = 4096, .headers = 0, .uri_bytes = 100},
+                                         http::HeadLimits{.header_bytes = 5, .headers = 100, .uri_bytes = 100}}) {
+    BufferPool pool;
+    Arena arena(pool);
+    HpackDecoder decoder;
+    http::RequestHead head(arena);
+    const std::string block = "\x82\x86\x84" + bytes("0f17 01") + 'a';
+    EXPECT_EQ(decode_request(decoder, block, true, true, limits, head).error, BlockError::too_large);
+    EXPECT_TRUE(head.authority.empty());
+  }
 }
 
 TEST(EncodedTrailers, AreFieldsAlone) {
