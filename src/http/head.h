@@ -115,7 +115,7 @@ struct RequestHead {
   Version version = Version::http_1_1;
   BodyKind body = BodyKind::none;
   bool keep_alive = true;          // what the client's version and Connection ask for
-  bool expect_continue = false;    // 100-continue, of an HTTP/1.1 client
+  bool expect_continue = false;    // 100-continue, of a client that is not HTTP/1.0
   bool upgrade_websocket = false;  // a well-formed request for that upgrade (RFC 6455 4.1)
 
   // The raw head is copied to the arena of `fields`, and all that points into it points into the copy.

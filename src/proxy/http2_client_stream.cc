@@ -39,7 +39,7 @@ void Http2ClientStream::on_head() {
   stream_->on_request_head();
   if (stream_ == nullptr) return;
   if (wants_tunnel_) return stream_->on_request_end();
-  awaits_100_ = head.expect_continue;
+  awaits_100_ = head.expect_continue && has_body;
   if (has_body) watch_body();
 }
 
@@ -69,6 +69,7 @@ void Http2ClientStream::on_end() {
     return;
   }
   if (stream_ == nullptr) return;
+  awaits_100_ = false;
   connection_.context().loop.timers().disarm(timer_);
   stream_->on_request_end();
 }
@@ -124,8 +125,8 @@ void Http2ClientStream::send_head(http::ResponseHead& head) {
   if (detached()) return;
   // An extended CONNECT has no key to be proven (RFC 8441 5).
   if (head.status == 101) head.fields.remove("sec-websocket-accept");
-  bodiless_ = head.status != 101 &&
-              (head.body == BodyKind::none || (head.body == BodyKind::length && head.content_length == 0));
+  // Behind an empty body trailers may follow.
+  bodiless_ = head.status != 101 && head.body == BodyKind::none;
   connection_.session().send_head(*this, head, bodiless_);
   connection_.mark_dirty();
 }

@@ -173,6 +173,8 @@ void Stream::attempt_failed(const UpstreamError& error) {
     }
     return reply(reason_of(error.failure));
   }
+  // The same backend may well be fine: only its kept connections are not to be trusted, unless one has just refused.
+  if (stale && !error.connection_stays) fresh_connection_ = true;
   try_elsewhere(position, to_string(error.failure), stale);
 }
 
@@ -222,8 +224,6 @@ bool Stream::try_instead_of(const http::ResponseHead& head) {
 
 void Stream::try_elsewhere(std::uint32_t position, std::string_view why, bool stale) {
   if (stale) {
-    // The same backend may well be fine: only its kept connections are not to be trusted.
-    fresh_connection_ = true;
     --attempts_;
     ++stale_retries_;
   } else {

@@ -256,6 +256,7 @@ class Session {
   enum class Opening : std::uint8_t { none, asked, attached, refused };
   // How streams ended that frames may still come for: the latest, in a ring.
   static constexpr std::size_t kEnded = 32;
+  static constexpr std::uint32_t kConcurrentUnsaid = 100;  // streams that a peer allows whose SETTINGS don't say
   static constexpr std::int64_t kSmallWindow = 1024;
   static constexpr std::size_t kDataBytes = 16 * 1024;  // of one DATA frame of ours, at most
   static constexpr std::int64_t kConnectionWindow = 1 << 30;
@@ -300,6 +301,8 @@ class Session {
   bool on_trailers(SessionStream& stream, bool end, std::string_view block, Step& step);
   bool discard(std::string_view block, Step& step);
   std::size_t block_bytes_max() const;
+  // Only requests have a target.
+  std::uint64_t target_bytes_max() const { return role_ == Role::server ? limits_.head.uri_bytes : 0; }
 
   // session_control.cc
   bool on_settings(const FrameHeader& header, std::string_view payload, Step& step);
@@ -315,6 +318,7 @@ class Session {
   // session_windows.cc
   bool on_window_update(const FrameHeader& header, std::string_view payload, Step& step);
   void received_bytes(std::uint32_t bytes);
+  void restore_window(SessionStream& stream);
   void grow_window(SessionStream& stream);
   void probe_round_trip();
 
@@ -369,7 +373,7 @@ class Session {
   std::uint32_t control_unread_ = 0;
   std::uint32_t grown_bytes_ = 0;
   std::uint32_t peer_frame_bytes_ = kFrameBytesMin;
-  std::uint32_t peer_concurrent_ = 100;  // until SETTINGS say, or somebody knows
+  std::uint32_t peer_concurrent_ = kConcurrentUnsaid;  // until SETTINGS say, or somebody knows
   std::uint64_t refused_streams_ = 0;
 
   std::uint32_t next_id_ = 1;               // client

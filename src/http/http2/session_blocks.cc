@@ -34,7 +34,7 @@ MalformedKind kind_of(BlockError error) {
 
 std::size_t Session::block_bytes_max() const {
   const std::uint64_t fields = std::min<std::uint64_t>(limits_.head.header_bytes, kBlockBytesMax);
-  const std::uint64_t target = std::min<std::uint64_t>(limits_.head.uri_bytes, kBlockBytesMax);
+  const std::uint64_t target = std::min<std::uint64_t>(target_bytes_max(), kBlockBytesMax);
   return std::min<std::uint64_t>(fields + target + kBlockSlack, kBlockBytesMax);
 }
 

@@ -33,8 +33,8 @@ void Session::put_settings() {
   if (limits_.frame_bytes_max != kFrameBytesMin) say(Setting::max_frame_size, limits_.frame_bytes_max);
   // RFC 9113 6.5.2 counts 32 bytes a field, and the pseudo fields with them.
   constexpr std::uint64_t kManyFields = 1'000'000;
-  if (head.header_bytes <= kWindowMax && head.uri_bytes <= kWindowMax) {
-    const std::uint64_t bytes = head.header_bytes + head.uri_bytes + 32 * std::min(head.headers + 8, kManyFields);
+  if (head.header_bytes <= kWindowMax && target_bytes_max() <= kWindowMax) {
+    const std::uint64_t bytes = head.header_bytes + target_bytes_max() + 32 * std::min(head.headers + 8, kManyFields);
     say(Setting::max_header_list_size, static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX)));
   }
   if (role_ == Role::server && limits_.extended_connect) say(Setting::enable_connect_protocol, 1);
@@ -53,6 +53,7 @@ bool Session::on_settings(const FrameHeader& header, std::string_view payload, S
     if (now_ - probe_sent_ <= kRoundTripMax) round_trip_ = std::max<Duration>(now_ - probe_sent_, 1ns);
     return true;
   }
+  if (!settings_received_) peer_concurrent_ = kConcurrentUnsaid;
   while (!payload.empty()) {
     const auto setting = static_cast<Setting>(read_u16(payload.data()));
     if (!apply_setting(setting, read_u32(payload.data() + 2), step)) return false;

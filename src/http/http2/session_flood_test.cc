@@ -194,6 +194,21 @@ TEST(SessionFlood, AHeaderBombIsBounded) {
   EXPECT_LE(most, 4 * server.limits.head.header_bytes);
 }
 
+// A response has no target: what a backend may send of a block was bounded by nothing but what is never needed.
+TEST(Bugs, Case075ABackendsFieldBlockIsBoundedByTheHeadsLimits) {
+  SessionLimits limits;
+  limits.head = {.header_bytes = 8 * 1024, .headers = 100, .uri_bytes = UINT64_MAX};
+  Owner client(Role::client, limits);
+  EXPECT_THAT(client.take(), testing::HasSubstr(test::setting(Setting::max_header_list_size, 8 * 1024 + 32 * 108)));
+  client.feed(test::settings());
+  client.open();
+  client.feed(test::frame(FrameType::headers, 0, 1, test::kOk));
+  const int count =
+      flood(client, [](int) { return test::frame(FrameType::continuation, 0, 1, std::string(1024, '\x88')); });
+  expect_end(client, Abuse::continuation);
+  EXPECT_LE(count, 8 + 16);
+}
+
 TEST(SessionFlood, AServerMayFloodToo) {
   Owner client(Role::client);
   client.feed(test::settings());

@@ -142,6 +142,17 @@ TEST(SessionFlow, AShortPathNeedsNoLargeWindow) {
   EXPECT_EQ(path.received, path.client.limits.stream_window_bytes);
 }
 
+// What is nothing but padding fills the window too, and nobody says that he has consumed it.
+TEST(Bugs, Case078PaddingAloneDoesNotStallItsStream) {
+  Owner server(Role::server);
+  server.feed(test::kServerStart + test::headers(1, test::kPost, false));
+  const std::string padding = test::frame(FrameType::data, kFlagPadded, 1, '\xff' + std::string(255, '\0'));
+  for (int i = 0; i < 600; ++i) server.feed(padding);
+  server.feed(test::data(1, "body", true));
+  EXPECT_EQ(server.stream(1).body, "body");
+  EXPECT_TRUE(server.stream(1).ended);
+}
+
 // Where round trips are short each window was used up within two of them, and doubled, up to the most that it may have:
 // all of which had to be kept when the reader stopped.
 TEST(Bugs, Case044AFastReaderOnAShortPathNeedsNoLargeWindow) {

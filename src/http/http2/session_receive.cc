@@ -197,6 +197,7 @@ bool Session::accept_data(SessionStream& stream, const FrameHeader& header, std:
       (ends && stream.body_expected_ != UINT64_MAX && stream.body_received_ != stream.body_expected_)) {
     return break_stream(stream, ErrorCode::protocol_error, "Content-Length and DATA do not agree", step);
   }
+  if (body == 0 && !ends) restore_window(stream);  // of padding nobody says that it was consumed
   return true;
 }
 

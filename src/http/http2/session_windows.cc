@@ -55,6 +55,11 @@ void Session::consumed(SessionStream& stream, std::size_t bytes, TimePoint now) 
   stream.consumed_ += static_cast<std::uint32_t>(bytes);
   stream.measured_ += static_cast<std::uint32_t>(bytes);
   if (stream.measured_ >= stream.receive_window_size_ / 2) grow_window(stream);
+  restore_window(stream);
+}
+
+// As soon as it is worth a frame.
+void Session::restore_window(SessionStream& stream) {
   if (stream.consumed_ < std::min(stream.receive_window_size_ / 2, kUpdateBytes)) return;
   put_window_update(stream.id_, stream.consumed_);
   stream.receive_window_ += stream.consumed_;

@@ -240,12 +240,10 @@ void Http2Connection::fail_all(UpstreamFailure failure, bool unprocessed) {
     Http2UpstreamStream& stream = streams_.front();
     // A response that has come as a whole is as good as any: only its reader is slow.
     if (stream.ended_ && !stream.tunnel_) {
-      stream.paused_ = false;
-      stream.deliver_held();
-      if (stream.handler_ != nullptr) stream.fail(failure, unprocessed);
-      continue;
+      stream.deliver_rest();
+    } else {
+      stream.fail(failure, unprocessed);
     }
-    stream.fail(failure, unprocessed);
   }
 }
 

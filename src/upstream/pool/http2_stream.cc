@@ -124,21 +124,32 @@ void Http2UpstreamStream::on_body(std::string_view data) {
 
 void Http2UpstreamStream::deliver_held() {
   if (!opened_) return fail(UpstreamFailure::reset, true);
-  const bool held = !held_.empty();
-  std::size_t passed = std::exchange(unconsumed_, 0);
-  while (handler_ != nullptr && !paused_ && !held_.empty()) {
-    const std::string_view piece = held_.front();
-    handler_->on_response_body(piece);
-    passed += piece.size();
-    held_.consume(piece.size());
-  }
+  const std::size_t passed = std::exchange(unconsumed_, 0) + pass_held(false);
   if (handler_ == nullptr) return;
-  if (held) handler_->on_response_held(held_.size());
   if (passed > 0 && !detached()) {
     connection_.session_.consumed(*this, passed, connection_.now());
     connection_.io_.loop().mark_dirty(connection_);  // the window's update
   }
   if (ended_ && held_.empty()) finish();
+}
+
+// How much it was.
+std::size_t Http2UpstreamStream::pass_held(bool all) {
+  if (held_.empty()) return 0;
+  std::size_t passed = 0;
+  while (handler_ != nullptr && (all || !paused_) && !held_.empty()) {
+    const std::string_view piece = held_.front();
+    handler_->on_response_body(piece);
+    passed += piece.size();
+    held_.consume(piece.size());
+  }
+  if (handler_ != nullptr) handler_->on_response_held(held_.size());
+  return passed;
+}
+
+void Http2UpstreamStream::deliver_rest() {
+  pass_held(true);
+  if (handler_ != nullptr) finish();
 }
 
 void Http2UpstreamStream::on_end() {
@@ -148,7 +159,10 @@ void Http2UpstreamStream::on_end() {
 
 // The response is complete and passed on.
 void Http2UpstreamStream::finish() {
-  if (tunnel_) return handler_->on_response_end(nullptr);
+  if (tunnel_) {
+    if (!std::exchange(end_told_, true)) handler_->on_response_end(nullptr);
+    return;
+  }
   UpstreamHandler* handler = std::exchange(handler_, nullptr);
   ++connection_.served_;
   // An answer before the end of the request: nobody needs the rest (RFC 9113 8.1).
@@ -179,6 +193,7 @@ void Http2UpstreamStream::fail(UpstreamFailure failure, bool unprocessed) {
   error.answered = answered_;
   error.unprocessed = (unprocessed || !opened_) && !answered_;
   connection_.release(*this);
+  error.connection_stays = !connection_.finishing();
   handler->on_upstream_failed(error);
 }
 

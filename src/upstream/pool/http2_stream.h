@@ -57,9 +57,12 @@ class Http2UpstreamStream final : public UpstreamStream,
   void on_writable();
   // After resume_response(): what was held back.
   void deliver_held();
+  // The connection is lost, and the response complete: what was held back, also to who still is to be held back.
+  void deliver_rest();
   // Its last byte has been given to the connection's output.
   void on_closing_written();
 
+  std::size_t pass_held(bool all);
   void accept_tunnel();
   void forget_head();
   void finish();
@@ -83,6 +86,7 @@ class Http2UpstreamStream final : public UpstreamStream,
   bool ended_ = false;  // the response is complete, and so may be what is held
   bool wants_tunnel_ = false;
   bool tunnel_ = false;
+  bool end_told_ = false;  // of a tunnel, which goes on
   bool above_high_ = false;
 };
 

@@ -26,10 +26,11 @@ std::string_view to_string(UpstreamFailure failure);
 
 struct UpstreamError {
   UpstreamFailure failure = UpstreamFailure::none;
-  bool reused = false;       // the connection had served requests before: it may just have been stale
-  bool written = false;      // at least one byte of the request may have reached the backend
-  bool answered = false;     // at least one byte of a response was read
-  bool unprocessed = false;  // the backend has provably not acted on it (RFC 9113 8.7)
+  bool reused = false;            // the connection had served requests before: it may just have been stale
+  bool written = false;           // at least one byte of the request may have reached the backend
+  bool answered = false;          // at least one byte of a response was read
+  bool unprocessed = false;       // the backend has provably not acted on it (RFC 9113 8.7)
+  bool connection_stays = false;  // it was about this request alone, and the connection can be lent again
 };
 
 class Pool;

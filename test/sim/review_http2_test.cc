@@ -1,0 +1,141 @@
+// HTTP/2 at its edges: what a review by reading found.
+
+#include <gmock/gmock.h>
+
+#include "sim/bugs.h"
+
+namespace weir::sim {
+namespace {
+
+using Kind = Action::Kind;
+
+constexpr std::string_view kUpgrade =
+    "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+// An answer that was all there, though its client was slow, was cut when its backend closed the connection.
+TEST_P(Bugs, Case072AWholeAnswerIsNotCutByItsConnectionsEnd) {
+  if (to_http1()) return;  // there the socket keeps it
+  fates_.client.send_buffer_bytes = 8000;
+  const std::string body = pattern(1, 90'000);
+  backend().on("/", Script{then(Kind::go_away), send_bytes(response(body)), wait_for(500ms), then(Kind::close)});
+  start();
+  SimClient& client = connect();
+  client.stop_reading();
+  client.get("/");
+  run(1s);
+  EXPECT_EQ(backend().open_connections(), 0U);
+  client.go_on_reading();
+  run(1s);
+  ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
+  EXPECT_TRUE(client.answers()[0].body == body);
+}
+
+// The backend's half-close of a tunnel was told twice where its last bytes had filled the client's output: the tunnel
+// could not end any more.
+TEST_P(Bugs, Case073ATunnelsHalfCloseIsToldOnce) {
+  fates_.client.send_buffer_bytes = 8000;
+  backend().on("/ws", Handler{{}, [](const Message& request) {
+                                return Script{send_bytes(switching(request)), then(Kind::tunnel)};
+                              }});
+  start();
+  for (std::size_t i = 0; i < 12; ++i) {
+    SimClient& client = connect();
+    client.raw(kUpgrade);
+    run(50ms);
+    client.stop_reading();
+    const std::string down = pattern(1, 52'000 + 4000 * i);
+    BackendExchange tunnel = exchange(i);
+    tunnel.send(down);
+    tunnel.half_close();
+    run(50ms);
+    client.go_on_reading();
+    run(200ms);
+    EXPECT_TRUE(client.tunnel() == down) << down.size();
+    client.end_tunnel();
+    run(100ms);
+    ASSERT_EQ(proxy_.live_streams(), 0U) << down.size();
+  }
+}
+
+// A client that said it awaits 100 Continue, and then had no body, was given up for not sending one.
+TEST_P(Bugs, Case074AnExpectationWithoutABodyStartsNoClock) {
+  listener().body_timeout = 2s;
+  backend().on("/", Script{send_bytes("HTTP/1.1 100 Continue\r\n\r\n"), wait_for(5s), send_bytes(response("x"))});
+  start();
+  SimClient& client = connect();
+  client.raw("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
+  run(10s);
+  ASSERT_EQ(client.answer_count(), 1U) << client.reader().error();
+  EXPECT_EQ(client.answers()[0].status, 200);
+  if (from_http1()) return;
+  SimH2Client& empty = connect_h2();
+  const std::int32_t stream = empty.open("POST", "/", {{"expect", "100-continue"}});
+  empty.end(stream);
+  run(10s);
+  EXPECT_EQ(empty.answer(stream).message.status, 200);
+}
+
+// What a backend's earlier connection had allowed was believed for ever, once its SETTINGS left it out.
+TEST_F(BugsOfHttp2, Case076SettingsThatAllowNoNumberAllowMany) {
+  speak_http2(0, {.streams_max = 1});
+  backend().on("/slow", Script{wait_for(1s), send_bytes(response("slow"))});
+  start();
+  get("/");
+  backend().http2 = H2ServerOptions{};
+  backend().connections().at(0)->close();
+  run(10ms);
+  get("/");
+  for (int i = 0; i < 20; ++i) connect().get("/slow");
+  run(2s);
+  EXPECT_EQ(backend().requests().size(), 22U);
+  EXPECT_EQ(backend().connections().size(), 2U);
+}
+
+// A stream that a backend refused, or reset, was taken for the end of its connection: another one was wanted, which
+// max_connections did not allow.
+TEST_F(BugsOfHttp2, Case077ARefusedStreamIsTriedAgainOnItsConnection) {
+  for (const std::uint32_t code : {kH2RefusedStream, kH2InternalError}) {
+    const std::string path = "/" + std::to_string(code);
+    speak_http2(0);
+    proxy_.setup.clusters.front().members.front().backend->set_max_connections(1);
+    const auto first = std::make_shared<bool>(true);
+    backend().on(path, Handler{{}, [first, code](const Message&) {
+                                 return std::exchange(*first, false) ? Script{then(Kind::reset_stream, code)}
+                                                                     : Script{send_bytes(response("again"))};
+                               }});
+    if (backend().connections().empty()) start();
+    get("/");
+    SimClient& client = connect();
+    client.get(path);
+    run(1s);
+    ASSERT_EQ(client.answer_count(), 1U);
+    EXPECT_EQ(client.answers()[0].status, 200) << code;
+    EXPECT_EQ(backend().connections().size(), 1U);
+  }
+}
+
+// Trailers behind a body that was said to be empty were lost.
+TEST_F(BugsOfHttp2, Case079AnEmptyBodyMayHaveTrailers) {
+  speak_http2(0);
+  const auto frame = [](std::uint8_t flags, const Message::Fields& fields) {
+    return Action{Kind::raw, h2_frame(1, flags, 0, h2_block(fields)), {}, 1};
+  };
+  backend().on("/", Handler{[&](const Message&) {
+                              return Script{frame(4, {{":status", "200"}, {"content-length", "0"}}),
+                                            frame(5, {{"x-sum", "0"}}), wait_for(kForever)};
+                            },
+                            {}});
+  start();
+  SimH2Client& client = connect_h2();
+  const std::int32_t stream = client.get("/");
+  run(1s);
+  EXPECT_TRUE(client.answer(stream).message.complete);
+  EXPECT_EQ(client.answer(stream).message.trailers, (Message::Fields{{"x-sum", "0"}}));
+  SimClient& old = get("/");
+  ASSERT_EQ(old.answer_count(), 1U);
+  EXPECT_EQ(old.answers()[0].body, "");
+}
+
+}  // namespace
+}  // namespace weir::sim
