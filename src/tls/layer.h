@@ -68,6 +68,7 @@ class Layer : public SecureLayer {
   Buffer kept_;                // still to be decrypted, from one turn to another
   std::string_view incoming_;  // still to be decrypted, in the scratch; within a call only
   TimePoint last_record_{};
+  std::size_t unfinished_ = 0;       // bytes of a record whose end has not come, in OpenSSL
   std::size_t sent_in_reads_ = 0;    // and not yet told by flush()
   std::uint32_t small_records_ = 0;  // sent since the connection was last idle
   bool established_ = false;
