@@ -24,6 +24,8 @@ struct BackendView {
   std::string protocol = "unknown";      // "http1", "http2"
   std::uint64_t active_connections = 0;  // over all workers
   std::uint64_t requests_total = 0;      // over all workers
+  std::vector<std::string>
+      addresses{};  // of a name, if it stands for all of them: whose figures are its own; not shown
 };
 
 struct ClusterView {

@@ -24,9 +24,12 @@ struct Parsed {
 Parsed parse(std::string_view text, std::string file_name, const EnvironmentLookup& environment,
              const FileReader& files = {});
 
-// The same with the files that it names as they are now; nothing if none of them has changed. The error says which file
-// can't be used, and why. Any thread.
-std::expected<std::optional<Spec>, std::string> with_files_of_now(const Spec& spec, const FileReader& files);
+struct FilesOfNow {
+  std::optional<Spec> next;  // the same with what is in its files now; nothing if none of them has changed
+  std::string problem;       // the first file that can't be used, and why: what it held before stays. Empty: none
+};
+// Looks into the files that a spec names. Any thread.
+FilesOfNow with_files_of_now(const Spec& spec, const FileReader& files);
 
 // All errors as `weir check` prints them, each with its line end.
 std::string render(const std::vector<Diagnostic>& diagnostics);

@@ -23,39 +23,46 @@ class Refresher {
  public:
   explicit Refresher(const FileReader& files) : files_(files) {}
 
-  void refresh(FileSpec& file) {
-    if (file.path.empty()) return;
-    auto text = files_(file.path);
-    if (!text) return fail(file, text.error());
-    if (*text == file.text) return;
-    file.text = std::move(*text);
-    changed_ = true;
-  }
+  // What is wrong stays as it was; the others do not wait for it.
   void refresh_certificates(FileSpec& file) {
-    refresh(file);
-    if (file.path.empty() || !error_.empty()) return;
-    if (const auto all = tls::read_certificates(file.text); !all) fail(file, all.error());
+    auto now = read(file);
+    if (!now || now->text == file.text) return;
+    if (const auto all = tls::read_certificates(now->text); !all) return fail(file, all.error());
+    take(file, *now);
   }
   void refresh_identity(FileSpec& cert, FileSpec& key) {
-    refresh(cert);
-    refresh(key);
-    if (cert.path.empty() || !error_.empty()) return;
-    if (const auto problem = problem_of(cert, key)) {
-      fail(problem->where == CertificateProblem::Where::key ? key : cert, problem->message);
+    auto cert_now = read(cert);
+    auto key_now = read(key);
+    if (!cert_now || !key_now || (cert_now->text == cert.text && key_now->text == key.text)) return;
+    if (const auto problem = problem_of(*cert_now, *key_now)) {
+      return fail(problem->where == CertificateProblem::Where::key ? key : cert, problem->message);
     }
+    take(cert, *cert_now);
+    take(key, *key_now);
   }
 
   bool changed() const { return changed_; }
-  const std::string& error() const { return error_; }
+  const std::string& problem() const { return problem_; }
 
  private:
+  std::optional<FileSpec> read(const FileSpec& file) {
+    if (file.path.empty()) return std::nullopt;
+    auto text = files_(file.path);
+    if (text) return FileSpec{.path = file.path, .text = std::move(*text)};
+    fail(file, text.error());
+    return std::nullopt;
+  }
+  void take(FileSpec& file, FileSpec& now) {
+    file = std::move(now);
+    changed_ = true;
+  }
   void fail(const FileSpec& file, std::string_view reason) {
-    if (error_.empty()) error_ = fmt::format("{}: {}", file.path, reason);
+    if (problem_.empty()) problem_ = fmt::format("{}: {}", file.path, reason);
   }
 
   const FileReader& files_;
   bool changed_ = false;
-  std::string error_;
+  std::string problem_;
 };
 
 }  // namespace
@@ -76,7 +83,7 @@ void check_certificates(Reader& reader, NodeId place, const FileSpec& file) {
   if (!all) reader.error(place, fmt::format("'{}': {}", file.path, all.error()));
 }
 
-std::expected<std::optional<Spec>, std::string> with_files_of_now(const Spec& spec, const FileReader& files) {
+FilesOfNow with_files_of_now(const Spec& spec, const FileReader& files) {
   Spec next = spec;
   Refresher refresher(files);
   for (ListenerSpec& listener : next.listeners) {
@@ -91,9 +98,9 @@ std::expected<std::optional<Spec>, std::string> with_files_of_now(const Spec& sp
     refresher.refresh_certificates(cluster.tls->ca);
     refresher.refresh_identity(cluster.tls->cert, cluster.tls->key);
   }
-  if (!refresher.error().empty()) return std::unexpected(refresher.error());
-  if (!refresher.changed()) return std::nullopt;
-  return next;
+  FilesOfNow result{.next = {}, .problem = refresher.problem()};
+  if (refresher.changed()) result.next = std::move(next);
+  return result;
 }
 
 }  // namespace weir::config

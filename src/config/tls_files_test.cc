@@ -91,18 +91,51 @@ TEST_F(TlsFiles, AReloadKeepsTheContextUnlessAFileHasChanged) {
 TEST_F(TlsFiles, ChangedFilesAreFound) {
   const Spec spec = *read("{certificates: [{cert: a.crt, key: a.key}], client_ca: clients.pem}").spec;
   auto now = with_files_of_now(spec, reader());
-  ASSERT_TRUE(now.has_value());
-  EXPECT_FALSE(now->has_value()) << "nothing has changed";
+  EXPECT_EQ(now.problem, "");
+  EXPECT_FALSE(now.next.has_value()) << "nothing has changed";
   const std::string before = files_["/etc/a.key"];
   write("/etc/a", authority_.issue({.common_name = "renewed"}));
   const std::string after = std::exchange(files_["/etc/a.key"], before);
   now = with_files_of_now(spec, reader());
-  ASSERT_FALSE(now.has_value()) << "half of it is new";
-  EXPECT_EQ(now.error(), "/etc/a.key: the key does not fit the certificate");
+  EXPECT_FALSE(now.next.has_value()) << "half of it is new";
+  EXPECT_EQ(now.problem, "/etc/a.key: the key does not fit the certificate");
   files_["/etc/a.key"] = after;
   now = with_files_of_now(spec, reader());
-  ASSERT_TRUE(now.has_value() && now->has_value());
-  EXPECT_EQ((*now)->listeners.front().tls->certificates.front().key.text, after);
+  EXPECT_EQ(now.problem, "");
+  ASSERT_TRUE(now.next.has_value());
+  EXPECT_EQ(now.next->listeners.front().tls->certificates.front().key.text, after);
+}
+
+TEST(Bugs, Case090OneBadFileStopsTheRenewalOfOthers) {
+  const tls::TestAuthority authority("root");
+  std::map<std::string, std::string> files;
+  const auto write = [&](const std::string& name, const char* who) {
+    const tls::IdentityText made = authority.issue({.common_name = who});
+    files[name + ".crt"] = made.certificate;
+    files[name + ".key"] = made.key;
+  };
+  const FileReader reader = [&](const std::string& path) -> std::expected<std::string, std::string> {
+    if (!files.contains(path)) return std::unexpected("No such file or directory");
+    return files.at(path);
+  };
+  Spec spec;
+  ListenerTlsSpec tls;
+  for (const char* name : {"a", "b"}) {
+    write(name, "old");
+    const std::string path(name);
+    tls.certificates.push_back(
+        {.cert = {path + ".crt", files[path + ".crt"]}, .key = {path + ".key", files[path + ".key"]}});
+  }
+  spec.listeners.emplace_back().tls = tls;
+  files.erase("a.key");
+  write("b", "new");
+  const FilesOfNow now = with_files_of_now(spec, reader);
+  EXPECT_EQ(now.problem, "a.key: No such file or directory");
+  ASSERT_TRUE(now.next.has_value());
+  const auto& certificates = now.next->listeners.front().tls->certificates;
+  EXPECT_EQ(certificates[0], tls.certificates[0]);
+  EXPECT_EQ(certificates[1].cert.text, files["b.crt"]);
+  EXPECT_EQ(certificates[1].key.text, files["b.key"]);
 }
 
 }  // namespace

@@ -27,6 +27,8 @@ struct IpAddress {
 
   // 127.0.0.0/8 or ::1.
   bool is_loopback() const;
+  // 0.0.0.0 or ::.
+  bool is_wildcard() const { return family != Family::none && bytes == decltype(bytes){}; }
 
   // Without port or brackets; no zone, no names.
   static std::optional<IpAddress> parse(std::string_view text);

@@ -2,6 +2,7 @@
 
 #include <ares.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include <algorithm>
@@ -69,24 +70,55 @@ Result<std::unique_ptr<CaresResolver>> CaresResolver::open(EventLoop& loop, cons
   if (const int status = ares_library_init(ARES_LIB_INIT_ALL); status != ARES_SUCCESS) {
     return fail(std::string("cannot start the resolver: ") + ares_strerror(status));
   }
-  std::unique_ptr<CaresResolver> resolver(new CaresResolver(loop));
-  char lookups[] = "fb";
-  ares_options settings{};
-  settings.lookups = lookups;
-  settings.timeout = static_cast<int>(options.try_timeout / 1ms);
-  settings.tries = options.tries;
-  settings.sock_state_cb = on_socket_state;
-  settings.sock_state_cb_data = resolver.get();
-  const int mask = ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-  int status = ares_init_options(&resolver->channel_, &settings, mask);
-  if (status == ARES_SUCCESS && !options.servers.empty()) {
-    status = ares_set_servers_ports_csv(resolver->channel_, options.servers.c_str());
-  }
-  if (status != ARES_SUCCESS) return fail(std::string("cannot start the resolver: ") + ares_strerror(status));
+  std::unique_ptr<CaresResolver> resolver(new CaresResolver(loop, options));
+  if (auto opened = resolver->open_channel(); !opened) return std::unexpected(std::move(opened.error()));
   return resolver;
 }
 
-CaresResolver::CaresResolver(EventLoop& loop) : loop_(loop), timer_(*this) {}
+CaresResolver::CaresResolver(EventLoop& loop, Options options)
+    : loop_(loop), timer_(*this), options_(std::move(options)) {}
+
+Result<void> CaresResolver::open_channel() {
+  char lookups[] = "fb";
+  std::string resolv_conf = options_.resolv_conf;
+  ares_options settings{};
+  settings.lookups = lookups;
+  settings.timeout = static_cast<int>(options_.try_timeout / 1ms);
+  settings.tries = options_.tries;
+  settings.sock_state_cb = on_socket_state;
+  settings.sock_state_cb_data = this;
+  settings.resolvconf_path = resolv_conf.data();
+  settings.udp_port = settings.tcp_port = options_.port;
+  const int mask = ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+                   ARES_OPT_RESOLVCONF | ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT;
+  const FileState state = state_of(options_.resolv_conf);
+  ares_channeldata* channel = nullptr;
+  int status = ares_init_options(&channel, &settings, mask);
+  if (status == ARES_SUCCESS && !options_.servers.empty()) {
+    status = ares_set_servers_ports_csv(channel, options_.servers.c_str());
+  }
+  if (status != ARES_SUCCESS) {
+    if (channel != nullptr) ares_destroy(channel);
+    return fail(std::string("cannot start the resolver: ") + ares_strerror(status));
+  }
+  if (channel_ != nullptr) ares_destroy(channel_);
+  channel_ = channel;
+  resolv_conf_ = state;
+  return {};
+}
+
+CaresResolver::FileState CaresResolver::state_of(const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) return {};
+  return {static_cast<std::int64_t>(status.st_ino), status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+// c-ares reads it once for each channel. Weir may have been started before the network was there.
+void CaresResolver::follow_resolv_conf() {
+  if (asked_ > 0 || !options_.servers.empty() || state_of(options_.resolv_conf) == resolv_conf_) return;
+  // Else with what was there before.
+  static_cast<void>(open_channel());
+}
 
 CaresResolver::~CaresResolver() {
   if (channel_ != nullptr) ares_destroy(channel_);
@@ -94,6 +126,8 @@ CaresResolver::~CaresResolver() {
 }
 
 void CaresResolver::resolve(Resolution& resolution, std::string_view name, AddressFamily family) {
+  follow_resolv_conf();
+  ++asked_;
   auto query = std::make_unique<Query>(*this, resolution, name);
   ares_addrinfo_hints hints{};
   hints.ai_family = family == AddressFamily::any ? AF_UNSPEC : family == AddressFamily::ipv4 ? AF_INET : AF_INET6;
@@ -109,7 +143,9 @@ void CaresResolver::on_answer(void* argument, int status, int, ares_addrinfo* an
   std::unique_ptr<Query> query(static_cast<Query*>(argument));
   if (answer != nullptr && status == ARES_SUCCESS) query->result = to_addresses(*answer);
   if (answer != nullptr) ares_freeaddrinfo(answer);
-  if (status == ARES_EDESTRUCTION || query->cancelled()) return;
+  if (status == ARES_EDESTRUCTION) return;
+  --query->owner.asked_;
+  if (query->cancelled()) return;
   if (status == ARES_SUCCESS && query->result->addresses.empty()) status = ARES_ENODATA;
   if (status != ARES_SUCCESS) {
     query->result = fail("cannot resolve \"" + query->name + "\": " + ares_strerror(status), to_errno(status));

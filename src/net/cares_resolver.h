@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
@@ -19,8 +21,10 @@ namespace weir {
 class CaresResolver final : public Resolver, private Resumable, private TimerHandler {
  public:
   struct Options {
-    std::string servers;        // "127.0.0.1:5353,[::1]:53"; empty: what resolv.conf says
-    Duration try_timeout = 2s;  // of the first try; later ones wait longer
+    std::string servers;                           // "127.0.0.1:5353,[::1]:53"; empty: what resolv.conf says
+    std::string resolv_conf = "/etc/resolv.conf";  // read anew when it has changed
+    std::uint16_t port = 53;                       // of the servers that it names
+    Duration try_timeout = 2s;                     // of the first try; later ones wait longer
     int tries = 3;
   };
 
@@ -39,7 +43,9 @@ class CaresResolver final : public Resolver, private Resumable, private TimerHan
     SocketId socket = kNoSocket;
   };
 
-  explicit CaresResolver(EventLoop& loop);
+  CaresResolver(EventLoop& loop, Options options);
+  Result<void> open_channel();
+  void follow_resolv_conf();
   void resume() override;
   void on_timer(Timer& timer) override;
   static void on_socket_state(void* self, int socket, int readable, int writable);
@@ -47,9 +53,16 @@ class CaresResolver final : public Resolver, private Resumable, private TimerHan
   void process(SocketId socket, Readiness readiness);
   void arm_timer();
 
+  // What tells one state of a file from another.
+  using FileState = std::array<std::int64_t, 4>;
+  static FileState state_of(const std::string& path);
+
   EventLoop& loop_;
   Timer timer_;
+  const Options options_;
+  FileState resolv_conf_{};
   ares_channeldata* channel_ = nullptr;
+  std::size_t asked_ = 0;  // and not answered
   std::vector<std::unique_ptr<Watch>> watches_;
   std::deque<std::unique_ptr<Query>> answered_;
 };

@@ -2,6 +2,7 @@
 
 #include <sys/uio.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -50,6 +51,11 @@ struct IoResult {
   int error = 0;
   std::size_t bytes = 0;
 };
+
+// The errno of a connect() or open() that failed for want of descriptors, ports or memory: it says nothing of the peer.
+inline bool is_own_trouble(int error) {
+  return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM;
+}
 
 struct ListenOptions {
   int backlog = 4096;

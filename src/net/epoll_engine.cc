@@ -285,6 +285,11 @@ Result<void> EpollEngine::inherit(int descriptor) {
       ::fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) {
     return fail_errno("cannot use inherited descriptor " + std::to_string(descriptor), errno);
   }
+  // What it accepts inherits them.
+  if (const auto address = local_address(descriptor); address && !address->is_unix()) {
+    set_stream_options(descriptor);
+    unpace_loopback(descriptor, address->ip);
+  }
   budget_.opened();
   return {};
 }

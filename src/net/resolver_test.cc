@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <optional>
 
 #include "net/cares_resolver.h"
@@ -177,6 +178,30 @@ TEST_F(CaresTest, MayDieWithQuestionsUnderWay) {
   resolver_.reset();
   EXPECT_FALSE(asker.resolution.pending());
   EXPECT_EQ(asker.answers, 0);
+}
+
+// Weir may have been started before the network was there.
+TEST_F(CaresTest, Case095ResolvConfIsReadOnlyOnce) {
+  const std::string path = testing::TempDir() + "weir_resolv_conf_" + std::to_string(::getpid());
+  const auto write = [&](const std::string& text) { std::ofstream(path) << text; };
+  write("nameserver 127.0.0.2\n");
+  CaresResolver::Options options;
+  options.resolv_conf = path;
+  options.port = server_.port;
+  options.try_timeout = 20ms;
+  options.tries = 1;
+  auto resolver = CaresResolver::open(loop_, options);
+  ASSERT_TRUE(resolver) << resolver.error().message;
+  Asker early;
+  (*resolver)->resolve(early.resolution, "good.test", AddressFamily::ipv4);
+  wait_for(early);
+  EXPECT_FALSE(early.result->has_value());
+  write("# the network has come\nnameserver 127.0.0.1\n");
+  Asker late;
+  (*resolver)->resolve(late.resolution, "good.test", AddressFamily::ipv4);
+  wait_for(late);
+  EXPECT_EQ(late.text(), "10.10.10.1 10.10.10.2 ");
+  ::unlink(path.c_str());
 }
 
 TEST(SimResolver, AnswersAsScripted) {

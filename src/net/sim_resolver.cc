@@ -32,10 +32,13 @@ void SimResolver::resolve(Resolution& resolution, std::string_view name, Address
 Result<ResolvedAddresses> SimResolver::lookup(const std::string& name, AddressFamily family) const {
   const auto found = script_.find(name);
   if (found == script_.end()) return fail("cannot resolve \"" + name + "\": Domain name not found", ENOENT);
+  if (failing_.contains({name, family})) return fail("cannot resolve \"" + name + "\": server failure", EAGAIN);
   Result<ResolvedAddresses> result = found->second;
-  if (!result || family == AddressFamily::any) return result;
-  const auto wanted = family == AddressFamily::ipv4 ? IpAddress::Family::ipv4 : IpAddress::Family::ipv6;
-  std::erase_if(result->addresses, [&](const IpAddress& address) { return address.family != wanted; });
+  if (!result) return result;
+  std::erase_if(result->addresses, [&](const IpAddress& address) {
+    const auto its = address.family == IpAddress::Family::ipv4 ? AddressFamily::ipv4 : AddressFamily::ipv6;
+    return (family != AddressFamily::any && family != its) || failing_.contains({name, its});
+  });
   if (result->addresses.empty()) return fail("cannot resolve \"" + name + "\": no address of the family", ENOENT);
   return result;
 }

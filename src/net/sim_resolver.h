@@ -2,7 +2,9 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/event_loop.h"
@@ -23,6 +25,11 @@ class SimResolver final : public Resolver {
   void answer(const std::string& name, Error error) {
     script_.insert_or_assign(name, std::unexpected(std::move(error)));
   }
+  // From now on servers fail for this family of the name's addresses: a question for any gets the others.
+  void fail_family(const std::string& name, AddressFamily family) { failing_.insert({name, family}); }
+  void mend(const std::string& name) {
+    std::erase_if(failing_, [&](const auto& failing) { return failing.first == name; });
+  }
   // How long an answer takes; kForever: none comes until the delay is changed and the question asked again.
   void set_delay(Duration delay) { delay_ = delay; }
 
@@ -37,6 +44,7 @@ class SimResolver final : public Resolver {
 
   EventLoop& loop_;
   std::map<std::string, Result<ResolvedAddresses>> script_;
+  std::set<std::pair<std::string, AddressFamily>> failing_;
   Duration delay_ = 1ms;
   std::size_t questions_ = 0;
   std::vector<std::unique_ptr<Query>> queries_;

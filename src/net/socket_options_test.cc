@@ -1,5 +1,6 @@
 #include "net/socket_options.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,6 +10,8 @@
 #include <array>
 #include <string>
 #include <string_view>
+
+#include "net/epoll_engine.h"
 
 namespace weir {
 namespace {
@@ -51,6 +54,28 @@ TEST(UnpaceLoopback, LeavesEverythingElse) {
   ASSERT_TRUE(socket.choose("reno"));
   unpace_loopback(socket.id(), *IpAddress::parse("127.0.0.1"));
   EXPECT_EQ(socket.chosen(), "reno");
+}
+
+// What a service manager made has none of them.
+TEST(Bugs, Case094InheritedListenersLackTheOptionsOfStreams) {
+  const TcpSocket listener;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(listener.id(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.id(), 1), 0);
+  DescriptorBudget budget(100, 0);
+  const auto engine = EpollEngine::open(budget);
+  ASSERT_TRUE(engine.has_value());
+  ASSERT_TRUE((*engine)->inherit(listener.id()).has_value());
+  const auto option = [&](int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(::getsockopt(listener.id(), level, name, &value, &size), 0);
+    return value;
+  };
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_NODELAY), 1);
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
 }
 
 }  // namespace

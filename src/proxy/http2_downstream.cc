@@ -229,7 +229,7 @@ void Http2Downstream::flush() {
   if (sent > 0) listener_->sent->add(sent);
   if (result == Transport::Flush::failed) return client_gone();
   if (sent > 0) listener_->held.note_progress(*this);
-  if (sent > 0 && blocked_) note_taken(sent);
+  if (sent > 0 && blocked_) pace_.note(sent, context_.loop.now());
   blocked_ = result == Transport::Flush::blocked;
   looked_after_.for_each([](Http2ClientStream& stream) { stream.settle(); });
   settle_held();
@@ -251,23 +251,6 @@ void Http2Downstream::flush() {
 std::size_t Http2Downstream::waiting_before(const Http2ClientStream& stream) const {
   const std::size_t waiting = session_.in_turn(stream);
   return session_.in_turn() > waiting ? waiting : waiting + io_.unsent();
-}
-
-// The socket was full: what it takes now, its client has taken from it.
-void Http2Downstream::note_taken(std::size_t bytes) {
-  const Duration since = context_.loop.now() - pace_began_;
-  if (since >= kPaceTime) {
-    pace_taken_before_ = since < 2 * kPaceTime ? pace_taken_ : 0;
-    pace_taken_ = 0;
-    pace_began_ = context_.loop.now();
-  }
-  pace_taken_ += bytes;
-}
-
-std::size_t Http2Downstream::pace_bytes() const {
-  if (context_.loop.now() - pace_began_ >= 2 * kPaceTime) return 0;
-  const std::size_t taken = pace_taken_ + pace_taken_before_;
-  return taken > kUnreadBytes ? (taken - kUnreadBytes) * kPaceTimes : 0;
 }
 
 void Http2Downstream::park(Http2ClientStream& stream) {
@@ -297,8 +280,8 @@ void Http2Downstream::settle_held() {
 void Http2Downstream::count_held(bool slow) {
   std::size_t waiting = slow ? io_.unsent() : 0;
   std::size_t streams = 0;
-  const std::size_t pace = slow ? pace_bytes() : 0;
-  if (slow && pace < kFastBytes) {
+  const std::size_t allowed = slow ? allowance() : 0;
+  if (slow && allowed < kFastBytes) {
     streams_.for_each([&](const Http2ClientStream& stream) {
       const std::size_t kept = session_.held(stream) ? 0 : stream.kept_bytes();
       waiting += kept;
@@ -307,8 +290,10 @@ void Http2Downstream::count_held(bool slow) {
   }
   const std::size_t own_max = streams > 1 ? kOwnBytes : kOwnSingleBytes;
   const std::size_t own = std::min(waiting, own_max);
-  overdrawn_ = waiting > own + pace;
-  if (pace > 0 && !pace_timer_.armed()) context_.loop.timers().arm(pace_timer_, context_.loop.now() + 2 * kPaceTime);
+  overdrawn_ = waiting > own + allowed;
+  if (allowed > 0 && !pace_timer_.armed()) {
+    context_.loop.timers().arm(pace_timer_, context_.loop.now() + 2 * ReadingPace::kTime);
+  }
   std::size_t bytes = overdrawn_ ? waiting - own + streams * HeldResponses::kStreamBytes : 0;
   if (session_.held_streams() > 0) {
     streams_.for_each([&](const Http2ClientStream& stream) {

@@ -8,6 +8,7 @@
 #include "proxy/context.h"
 #include "proxy/downstream.h"
 #include "proxy/http2_client_stream.h"
+#include "proxy/reading_pace.h"
 
 namespace weir::proxy {
 
@@ -57,7 +58,7 @@ class Http2Downstream final : public Downstream,
   // Calls its on_writable() when there is room again.
   void park(Http2ClientStream& stream);
   // The socket takes little or nothing, and enough waits for it.
-  bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes && pace_bytes() < kFastBytes; }
+  bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes && allowance() < kFastBytes; }
   // ... and more than is the connection's own: streams are held that windows let through.
   bool overdrawn() const { return overdrawn_; }
   TimePoint last_written() const { return io_.last_written(); }
@@ -72,12 +73,7 @@ class Http2Downstream final : public Downstream,
   static constexpr std::size_t kOwnBytes = kCrowdedBytes + 32 * 1024;
   // The same for a connection with one answer.
   static constexpr std::size_t kOwnSingleBytes = 256 * 1024;
-  // Who reads may keep as much waiting as it takes in so many of these times, of what lies above what a socket's
-  // buffers swallow unread as they grow. So a client of a few Mbit/s has no answer cut.
-  static constexpr Duration kPaceTime = 500ms;
-  static constexpr std::size_t kPaceTimes = 32;
-  static constexpr std::size_t kUnreadBytes = 64 * 1024;
-  // Whose pace is so high need not be looked at closely, and soon takes what its streams' backends send: they go on.
+  // Who reads so fast need not be looked at closely, and soon takes what its streams' backends send: they go on.
   static constexpr std::size_t kFastBytes = 64 * 1024 * 1024;
 
   SocketId socket() const override { return io_.socket(); }
@@ -97,8 +93,7 @@ class Http2Downstream final : public Downstream,
   void watch_frames(bool something_left, bool progress);
   void settle_held();
   void count_held(bool slow);
-  void note_taken(std::size_t bytes);
-  std::size_t pace_bytes() const;
+  std::size_t allowance() const { return pace_.allowance(context_.loop.now()); }
   void unpark();
   std::size_t unwritten() const { return io_.unsent() + session_.in_turn(); }
   std::size_t waiting_before(const Http2ClientStream& stream) const;
@@ -124,9 +119,7 @@ class Http2Downstream final : public Downstream,
   IntrusiveList<Http2ClientStream, TailTag> looked_after_;
   IntrusiveList<Http2ClientStream, ParkedTag> parked_;
   Timer pace_timer_;  // what is the connection's own now, because it reads, has to be counted anew
-  TimePoint pace_began_{};
-  std::size_t pace_taken_ = 0;         // by the socket since pace_began_
-  std::size_t pace_taken_before_ = 0;  // and in the same time before
+  ReadingPace pace_;
   TimePoint linger_began_{};
   std::uint64_t discarded_ = 0;
   std::uint64_t refused_seen_ = 0;

@@ -6,7 +6,6 @@
 #include <map>
 #include <utility>
 
-#include "config/load.h"
 #include "tls/server_context.h"
 
 namespace weir::server {
@@ -28,7 +27,6 @@ CertificateWatch::CertificateWatch(Environment environment)
 
 void CertificateWatch::apply(std::shared_ptr<const config::Compiled> compiled) {
   compiled_ = std::move(compiled);
-  last_problem_.clear();
   judge();
   for (const auto& cluster : compiled_->spec->clusters) {
     if (!cluster.tls || cluster.tls->verify || cluster.tls->ca.path.empty()) continue;
@@ -39,7 +37,10 @@ void CertificateWatch::apply(std::shared_ptr<const config::Compiled> compiled) {
   const bool any = std::ranges::any_of(listeners, [](const auto& listener) { return listener.tls.has_value(); });
   TimerWheel& timers = environment_.loop.timers();
   const TimePoint now = environment_.loop.now();
-  timers.arm(look_timer_, any && environment_.read_file ? now + kLookEvery : kNever);
+  const bool files = any || std::ranges::any_of(compiled_->spec->clusters, [](const config::ClusterSpec& cluster) {
+                       return cluster.tls && !(cluster.tls->ca.path.empty() && cluster.tls->cert.path.empty());
+                     });
+  timers.arm(look_timer_, files && environment_.read_file ? now + kLookEvery : kNever);
   if (!any) {
     timers.disarm(rotation_timer_);
   } else if (!rotation_timer_.armed()) {
@@ -88,36 +89,25 @@ void CertificateWatch::on_timer(Timer& timer) {
 
 void CertificateWatch::look() {
   looking_ = true;
-  auto result = std::make_shared<std::expected<SpecPtr, std::string>>();
+  auto result = std::make_shared<config::FilesOfNow>();
   const SpecPtr spec = compiled_->spec;
   environment_.executor.submit(
-      [result, spec, read = environment_.read_file] {
-        auto next = config::with_files_of_now(*spec, read);
-        if (!next) {
-          *result = std::unexpected(std::move(next.error()));
-        } else if (*next) {
-          *result = std::make_shared<const config::Spec>(std::move(**next));
-        }
-      },
+      [result, spec, read = environment_.read_file] { *result = with_files_of_now(*spec, read); },
       [this, result, spec] { looked(spec, std::move(*result)); });
 }
 
-void CertificateWatch::looked(const SpecPtr& at, std::expected<SpecPtr, std::string> result) {
+void CertificateWatch::looked(const SpecPtr& at, config::FilesOfNow result) {
   looking_ = false;
   if (at != compiled_->spec) return;
-  if (!result) {
-    // Certificate and key are seldom replaced in one instant: only what is wrong twice is told, and once.
-    const bool is_new = last_problem_ != result.error();
-    if (!is_new && !std::exchange(told_, true)) {
-      environment_.logger.warn(environment_.loop.wall_now(), "certificates can't be renewed, those in use stay",
-                               {{"reason", result.error()}});
-    }
-    if (is_new) told_ = false;
-    last_problem_ = std::move(result.error());
-    return;
+  // Certificate and key are seldom replaced in one instant: only what is wrong twice is told, and once.
+  const bool is_new = last_problem_ != result.problem;
+  if (is_new) told_ = false;
+  if (!is_new && !result.problem.empty() && !std::exchange(told_, true)) {
+    environment_.logger.warn(environment_.loop.wall_now(), "certificates can't be renewed, those in use stay",
+                             {{"reason", result.problem}});
   }
-  last_problem_.clear();
-  if (*result != nullptr) environment_.on_changed(at, *result);
+  last_problem_ = std::move(result.problem);
+  if (result.next) environment_.on_changed(at, std::make_shared<const config::Spec>(std::move(*result.next)));
 }
 
 }  // namespace weir::server

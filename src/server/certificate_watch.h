@@ -7,6 +7,7 @@
 
 #include "config/compile.h"
 #include "config/environment.h"
+#include "config/load.h"
 #include "net/event_loop.h"
 #include "observe/logger.h"
 #include "observe/metric_store.h"
@@ -14,8 +15,9 @@
 
 namespace weir::server {
 
-// Certificates in the course of time: says loudly which have expired, shows when they will, looks every few seconds
-// whether their files have changed, and changes the keys of session tickets. On the control loop.
+// Certificates in the course of time: says loudly which have expired as a configuration comes into force, shows when
+// they will, looks every few seconds whether their files have changed, and changes the keys of session tickets. On the
+// control loop.
 class CertificateWatch final : private TimerHandler {
  public:
   using SpecPtr = std::shared_ptr<const config::Spec>;
@@ -28,7 +30,7 @@ class CertificateWatch final : private TimerHandler {
     observe::MetricStore& metrics;
     observe::Logger& logger;
     config::FileReader read_file;  // called on the executor; empty: files are not looked at
-    // The files of `looked_at` have changed, and all are in order: `next` is the same with what is in them now.
+    // Files of `looked_at` have changed and are in order: `next` is the same with what is in them now.
     std::function<void(SpecPtr looked_at, SpecPtr next)> on_changed;
   };
 
@@ -43,7 +45,7 @@ class CertificateWatch final : private TimerHandler {
  private:
   void on_timer(Timer& timer) override;
   void look();
-  void looked(const SpecPtr& at, std::expected<SpecPtr, std::string> result);
+  void looked(const SpecPtr& at, config::FilesOfNow result);
   void judge();
 
   Environment environment_;

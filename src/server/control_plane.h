@@ -55,8 +55,8 @@ struct ControlEnvironment {
   ListenerSet::TakeInherited take_inherited;  // may be empty
   // Called on the executor; may be empty: no process_* metrics.
   std::function<std::optional<observe::ProcessMetrics>()> process_metrics;
-  // The log's settings changed with a reload. May be empty.
-  std::function<void(const config::LogSpec&)> configure_log;
+  // The log's settings change with a reload. An error refuses it, and the log stays as it was. May be empty.
+  std::function<Result<void>(const config::LogSpec&)> configure_log;
   // A reload took effect and what it replaced has been let go. May be empty.
   std::function<void()> on_reloaded;
   // No worker does anything any more; nothing is posted to them from now on.

@@ -69,6 +69,13 @@ void ControlPlane::loaded(std::expected<CompiledPtr, std::string> result) {
     listeners_.abandon(*plan);
     return refuse(std::move(logs.error().message));
   }
+  if (const config::LogSpec& log = (*result)->spec->log;
+      !starting() && environment_.configure_log && current_->spec->log != log) {
+    if (auto done = environment_.configure_log(log); !done) {
+      listeners_.abandon(*plan);
+      return refuse(std::move(done.error().message));
+    }
+  }
   ++generation_;
   bring_into_force(std::move(*result), *plan, std::move(*logs));
 }
@@ -102,13 +109,10 @@ std::string ControlPlane::why_not(const config::Spec& next) const {
 
 void ControlPlane::bring_into_force(CompiledPtr compiled, ListenerSet::Plan& plan, AccessLogList logs, bool by_reload) {
   const bool first = starting();
-  if (environment_.configure_log && !first && current_->spec->log != compiled->spec->log) {
-    environment_.configure_log(compiled->spec->log);
-  }
   current_ = std::move(compiled);
   config_json_.reset();
   routes_json_.reset();
-  directory_.apply(*current_);
+  by_reload ? directory_.apply(*current_) : directory_.renew(*current_);
   certificates_.apply(current_);
   listeners_.commit(plan);
   generation_gauge_->set(static_cast<std::int64_t>(generation_));
@@ -154,7 +158,8 @@ void ControlPlane::end_reload(admin::Change<std::uint64_t> result) {
   for (ReloadDone& done : waiting) done(result);
   if (!std::exchange(reload_again_, false)) return;
   reload_waiting_ = std::exchange(reload_next_, {});
-  begin_reload();
+  if (lifecycle_.serving()) return begin_reload();
+  end_reload(std::unexpected(ChangeError{ChangeError::Kind::conflict, "Weir is draining"}));
 }
 
 }  // namespace weir::server

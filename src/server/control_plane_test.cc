@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "server/control_fixture.h"
+#include "tls/test_certificates.h"
 
 namespace weir::server {
 namespace {
@@ -171,6 +172,21 @@ TEST_F(ControlPlaneTest, NamesThatDoNotResolveYetComeLater) {
   EXPECT_TRUE(logged("look-up failed, the last addresses stay"));
 }
 
+TEST_F(ControlPlaneTest, FiguresOfANameAreThoseOfItsAddresses) {
+  SimBackend one(outside_, at("10.1.0.1:80"), "from-one");
+  SimBackend two(outside_, at("10.1.0.2:80"), "from-two");
+  weir_.resolver().answer("app.internal", {.addresses = {ip("10.1.0.1"), ip("10.1.0.2")}, .ttl = 0s});
+  ASSERT_TRUE(start(proxy(R"({name: app, url: "http://app.internal:80"})")));
+  for (int i = 0; i < 4; ++i) get("10.0.0.1:80");
+  std::optional<admin::Change<admin::BackendView>> patched;
+  weir_.control().view().patch_backend("app", "app", {.weight = 2, .state = {}},
+                                       [&](admin::Change<admin::BackendView> change) { patched = std::move(change); });
+  settle();
+  ASSERT_TRUE(patched && patched->has_value());
+  EXPECT_EQ((*patched)->name, "app");
+  EXPECT_EQ((*patched)->requests_total, 4U);
+}
+
 TEST_F(ControlPlaneTest, AdminChangesLastUntilTheNextReload) {
   SimBackend a(outside_, at("10.1.0.1:80"), "from-a");
   SimBackend b(outside_, at("10.1.0.2:80"), "from-b");
@@ -274,6 +290,64 @@ TEST_F(ControlPlaneTest, OtherSignalsDoWhatTheySay) {
   weir_.control().interrupt();
   settle();
   EXPECT_TRUE(weir_.stopped());
+}
+
+class Bugs : public ControlFixture {};
+
+// A server that fails for one family alone looks like one that has no address of it.
+TEST_F(Bugs, Case091AFamilyThatCannotBeLookedUpLosesItsBackends) {
+  weir_.resolver().answer("app.internal", {.addresses = {ip("10.1.0.1"), ip("fd00::1")}, .ttl = 0s});
+  ASSERT_TRUE(start(proxy(R"({name: app, url: "http://app.internal:80"})", ", dns: {refresh: 1s}")));
+  EXPECT_FALSE(logged("name has new addresses cluster=app backend=app name=app.internal addresses=fd00::1"));
+  weir_.resolver().fail_family("app.internal", AddressFamily::ipv4);
+  run_for(5s);
+  EXPECT_FALSE(logged("name has new addresses cluster=app backend=app name=app.internal addresses=fd00::1"));
+  EXPECT_TRUE(logged("look-up failed, the last addresses stay"));
+  // Once it is known that there is none, it goes.
+  weir_.resolver().answer("app.internal", {.addresses = {ip("fd00::1")}, .ttl = 0s});
+  weir_.resolver().mend("app.internal");
+  run_for(2s);
+  EXPECT_TRUE(logged("name has new addresses cluster=app backend=app name=app.internal addresses=fd00::1"));
+}
+
+// Both of the cluster alone: no listener has TLS.
+TEST_F(Bugs, Case092RenewedFilesUndoWhatTheAdminApiChangedOrAreNotLookedAt) {
+  const tls::TestAuthority first("first"), second("second");
+  SimBackend b(outside_, at("10.1.0.2:80"), "from-b");
+  weir_.set_file("/ca.pem", first.certificate());
+  ASSERT_TRUE(start(proxy(kTwo, ", tls: {ca: /ca.pem}")));
+  const auto patch = [&](const char* name, admin::BackendState state) {
+    weir_.control().view().patch_backend("app", name, {.weight = {}, .state = state},
+                                         [](const admin::Change<admin::BackendView>&) {});
+    settle();
+  };
+  patch("a", admin::BackendState::draining);
+  std::optional<admin::Change<void>> removed;
+  weir_.control().view().remove_backend("app", "b", [&](admin::Change<void> change) { removed = change; });
+  std::optional<admin::Change<admin::BackendView>> added;
+  weir_.control().view().add_backend("app",
+                                     {.name = "c", .url = "http://10.1.0.2:80", .weight = 1, .max_connections = {}},
+                                     [&](admin::Change<admin::BackendView> change) { added = std::move(change); });
+  settle();
+  ASSERT_TRUE(removed && removed->has_value() && added && added->has_value());
+  weir_.set_file("/ca.pem", second.certificate());
+  run_for(11s);
+  EXPECT_TRUE(logged("certificates renewed"));
+  ASSERT_EQ(backends().size(), 2U);
+  EXPECT_EQ(backends()[0].state, admin::BackendState::draining);
+  EXPECT_EQ(backends()[1].name, "c");
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("from-b"));
+}
+
+// It was told of while it stopped, and went on to say that it reloads.
+TEST_F(Bugs, Case093AReloadThatWaitsBeginsAfterTerm) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one", "drain_delay: 1s\n")));
+  const int before = weir_.loads();
+  weir_.control().hang_up();
+  weir_.control().hang_up();
+  weir_.control().terminate();
+  settle();
+  EXPECT_EQ(weir_.loads() - before, 1);
 }
 
 }  // namespace

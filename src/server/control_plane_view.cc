@@ -75,10 +75,13 @@ void add_activity(std::vector<admin::ClusterView>& views, const std::vector<Acti
   }
   for (auto& cluster : views) {
     for (auto& backend : cluster.backends) {
-      const auto found = sums.find(cluster.name + '\0' + backend.name);
-      if (found == sums.end()) continue;
-      backend.active_connections = found->second.first;
-      backend.requests_total = found->second.second;
+      const std::vector<std::string> itself{backend.name};
+      for (const std::string& name : backend.addresses.empty() ? itself : backend.addresses) {
+        const auto found = sums.find(cluster.name + '\0' + name);
+        if (found == sums.end()) continue;
+        backend.active_connections += found->second.first;
+        backend.requests_total += found->second.second;
+      }
     }
   }
 }

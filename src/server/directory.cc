@@ -20,6 +20,8 @@ ClusterDirectory::ClusterDirectory(const Environment& environment)
     : environment_(environment), series_(environment.metrics), publish_timer_(*this) {}
 
 ClusterDirectory::~ClusterDirectory() {
+  // Addresses that go are not looked for in a cluster that is half gone.
+  by_name_.clear();
   clusters_.clear();
 }
 
@@ -37,9 +39,7 @@ void ClusterDirectory::apply(const config::Compiled& compiled) {
     cluster.name = spec.name;
     cluster.balance = spec.balance;
     cluster.dns = spec.dns;
-    cluster.health_check = compiled.clusters[i].health_check;
-    const ClusterSettings& settings = *compiled.clusters[i].settings;
-    cluster.speech = {settings.protocol, settings.proxy_protocol, settings.tls};
+    take_settings(cluster, compiled.clusters[i]);
     by_name_[cluster.name] = &cluster;
     if (!cluster.series) cluster.series = std::make_unique<ClusterSeries>(series_, cluster.name);
     update_backends(cluster, spec);
@@ -53,6 +53,21 @@ void ClusterDirectory::apply(const config::Compiled& compiled) {
   series_.sweep();
   applying_ = false;
   check_answered();
+}
+
+void ClusterDirectory::renew(const config::Compiled& compiled) {
+  for (std::size_t i = 0; i < clusters_.size(); ++i) {
+    Cluster& cluster = *clusters_[i];
+    take_settings(cluster, compiled.clusters[i]);
+    start_checks(cluster);
+    start_detections(cluster);
+  }
+}
+
+void ClusterDirectory::take_settings(Cluster& cluster, const config::CompiledCluster& compiled) {
+  const ClusterSettings& settings = *compiled.settings;
+  cluster.health_check = compiled.health_check;
+  cluster.speech = {settings.protocol, settings.proxy_protocol, settings.tls};
 }
 
 // Keeps the entries that both configurations have, by name and URL, in the order of the new one.

@@ -51,6 +51,9 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
   // addresses of names. Changes made by the admin API are forgotten. Nothing of it is told to the observer:
   // memberships() has it.
   void apply(const config::Compiled& compiled);
+  // The same configuration, with files read anew: certificates, keys, who is trusted. Changes made by the admin API
+  // stay.
+  void renew(const config::Compiled& compiled);
 
   // In the order of the configuration.
   std::vector<proxy::ClusterSnapshot> memberships(const config::Compiled& compiled) const;
@@ -97,6 +100,7 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
 
   std::unique_ptr<BackendEntry> make_entry(Cluster& cluster, const config::BackendSpec& spec);
   void update_backends(Cluster& cluster, const config::ClusterSpec& spec);
+  static void take_settings(Cluster& cluster, const config::CompiledCluster& compiled);
   void start_checks(Cluster& cluster);
   void start_detections(Cluster& cluster);
   Cluster* find_cluster(const std::string& name);

@@ -72,7 +72,7 @@ void BackendAddress::speak(const Speech& speech, Duration spread) {
   const bool changed = std::exchange(speech_, speech) != speech;
   if (speech.protocol != UpstreamProtocol::auto_) return detection_.reset();
   if (detection_ && !changed) return;
-  detection::Approach approach{.address = backend_->address(), .proxy_protocol = speech.proxy_protocol};
+  Approach approach{.address = backend_->address(), .proxy_protocol = speech.proxy_protocol};
   if (backend_->secure()) {
     approach.tls = speech.tls;
     approach.tls_host = backend_->host();
@@ -206,6 +206,7 @@ admin::BackendView BackendEntry::view(const BackendAddress* address) const {
     view.weight = weight_;
     view.state = state_;
     view.healthy = healthy_count() > 0;
+    for (const auto& one : addresses_) view.addresses.push_back(one->backend()->name());
   }
   return view;
 }

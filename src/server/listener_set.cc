@@ -123,10 +123,19 @@ Result<void> ListenerSet::bind_all(const SocketAddress& address, const std::stri
   return {};
 }
 
+// The sockets of an address of ours would be in the way of that trial, until the new ones have taken their place.
+bool ListenerSet::overlaps_ours(const SocketAddress& address) const {
+  return std::ranges::any_of(bound_, [&](const Bound& bound) {
+    const SocketAddress& ours = bound.actual;
+    if (ours.port != address.port || ours.ip.family != address.ip.family) return false;
+    return ours.ip.is_wildcard() || address.ip.is_wildcard();
+  });
+}
+
 // SO_REUSEPORT would let us share an address with another process of the same user, which then gets a part of our
 // connections. So an address that is new to us is tried without it first.
 Result<SocketId> ListenerSet::listen_first(const SocketAddress& address, bool reuse_port) {
-  if (address.port != 0 && !ours_.contains(address)) {
+  if (address.port != 0 && !ours_.contains(address) && !overlaps_ours(address)) {
     auto alone = engine_.listen(address, {.reuse_port = false});
     if (!alone) return alone;
     engine_.close(*alone);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,8 @@ class NameListener {
   ~NameListener() = default;
 };
 
-// Looks a backend's host name up, at once and then every `refresh`. A failed or empty answer changes nothing.
+// Looks a backend's host name up, at once and then every `refresh`. A failed or empty answer changes nothing,
+// and so does one that fails for one family of addresses.
 // Destroying it cancels what is under way. Control thread.
 class NameLookup final : private TimerHandler, private ResolveHandler {
  public:
@@ -41,6 +43,9 @@ class NameLookup final : private TimerHandler, private ResolveHandler {
  private:
   void on_timer(Timer& timer) override;
   void on_resolved(Resolution& resolution, Result<ResolvedAddresses> result) override;
+  std::optional<AddressFamily> missing() const;
+  void found();
+  void rest();
 
   EventLoop& loop_;
   Resolver& resolver_;
@@ -50,9 +55,11 @@ class NameLookup final : private TimerHandler, private ResolveHandler {
   Timer timer_;
   Resolution resolution_;
   std::vector<IpAddress> addresses_;
+  std::vector<IpAddress> found_;  // by the look-up under way
   bool answered_ = false;
   bool failing_ = false;
-  bool again_ = false;  // the family changed during a look-up
+  bool again_ = false;       // the family changed during a look-up
+  bool confirming_ = false;  // one family is asked for alone, see missing()
 };
 
 }  // namespace weir::server

@@ -89,7 +89,6 @@ class Process final : private SignalHandler {
   Result<void> open_around();
   Result<void> start_workers();
   ControlEnvironment control_environment();
-  void configure_log(const config::LogSpec& log);
   void on_signal(int signal) override;
   void stop();
 
@@ -197,16 +196,12 @@ ControlEnvironment Process::control_environment() {
   // What the old configuration and the parsing of the new one left behind goes back to the system, or a process that
   // is reloaded often would grow by what lies between.
   environment.on_reloaded = [this] { executor_->submit([] { malloc_trim(0); }, [] {}); };
-  environment.configure_log = [this](const config::LogSpec& log) { configure_log(log); };
+  environment.configure_log = [this](const config::LogSpec& log) {
+    return logs_->set_process_log(log_path(log), log_level(log), log_format(log));
+  };
   environment.on_stopped = [this] { stopped_ = true; };
   environment.build = options_.build;
   return environment;
-}
-
-void Process::configure_log(const config::LogSpec& log) {
-  if (auto done = logs_->set_process_log(log_path(log), log_level(log), log_format(log)); !done) {
-    logs_->logger().error(loop_->wall_now(), "the log stays where it was", {{"reason", done.error().message}});
-  }
 }
 
 void Process::on_signal(int signal) {

@@ -56,7 +56,9 @@ std::unique_ptr<SecureLayer> ClientContext::connect(BufferPool& buffers, std::st
   if (!ssl) return nullptr;
   SSL_set_connect_state(ssl.get());
   SSL_set_app_data(ssl.get(), slot);
-  const std::string name(server_name_.empty() ? host : std::string_view(server_name_));
+  std::string name(server_name_.empty() ? host : std::string_view(server_name_));
+  // The dot at the end of a name is neither asked for (RFC 6066 3) nor in certificates.
+  if (name.size() > 1 && name.ends_with('.')) name.pop_back();
   const bool is_address = IpAddress::parse(name).has_value();
   if (!is_address) SSL_set_tlsext_host_name(ssl.get(), name.c_str());
   if (verify_) {

@@ -129,6 +129,8 @@ TEST_F(ContextTest, AServerIsVerified) {
   EXPECT_EQ(client_->io.secure_layer()->failure_text(), "hostname mismatch");
   connect(server, ask({.server_name = "app.example"}), "10.0.0.2");
   EXPECT_TRUE(client_->secured);
+  connect(server, ask({}), "app.example.");
+  EXPECT_TRUE(client_->secured) << "a name that ends at the root is the same name";
   const TestAuthority stranger("stranger");
   connect(server, ask({.ca = stranger.certificate()}));
   EXPECT_EQ(failure(client_), "bad_certificate");

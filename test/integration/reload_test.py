@@ -44,6 +44,21 @@ class Reload(Case):
         self.assertEqual(weir.metric("lb_config_generation"), 2)
         self.assertEqual(fetch(weir.port).text, "two")
 
+    def test_a_log_that_cannot_be_opened_changes_nothing(self):
+        weir = self.weir(respond_config("one"))
+        answer = weir.reload(respond_config("two", log={"path": "/nonexistent/weir.log"}))
+        self.assertEqual(answer.status, 422)
+        self.assertIn("/nonexistent/weir.log", answer.json()["error"])
+        self.assertEqual((fetch(weir.port).text, self.generation(weir)), ("one", 1))
+        self.assertEqual(weir.metric("lb_config_last_reload_success"), 0)
+
+    def test_an_address_widens_and_narrows(self):
+        weir = self.weir(respond_config("one"))
+        for host in ("0.0.0.0", "127.0.0.1", "0.0.0.0"):
+            config = respond_config(host, listener={"address": f"{host}:{weir.port}"})
+            self.assertEqual(weir.reload(config).status, 200, host)
+            self.assertEqual(fetch(weir.port).text, host)
+
     def test_hup_reloads(self):
         weir = self.weir(respond_config("one"))
         weir.write(respond_config("two"))

@@ -168,7 +168,9 @@ class Hash(Script):
         elif self.options.duration:
             times = (min(times[0], self.options.duration), self.options.duration, min(times[2], self.options.duration))
         users = self.option("users") or (self.options.connections or [users])[0]
-        fitting = min(k6.fitting_users(users, machine.available_mib()), self.lab.descriptors // 2)
+        # A quarter is for users that connect anew; in Weir each has a backend's connection too.
+        connected = self.lab.descriptors * 3 // 4 // (2 if self.option("proxy") else 1)
+        fitting = min(k6.fitting_users(users, machine.available_mib()), connected)
         if fitting < users:
             self.note(f"k6 runs with {fitting:,} users instead of {users:,}: memory or open files set the limit")
         return k6.Ramp(fitting, *times, self.option("pause", 0.0))

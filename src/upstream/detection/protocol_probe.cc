@@ -1,11 +1,9 @@
 #include "upstream/detection/protocol_probe.h"
 
-#include <cerrno>
 #include <string_view>
 
 #include "http/http2/frame.h"
 #include "http/http2/session.h"
-#include "tls/client_context.h"
 
 namespace weir::detection {
 namespace {
@@ -13,6 +11,7 @@ namespace {
 using http2::FrameHeader;
 using http2::FrameType;
 using http2::kFrameHeaderBytes;
+using Stage = ProbeConnection::Stage;
 
 // The preface and empty SETTINGS, all that a client has to say first (RFC 9113 3.4).
 std::string_view greeting() {
@@ -23,10 +22,6 @@ std::string_view greeting() {
 
 // Longer SETTINGS are nothing that a server says.
 constexpr std::uint32_t kSettingsBytesMax = 1024;
-
-bool own_trouble(int error) {
-  return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM;
-}
 
 // Whether a server of HTTP/2 may have begun so, as far as it goes.
 bool may_be_settings(std::string_view bytes) {
@@ -57,99 +52,59 @@ ProbeResult read_settings(std::string_view payload) {
 
 }  // namespace
 
-ProtocolProbe::ProtocolProbe(EventLoop& loop, const Approach& approach) : approach_(approach), io_(loop) {}
-
 std::optional<ProbeResult> ProtocolProbe::start(ReadinessHandler& handler) {
-  Engine& engine = io_.loop().engine();
-  const auto socket = engine.connect(approach_.address);
-  if (!socket) return ProbeResult{.verdict = own_trouble(socket.error().code) ? Verdict::inconclusive : Verdict::down};
-  io_.open(*socket);
-  if (!engine.watch(*socket, handler)) return ProbeResult{.verdict = Verdict::inconclusive};
-  return std::nullopt;
+  return connection_.start(handler) ? std::nullopt : std::optional(unconnected());
 }
 
 std::optional<ProbeResult> ProtocolProbe::advance(Readiness readiness) {
-  if (phase_ == Phase::connecting) {
-    const int error = io_.loop().engine().connect_error(io_.socket());
-    if (error == EINPROGRESS) return std::nullopt;
-    if (error != 0) return ProbeResult{.verdict = own_trouble(error) ? Verdict::inconclusive : Verdict::down};
-    if (auto result = connected()) return result;
-  }
-  std::size_t sent = 0;
-  if (phase_ == Phase::handshake) {
-    if (io_.unsent() > 0) static_cast<void>(io_.flush(sent));
-    if (auto result = shake_hands()) return result;
-    if (phase_ == Phase::handshake) return std::nullopt;
-    // What came behind the handshake has given its edge.
+  Transport& io = connection_.io();
+  if (connection_.stage() != Stage::ready) {
+    switch (connection_.advance()) {
+      case Stage::connecting:
+      case Stage::handshake:
+        return std::nullopt;
+      case Stage::failed:
+        return unconnected();
+      case Stage::ready:
+        break;
+    }
+    if (io.secure_layer() != nullptr && io.secure_layer()->protocol() != "h2") return ProbeResult{Verdict::http1};
+    io.output().append(greeting());
     readiness.bits |= Readiness::readable;
   }
   // What it said before it closed may still tell.
-  const bool failed = io_.flush(sent) == FlushResult::failed;
+  std::size_t sent = 0;
+  const bool failed = io.flush(sent) == FlushResult::failed;
   return failed || readiness.can_read() ? receive() : std::nullopt;
 }
 
 ProbeResult ProtocolProbe::late() const {
-  return phase_ == Phase::listening ? without_settings() : ProbeResult{.verdict = Verdict::down};
+  return connection_.stage() == Stage::ready ? without_settings() : ProbeResult{.verdict = Verdict::down};
 }
 
-std::optional<ProbeResult> ProtocolProbe::connected() {
-  if (approach_.proxy_protocol) {
-    std::array<char, kProxyWrittenBytesMax> room;
-    io_.output().append(write_proxy_header(*approach_.proxy_protocol, {}, room));
-  }
-  if (approach_.tls == nullptr) {
-    greet();
-    return std::nullopt;
-  }
-  // The header goes in the clear. A connection that is new takes it whole.
-  std::size_t sent = 0;
-  if (io_.flush(sent) != FlushResult::done) return ProbeResult{.verdict = Verdict::down};
-  auto layer = approach_.tls->connect(io_.loop().buffers(), approach_.tls_host, nullptr);
-  if (layer == nullptr) return ProbeResult{.verdict = Verdict::inconclusive};
-  io_.secure(std::move(layer));
-  phase_ = Phase::handshake;
-  return std::nullopt;
-}
-
-std::optional<ProbeResult> ProtocolProbe::shake_hands() {
-  ReadScratch scratch;
-  SecureLayer::Handshake step{SecureLayer::Handshake::Status::waiting};
-  do {
-    step = io_.handshake(scratch);
-  } while (step.status == SecureLayer::Handshake::Status::waiting && !step.drained);
-  switch (step.status) {
-    case SecureLayer::Handshake::Status::waiting:
-      return std::nullopt;
-    case SecureLayer::Handshake::Status::failed:
-      return ProbeResult{.verdict = Verdict::down, .tls_failure = io_.secure_layer()->failure_text()};
-    case SecureLayer::Handshake::Status::done:
-      break;
-  }
-  if (io_.secure_layer()->protocol() != "h2") return ProbeResult{.verdict = Verdict::http1};
-  greet();
-  return std::nullopt;
-}
-
-void ProtocolProbe::greet() {
-  io_.output().append(greeting());
-  phase_ = Phase::listening;
+ProbeResult ProtocolProbe::unconnected() const {
+  const ProbeConnection::Problem& problem = connection_.problem();
+  if (problem.kind == ProbeConnection::Problem::Kind::own_trouble) return {.verdict = Verdict::inconclusive};
+  const bool tls = problem.kind == ProbeConnection::Problem::Kind::tls;
+  return {.verdict = Verdict::down, .tls_failure = tls ? problem.text : std::string()};
 }
 
 std::optional<ProbeResult> ProtocolProbe::receive() {
   constexpr std::size_t kAtMost = kFrameHeaderBytes + kSettingsBytesMax;
   ReadScratch scratch;
   for (;;) {
-    const Transport::Input input = io_.read(scratch, kAtMost);
+    const Transport::Input input = connection_.io().read(scratch, kAtMost);
     received_ += input.bytes;
     if (auto found = look()) return found;
     if (input.status == IoStatus::end || input.status == IoStatus::failed) return without_settings();
-    if (input.drained) return std::nullopt;
+    // A FIN behind what came gives no further edge: it is looked for.
+    if (input.status == IoStatus::would_block && input.drained) return std::nullopt;
   }
 }
 
 // What ALPN has chosen stands, whatever follows.
 ProbeResult ProtocolProbe::without_settings() const {
-  return {.verdict = io_.secure_layer() != nullptr ? Verdict::http2 : Verdict::http1};
+  return {.verdict = connection_.io().secure_layer() != nullptr ? Verdict::http2 : Verdict::http1};
 }
 
 std::optional<ProbeResult> ProtocolProbe::look() const {

@@ -1,14 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
-#include "net/event_loop.h"
-#include "net/transport.h"
 #include "upstream/detection/detection_state.h"
+#include "upstream/probe_connection.h"
 
 namespace weir::detection {
 
@@ -21,21 +18,12 @@ struct ProbeResult {
   std::string tls_failure = {};
 };
 
-// How connections to one backend begin.
-struct Approach {
-  SocketAddress address;
-  std::optional<ProxyVersion> proxy_protocol = {};
-  std::shared_ptr<const tls::ClientContext> tls = {};  // null in the clear
-  std::string tls_host = {};
-};
-
 // One try at one backend: connects, says HTTP/2's preface (over TLS only if ALPN has chosen HTTP/2), and looks at what
 // comes first. The owner hands in readiness and keeps the deadline; a result ends the probe, which is then only good to
 // be destroyed (that closes the socket). Reads no further than the first SETTINGS frame. One thread.
 class ProtocolProbe {
  public:
-  // `approach` outlives the probe. With a PROXY header it says that it speaks for nobody else.
-  ProtocolProbe(EventLoop& loop, const Approach& approach);
+  ProtocolProbe(EventLoop& loop, const Approach& approach) : connection_(loop, approach) {}
   ProtocolProbe(const ProtocolProbe&) = delete;
   ProtocolProbe& operator=(const ProtocolProbe&) = delete;
   ~ProtocolProbe() = default;
@@ -47,18 +35,12 @@ class ProtocolProbe {
   ProbeResult late() const;
 
  private:
-  enum class Phase : std::uint8_t { connecting, handshake, listening };
-
-  std::optional<ProbeResult> connected();
-  std::optional<ProbeResult> shake_hands();
-  void greet();
+  ProbeResult unconnected() const;
   std::optional<ProbeResult> receive();
   std::optional<ProbeResult> look() const;
   ProbeResult without_settings() const;
 
-  const Approach& approach_;
-  Transport io_;
-  Phase phase_ = Phase::connecting;
+  ProbeConnection connection_;
   std::string received_;
 };
 

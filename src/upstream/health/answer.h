@@ -16,7 +16,6 @@ namespace weir::health {
 inline constexpr std::string_view kUserAgent = "weir-health-check";
 // More of a body than this is not waited for.
 inline constexpr std::size_t kBodyBytesMax = 64 * 1024;
-// The head has to fit into one slice.
 inline constexpr http::HeadLimits kAnswerHeadLimits{.header_bytes = 8 * 1024, .headers = 200, .uri_bytes = 1024};
 
 // Of the answer to a GET.

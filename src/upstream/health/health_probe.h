@@ -2,15 +2,12 @@
 
 #include <memory>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 
 #include "http/http1/decoder.h"
-#include "net/event_loop.h"
-#include "net/secure_layer.h"
 #include "upstream/health/health_settings.h"
 #include "upstream/health/probe_result.h"
+#include "upstream/probe_connection.h"
 
 namespace weir::health {
 
@@ -30,12 +27,13 @@ enum class Heard : std::uint8_t {
 // for the answer is taken when it comes, not while waiting. One thread.
 class HealthProbe {
  public:
-  // `settings`, `address` and the hosts must outlive the probe. Over TLS if `tls_host` is not empty: ALPN then says
-  // which HTTP it is. In the clear `http2` does.
+  // `settings` and `host` must outlive the probe. Over TLS if `tls_host` is not empty: ALPN then says which HTTP it is.
+  // In the clear `http2` does.
   HealthProbe(EventLoop& loop, const HealthCheckSettings& settings, const SocketAddress& address, std::string_view host,
               std::string_view tls_host, bool http2);
   HealthProbe(const HealthProbe&) = delete;
   HealthProbe& operator=(const HealthProbe&) = delete;
+  // Says goodbye as far as that can be said at once.
   ~HealthProbe();
 
   // Starts to connect; `handler` gets the readiness and passes it to advance(). A result if it is over already.
@@ -50,40 +48,28 @@ class HealthProbe {
   Heard heard() const { return heard_; }
 
  private:
-  enum class Phase : std::uint8_t { connecting, handshake, sending, receiving };
-
-  std::optional<ProbeResult> go_on(Readiness readiness);
-  void say_goodbye();
+  ProbeResult unconnected() const;
   std::optional<ProbeResult> connected();
-  std::optional<ProbeResult> secure();
-  std::optional<ProbeResult> shake_hands();
-  std::optional<ProbeResult> secured();
+  bool asks_http2() const;
+  void ask();
   std::optional<ProbeResult> send();
-  std::optional<ProbeResult> send_secure();
-  IoResult read(std::span<char> into);
   std::optional<ProbeResult> receive();
-  std::optional<ProbeResult> decode();
-  std::optional<ProbeResult> receive_http2();
+  std::optional<ProbeResult> decode(std::string_view bytes);
+  std::optional<ProbeResult> decode_http1(std::string_view bytes);
+  std::optional<ProbeResult> decode_http2(std::string_view bytes);
   void note_end();
   std::optional<ProbeResult> ended();
-  void ask();
 
   EventLoop& loop_;
   const HealthCheckSettings& settings_;
-  const SocketAddress& address_;
   const std::string_view host_;
-  const std::string_view tls_host_;
-  std::unique_ptr<SecureLayer> layer_;  // null in the clear
-  SocketId socket_ = kNoSocket;
-  Phase phase_ = Phase::connecting;
+  ProbeConnection connection_;
   bool http2_;
   Heard heard_ = Heard::nothing;
   bool head_read_ = false;
   std::uint16_t status_ = 0;
   std::size_t body_bytes_ = 0;
-  std::string unsent_;
   std::unique_ptr<Http2Exchange> exchange_;  // once connected, if it asks over HTTP/2
-  Slice* input_ = nullptr;
   Arena arena_;
   http::ResponseHead head_;
   http::FieldList trailers_;

@@ -14,9 +14,9 @@ constexpr Duration kTrustedIdle = 5ms;
 // A connection that somebody waits for is kept at least so long, whatever else is said.
 constexpr Duration kForWaiters = 1s;
 
-bool is_own_trouble(int error) {
-  return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM ||
-         error == EAGAIN;
+// EAGAIN: a unix socket's backlog is full.
+bool passes_soon(int error) {
+  return is_own_trouble(error) || error == EAGAIN;
 }
 
 }  // namespace
@@ -147,12 +147,12 @@ void Pool::on_not_secured(const SecureLayer& layer) {
 UpstreamFailure Pool::begin_connect(ConnectionWish wish) {
   Engine& engine = context_.loop->engine();
   Result<SocketId> socket = engine.connect(backend_->address());
-  if (!socket && is_own_trouble(socket.error().code) && context_.close_longest_idle()) {
+  if (!socket && passes_soon(socket.error().code) && context_.close_longest_idle()) {
     socket = engine.connect(backend_->address());
   }
   if (!socket) {
     const int error = socket.error().code;
-    if (is_own_trouble(error)) return UpstreamFailure::own_trouble;
+    if (passes_soon(error)) return UpstreamFailure::own_trouble;
     const bool refused = error == ECONNREFUSED || error == ENOENT;
     if (context_.events != nullptr) context_.events->connect_failed(cluster_->name, backend_, refused);
     return refused ? UpstreamFailure::connect_refused : UpstreamFailure::connect_failed;
