@@ -55,8 +55,6 @@ class SecureLayer {
     bool drained = true;    // nothing more will come before the next edge
   };
   virtual Input read(Engine& engine, SocketId socket, ReadScratch& scratch, std::span<char> into) = 0;
-  // Of what is off the wire, no more than this is still to be read.
-  virtual std::size_t held_at_most() const = 0;
 
   // Encrypts and writes `plain` as far as the socket takes it. `sent` counts the bytes that it took, and those that it
   // took in read() since the last time.

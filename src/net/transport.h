@@ -69,9 +69,7 @@ class Transport {
   void keep(std::string_view rest);
   std::size_t kept() const { return kept_ == nullptr ? 0 : kept_->size(); }
   // From a peer that has sent FIN no more than this is still to come, what is kept included.
-  std::size_t left_at_most() const {
-    return kept() + (secure_ == nullptr ? 0 : secure_->held_at_most()) + loop_->engine().unread(socket_);
-  }
+  std::size_t left_at_most() const { return kept() + loop_->engine().unread(socket_); }
 
   // With a SecureLayer: goes on with its handshake.
   SecureLayer::Handshake handshake(ReadScratch& scratch) {

@@ -26,7 +26,6 @@ constexpr std::size_t kOwnRecordBytes = 1024;
 constexpr std::size_t kBatchBytes = 128 * 1024;
 // An unfinished record may wait in OpenSSL: so much more than what is read may come out.
 constexpr std::size_t kHeldBytes = 16 * 1024;
-constexpr std::size_t kRecordHeadBytes = 5;
 constexpr int kHandshakeRounds = 4;
 
 std::string_view reason_of(unsigned long error) {
@@ -71,10 +70,6 @@ int Layer::bio_read(BIO* bio, char* into, int size) {
   const std::size_t count = std::min(layer.incoming_.size(), static_cast<std::size_t>(size));
   std::copy_n(layer.incoming_.data(), count, into);
   layer.incoming_.remove_prefix(count);
-  // Asked for is a record's head, then the rest of it, and for what was missing again.
-  const auto wanted = static_cast<std::size_t>(size);
-  const bool ends_record = layer.unfinished_ + wanted > kRecordHeadBytes && count == wanted;
-  layer.unfinished_ = ends_record ? 0 : layer.unfinished_ + count;
   return static_cast<int>(count);
 }
 
@@ -220,13 +215,6 @@ SecureLayer::Input Layer::read(Engine& engine, SocketId socket, ReadScratch& scr
     input.error = fetched.error;
   }
   return input;
-}
-
-std::size_t Layer::held_at_most() const {
-  if (broken_ || peer_said_goodbye_) return 0;
-  const std::size_t inside =
-      SSL_has_pending(ssl_.get()) == 0 ? 0 : static_cast<std::size_t>(SSL_pending(ssl_.get())) + unfinished_;
-  return kept_.size() + inside;
 }
 
 std::size_t Layer::decrypt(std::span<char> into, bool& broken) {

@@ -25,7 +25,6 @@ class Layer : public SecureLayer {
   Handshake handshake(Engine& engine, SocketId socket, ReadScratch& scratch) override;
   Input read(Engine& engine, SocketId socket, ReadScratch& scratch, std::span<char> into) override;
   FlushResult flush(Engine& engine, SocketId socket, Buffer& plain, std::size_t& sent) override;
-  std::size_t held_at_most() const override;
   std::size_t unsent() const override { return outgoing_.size(); }
   void shutdown_write(Engine& engine, SocketId socket) override;
   void say_goodbye(Engine& engine, SocketId socket) override;
@@ -68,7 +67,6 @@ class Layer : public SecureLayer {
   Buffer kept_;                // still to be decrypted, from one turn to another
   std::string_view incoming_;  // still to be decrypted, in the scratch; within a call only
   TimePoint last_record_{};
-  std::size_t unfinished_ = 0;       // bytes of a record whose end has not come, in OpenSSL
   std::size_t sent_in_reads_ = 0;    // and not yet told by flush()
   std::uint32_t small_records_ = 0;  // sent since the connection was last idle
   bool established_ = false;
