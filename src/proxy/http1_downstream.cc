@@ -272,8 +272,6 @@ void Http1Downstream::on_end_of_input(IoStatus status) {
 // wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.)
 bool Http1Downstream::request_cut_short() const {
   if (!peer_fin_ || phase_ != Phase::body || !decoder_.body().in_body()) return false;
-  // Part of a record may wait inside the layer, where nobody counts it: as long as there is reading, that will tell.
-  if (io_.secure_layer() != nullptr && !paused_) return false;
   const std::uint64_t spliced = request_relay_ != nullptr ? request_relay_->taken() : 0;
   return decoder_.body().remaining() - spliced > io_.left_at_most();
 }
