@@ -98,9 +98,12 @@ void Acceptor::finish() {
     const Accepted accepted = context_.loop.engine().accept(socket_);
     if (accepted.status == Accepted::Status::ok) {
       place(accepted);
-    } else if (accepted.status != Accepted::Status::failed) {
-      break;
+      continue;
     }
+    if (accepted.status == Accepted::Status::failed) continue;
+    // What only waits to be used again makes room.
+    if (accepted.status == Accepted::Status::out_of_descriptors && context_.pools.close_longest_idle()) continue;
+    break;
   }
   close();
 }

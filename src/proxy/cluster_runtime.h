@@ -71,6 +71,7 @@ class ClusterRuntime final : public LocalCounted {
   void mark_unusable(BackendRuntime& backend);
 
   BackendRuntime* find(const Backend& backend);
+  bool takes_requests(std::uint32_t position) const { return loads_[position].usable && loads_[position].weight > 0; }
   // Whether it has a backend of this name.
   bool has(std::string_view backend) const { return names_.contains(backend); }
   const std::vector<LocalRef<BackendRuntime>>& backends() const { return backends_; }

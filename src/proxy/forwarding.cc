@@ -93,13 +93,18 @@ void remove_named_by_connection(FieldList& fields) {
     if (connection.id != FieldId::connection) continue;
     for_each_member(connection.value(), [&](std::string_view name) {
       const FieldId id = http::field_id(name);
-      if (is_essential(id) || id == FieldId::connection) return;
+      if (is_essential(id) || is_hop_by_hop(id)) return;
       fields.remove(name);
     });
   }
 }
 
-// Takes out what is for this hop only. `has_connection` fields are looked into first, since they name further ones.
+// Of what is for this hop only, that which Connection alone tells.
+void remove_options(FieldList& fields) {
+  if ((fields.present() & FieldList::bit(FieldId::connection)) != 0) remove_named_by_connection(fields);
+}
+
+// The rest of it.
 void remove_hop_by_hop(FieldList& fields) {
   constexpr std::uint64_t kHopByHop = FieldList::bit(FieldId::connection) | FieldList::bit(FieldId::keep_alive) |
                                       FieldList::bit(FieldId::proxy_connection) |
@@ -108,7 +113,6 @@ void remove_hop_by_hop(FieldList& fields) {
                                       FieldList::bit(FieldId::transfer_encoding) | FieldList::bit(FieldId::upgrade) |
                                       FieldList::bit(FieldId::http2_settings);
   if ((fields.present() & kHopByHop) == 0) return;
-  if ((fields.present() & FieldList::bit(FieldId::connection)) != 0) remove_named_by_connection(fields);
   for (Field& field : fields) {
     if (is_hop_by_hop(field.id)) field.removed = true;
   }
@@ -218,10 +222,10 @@ ClientIdentity identify_client(const http::RequestHead& head, const IpAddress& p
   return identity;
 }
 
-void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
+void tell_of_client(http::RequestHead& head, const ForwardingFacts& facts) {
   FieldList& fields = head.fields;
-  const bool takes_trailers = wants_trailers(head);
-  remove_hop_by_hop(fields);
+  // Before Weir's own are among them.
+  remove_options(fields);
   for (Field& field : fields) {
     if (field.id == FieldId::x_request_id) {
       // Kept where it is if it is the one that goes on, so that a head that needs no change is copied in one piece.
@@ -240,13 +244,19 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
       field.removed = true;
     }
   }
+  set_forwarded(head, facts);
+  if (facts.certificate != nullptr) add_certificate(fields, *facts.certificate);
+}
+
+void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
+  FieldList& fields = head.fields;
+  const bool takes_trailers = wants_trailers(head);
+  remove_hop_by_hop(fields);
   // An absolute-form target's authority replaces Host (RFC 9112 3.2.2).
   if (head.version != http::Version::http_2 && !head.scheme.empty() && !head.authority.empty()) {
     fields.remove(FieldId::host);
     fields.add("host", head.authority, FieldId::host);
   }
-  set_forwarded(head, facts);
-  if (facts.certificate != nullptr) add_certificate(fields, *facts.certificate);
   const Field* id = fields.find(FieldId::x_request_id);
   if (id == nullptr) fields.add("x-request-id", facts.request_id, FieldId::x_request_id);
   if (facts.via) fields.add("via", via_text(head.version), FieldId::via);
@@ -267,6 +277,7 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
 void prepare_response(http::ResponseHead& head, const ResponseFacts& facts) {
   FieldList& fields = head.fields;
   const bool upgraded = head.status == 101;
+  remove_options(fields);
   remove_hop_by_hop(fields);
   if (!fields.has(FieldId::date)) fields.add("date", facts.date, FieldId::date);
   fields.remove(FieldId::x_request_id);

@@ -28,8 +28,13 @@ struct ForwardingFacts {
   const PeerCertificate* certificate = nullptr;  // of the client, verified; outlives the head
 };
 
-// Removes hop-by-hop fields and what an untrusted client may not say; sets x-forwarded-*, x-request-id, host. New text
-// is put into the head's arena. Framing and upgrade are said again in HTTP/1.1 terms.
+// Removes what Connection names and what an untrusted client may not say of itself, and says instead what is known of
+// it: x-forwarded-* and the fields of a certificate. Comes before routes look at the fields, and before
+// prepare_request(). New text is put into the head's arena.
+void tell_of_client(http::RequestHead& head, const ForwardingFacts& facts);
+
+// Removes the other hop-by-hop fields; sets x-request-id and host. Framing and upgrade are said again in HTTP/1.1
+// terms.
 void prepare_request(http::RequestHead& head, const ForwardingFacts& facts);
 
 struct ResponseFacts {

@@ -22,6 +22,7 @@ struct Request {
     if (!trusted.empty()) ranges.push_back(*Cidr::parse(trusted));
     const IpAddress from = peer.empty() ? IpAddress{} : *IpAddress::parse(peer);
     identity = identify_client(head, from, ranges);
+    tell_of_client(head, {&identity, "http", "id-1", via});
     prepare_request(head, {&identity, "http", "id-1", via});
     Fields out;
     for (const http::Field& field : head.fields) {
@@ -130,6 +131,7 @@ TEST(Forwarding, AFitRequestIdIsKeptOnce) {
   Request request({{"host", "a"}, {"x-request-id", "mine"}, {"x-request-id", "second"}});
   const std::string_view id = request.head.fields.find(http::FieldId::x_request_id)->value();
   request.identity = identify_client(request.head, *IpAddress::parse("192.0.2.1"), {});
+  tell_of_client(request.head, {&request.identity, "http", id, false});
   prepare_request(request.head, {&request.identity, "http", id, false});
   EXPECT_EQ(request.head.fields.count(http::FieldId::x_request_id), 1U);
   EXPECT_EQ(request.head.fields.find(http::FieldId::x_request_id)->value(), "mine");

@@ -79,11 +79,12 @@ void Http1Downstream::on_ready(Readiness readiness) {
 
 bool Http1Downstream::wants_input() const {
   switch (phase_) {
-    // Nobody takes the answers, or it is about to close: no further request.
+    // Nobody takes the answers, or it is about to close: no further request, and no more of one that is answered.
     case Phase::idle:
       return !above_high_ && !linger_after_flush_;
-    case Phase::head:
     case Phase::discard:
+      return !linger_after_flush_;
+    case Phase::head:
     case Phase::linger:
       return true;
     case Phase::body:
@@ -215,8 +216,7 @@ bool Http1Downstream::deliver(const http1::Step& step) {
         stream_->on_request_body(step.body);
       } else if ((discarded_ += step.body.size()) > kDiscardBytes) {
         close_after_ = true;
-        linger_after_flush_ = true;
-        context_.loop.mark_dirty(*this);
+        linger_soon();
         return false;
       }
       return true;
@@ -259,15 +259,13 @@ void Http1Downstream::request_error(ReplyReason reason) {
   close_after_ = true;
   if (stream_ != nullptr) return stream_->on_request_error(reason);
   // The rest of a body that nobody wants turned out broken: the answer is out, only the connection can't go on.
-  linger_after_flush_ = true;
-  context_.loop.mark_dirty(*this);
+  linger_soon();
 }
 
 void Http1Downstream::on_end_of_input(IoStatus status) {
   if (status == IoStatus::failed || phase_ == Phase::body || phase_ == Phase::head) return client_gone();
   if (io_.unsent() == 0) return close();
-  linger_after_flush_ = true;
-  context_.loop.mark_dirty(*this);
+  linger_soon();
 }
 
 // A FIN came inside the request's body: what is left to be read can't make it whole, although reading it may have to
@@ -379,16 +377,14 @@ void Http1Downstream::finished() {
   paused_ = relay_held_back_ = false;
   if (phase_ == Phase::closed) return;
   if (close_after_ || tunnel) {
-    linger_after_flush_ = true;
     advance(DownstreamEvent::answered_last);
-    context_.loop.mark_dirty(*this);
-    return;
+    return linger_soon();
   }
   if (phase_ == Phase::body) {
     advance(DownstreamEvent::answered);
     discarded_ = 0;
     arm(listener_->settings->body_timeout);
-    if (readable_ || io_.kept() > 0) context_.loop.mark_ready(*this);
+    if (readable_ || peer_fin_ || io_.kept() > 0) context_.loop.mark_ready(*this);
     return;
   }
   next_request(DownstreamEvent::answered);
@@ -446,7 +442,10 @@ void Http1Downstream::end_diversion(std::uint64_t taken) {
 }
 
 void Http1Downstream::request_moved(std::size_t bytes, bool held_back) {
-  if (bytes > 0) listener_->received->add(bytes);
+  if (bytes > 0) {
+    listener_->received->add(bytes);
+    stop_awaiting_100();
+  }
   // The client is not to blame for time that the backend takes.
   const bool was_held_back = std::exchange(relay_held_back_, held_back);
   if (held_back || was_held_back) {
@@ -471,8 +470,11 @@ void Http1Downstream::flush() {
     }
   }
   if (result == Transport::Flush::blocked) {
-    // Nobody may hold an answer back for ever; while a stream lives, its own timeouts see to that.
-    if (stream_ == nullptr && (linger_after_flush_ || phase_ == Phase::idle)) arm(listener_->settings->idle_timeout);
+    // Nobody may hold an answer back for ever; while a stream lives, its own timeouts see to that. What else the client
+    // does gives it no more time.
+    if (sent > 0 && stream_ == nullptr && (linger_after_flush_ || phase_ == Phase::idle)) {
+      arm(listener_->settings->idle_timeout);
+    }
     return;
   }
   if (response_relay_ != nullptr) {
@@ -488,6 +490,13 @@ void Http1Downstream::flush() {
     io_.shutdown_write();
   }
   if (linger_after_flush_) begin_linger();
+}
+
+// Once what is to be written is out.
+void Http1Downstream::linger_soon() {
+  linger_after_flush_ = true;
+  arm(listener_->settings->idle_timeout);
+  context_.loop.mark_dirty(*this);
 }
 
 // RFC 9112 9.6: a close with unread input would reset the connection and destroy the reply on its way.
@@ -529,9 +538,7 @@ void Http1Downstream::destroy() {
 void Http1Downstream::on_timer(Timer&) {
   switch (phase_) {
     case Phase::discard:
-      if (linger_after_flush_) return give_up_writing();
-      linger_after_flush_ = true;
-      return context_.loop.mark_dirty(*this);
+      return linger_after_flush_ ? give_up_writing() : linger_soon();
     case Phase::idle:
       if (undecided_ && fresh_) {
         begin_request();

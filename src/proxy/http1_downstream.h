@@ -85,6 +85,7 @@ class Http1Downstream final : public Downstream,
   void end_request();
   void request_error(ReplyReason reason);
   void next_request(DownstreamEvent event);
+  void linger_soon();
   void begin_linger();
   void give_up_writing();
   void close();

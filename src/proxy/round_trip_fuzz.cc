@@ -112,6 +112,7 @@ void request(std::string_view input) {
   if (!body.complete || head.authority.empty() || head.upgrade_websocket || head.method == http::Method::connect)
     return;
   const ClientIdentity identity{};
+  tell_of_client(head, {&identity, "http", "id", false});
   prepare_request(head, {&identity, "http", "id", false});
   clean_trailers(trailers);
 
@@ -129,6 +130,7 @@ void request(std::string_view input) {
   WEIR_CHECK(server.streams.contains(1));
   OwnedStream& came = server.stream(1);
   WEIR_CHECK(came.ended);
+  tell_of_client(came.request, {&identity, "http", "id", false});
   prepare_request(came.request, {&identity, "http", "id", false});
   clean_trailers(came.trailers);
 

@@ -59,13 +59,15 @@ void Stream::on_request_head() {
   }
   if (request_.method == http::Method::connect && !request_.upgrade_websocket)
     return reply(ReplyReason::connect_not_allowed);
+  const ForwardingFacts facts{&identity_, facts_.scheme(), request_id_, settings.via, facts_.certificate};
+  tell_of_client(request_, facts);
   if (!route()) return reply(ReplyReason::no_route);
   const Route& route = *route_->route;
   body_limit_ = route.body_bytes_max.value_or(settings.body_bytes_max);
   if (request_.body == BodyKind::length && request_.content_length > body_limit_) {
     return reply(ReplyReason::body_too_large);
   }
-  prepare_request(request_, {&identity_, facts_.scheme(), request_id_, settings.via, facts_.certificate});
+  prepare_request(request_, facts);
   if (!route.filters.empty()) {
     filter_state_ = route.filters.start(arena_);
     const filters::Action action = route.filters.apply_request_head(request_, filter_state_, filter_call());

@@ -81,6 +81,10 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   // stream_attempt.cc: tries at backends.
   void start_attempt();
   bool begin_try(BackendRuntime& backend);
+  bool pass_over(std::uint32_t position);
+  BackendRuntime* next_of_sweep();
+  bool was_tried(std::uint32_t position) const;
+  void forget_old_positions();
   Pool& pool_at(BackendRuntime& backend);
   void say_host();
   void send_request();
@@ -165,9 +169,10 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   std::array<std::uint32_t, 16> tried_{};
   std::uint32_t tried_count_ = 0;
   std::uint32_t tried_epoch_ = 0;
+  std::uint32_t sweep_at_ = 0;  // where the search goes on for one that is not full, and how many are left to ask
+  std::uint32_t sweep_left_ = 0;
   std::uint32_t attempts_ = 0;
   std::uint32_t stale_retries_ = 0;
-  std::uint32_t overloaded_tries_ = 0;
   std::uint16_t status_ = 0;
   std::uint16_t upstream_status_ = 0;
   ReplyReason reason_ = ReplyReason::none;
@@ -180,6 +185,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool keep_replay_ = false;       // a further try is still possible with what was kept
   bool keep_unprocessed_ = false;  // ... if the backend says that it has not processed this one
   bool replay_complete_ = true;    // replay_ holds all of the body so far
+  bool sweeping_ = false;          // all backends are asked in a row, or have been
   bool fresh_connection_ = false;
   bool told_to_continue_ = false;
   bool host_is_backends_ = false;

@@ -10,11 +10,9 @@ using http::BodyKind;
 // Tries until one is under way, waits for a connection, or the request is answered.
 void Stream::start_attempt() {
   while (!finished_) {
-    if (tried_epoch_ != cluster_->epoch()) {
-      tried_count_ = 0;
-      tried_epoch_ = cluster_->epoch();
-    }
-    BackendRuntime* backend = cluster_->pick({tried_.data(), tried_count_}, 0);
+    forget_old_positions();
+    BackendRuntime* backend = sweep_left_ > 0 ? next_of_sweep() : nullptr;
+    if (backend == nullptr) backend = cluster_->pick({tried_.data(), tried_count_}, 0);
     if (backend == nullptr) return reply(ReplyReason::no_healthy_backend);
     if (begin_try(*backend)) return;
   }
@@ -27,15 +25,9 @@ bool Stream::begin_try(BackendRuntime& backend) {
   pool_ = &pool_at(backend);
   const Pool::Acquired acquired = pool_->acquire(*this, fresh_connection_);
   if (acquired.status == Pool::Acquired::Status::refused && acquired.error.failure == UpstreamFailure::overloaded) {
-    // Full is not broken: the others are asked, each once, and it is no try.
-    const bool again = tried_count_ < tried_.size() && std::find(tried_.begin(), tried_.begin() + tried_count_,
-                                                                 backend.position) == tried_.begin() + tried_count_;
-    if (!again) {
-      reply(ReplyReason::overloaded);
-      return true;
-    }
-    tried_[tried_count_++] = backend.position;
-    return false;
+    if (pass_over(backend.position)) return false;
+    reply(ReplyReason::overloaded);
+    return true;
   }
   ++attempts_;
   in_attempt_ = true;
@@ -54,6 +46,47 @@ bool Stream::begin_try(BackendRuntime& backend) {
       return true;
   }
   return true;
+}
+
+// Full is not broken: the others are asked, each once, and it is no try. False if there are none.
+bool Stream::pass_over(std::uint32_t position) {
+  forget_old_positions();
+  if (position == balancing::kNoBackend) return true;  // it has left; the others are as new
+  if (sweeping_) return sweep_left_ > 0;
+  if (was_tried(position)) return false;
+  if (tried_count_ < tried_.size()) {
+    tried_[tried_count_++] = position;
+    return true;
+  }
+  // More are full than can be noted down: the rest is asked in a row.
+  const auto size = static_cast<std::uint32_t>(cluster_->backends().size());
+  sweeping_ = true;
+  sweep_at_ = static_cast<std::uint32_t>(context_.loop.rng().below(size));
+  sweep_left_ = size;
+  return true;
+}
+
+// Null at its end.
+BackendRuntime* Stream::next_of_sweep() {
+  while (sweep_left_ > 0) {
+    --sweep_left_;
+    const std::uint32_t position = sweep_at_;
+    sweep_at_ = (sweep_at_ + 1) % static_cast<std::uint32_t>(cluster_->backends().size());
+    if (cluster_->takes_requests(position) && !was_tried(position)) return cluster_->backends()[position].get();
+  }
+  return nullptr;
+}
+
+bool Stream::was_tried(std::uint32_t position) const {
+  const auto end = tried_.begin() + tried_count_;
+  return std::find(tried_.begin(), end, position) != end;
+}
+
+void Stream::forget_old_positions() {
+  if (tried_epoch_ == cluster_->epoch()) return;
+  tried_epoch_ = cluster_->epoch();
+  tried_count_ = sweep_left_ = 0;
+  sweeping_ = false;
 }
 
 // Where backends are told of clients, no client's request goes over another's connection.
@@ -100,7 +133,14 @@ void Stream::on_lease(UpstreamStream& stream) {
 }
 
 void Stream::on_lease_failed(const UpstreamError& error) {
-  attempt_failed(error);
+  if (error.failure != UpstreamFailure::overloaded) return attempt_failed(error);
+  // It was full, and other workers had nothing to spare: as if it had been refused at once.
+  in_attempt_ = false;
+  --attempts_;
+  cluster_->attempt_ended(*backend_, *this);
+  if (!pass_over(backend_->position)) return reply(ReplyReason::overloaded);
+  // Not from here: its pool goes through those that wait.
+  context_.loop.timers().arm(backoff_timer_, context_.loop.now());
 }
 
 void Stream::on_upstream_failed(const UpstreamError& error) {
@@ -187,8 +227,7 @@ void Stream::try_elsewhere(std::uint32_t position, std::string_view why, bool st
     --attempts_;
     ++stale_retries_;
   } else {
-    if (tried_epoch_ != cluster_->epoch()) tried_count_ = 0;
-    tried_epoch_ = cluster_->epoch();
+    forget_old_positions();
     if (tried_count_ < tried_.size() && position != balancing::kNoBackend) tried_[tried_count_++] = position;
   }
   cluster_->retries(why).add(1);

@@ -9,6 +9,7 @@ namespace {
 
 WEIR_OVER_ALL_WIRES(Bugs);
 WEIR_OVER_ALL_WIRES(Review);
+WEIR_OVER_ALL_WIRES(BugsOfWorkers);
 
 // A backend that accepts and closes at once: the closed connection was replaced by a new one, again and again, until
 // the request's time was up.
@@ -75,6 +76,66 @@ TEST_F(BugsOfHttp1, Case016BytesBehindAnAnswerThatEndsWithTheReadAreFound) {
   run(50ms);
   ASSERT_GE(client.answer_count(), 3U) << client.reader().error();
   EXPECT_EQ(client.answers()[2].body, "hello\n");
+}
+
+// A backend was full, of another worker's connections: when that one had none to spare the request was refused,
+// although others had room. Only where all connections were the worker's own were they asked.
+TEST_P(BugsOfWorkers, Case080AFullBackendOfAnotherWorkerIsPassedOver) {
+  cluster().retry.attempts = 1;
+  proxy_.setup.clusters.front().members.front().backend->set_max_connections(1);
+  add_backend("two");
+  backend(0).on("/slow", Script{wait_for(5s), send_bytes(response("late"))});
+  start();
+  SimClient& first = connect();
+  SimClient& second = connect();
+  while (backend(0).heads() == 0) {
+    first.get("/slow");
+    run(50ms);
+  }
+  const std::size_t before = backend(1).heads();
+  for (std::size_t i = 1; i <= 6; ++i) {
+    second.get("/");
+    run(50ms);
+    ASSERT_EQ(second.answer_count(), i);
+    EXPECT_EQ(second.answers().back().status, 200) << i;
+    EXPECT_EQ(last_log("attempts"), "1");
+  }
+  EXPECT_EQ(backend(1).heads() - before, 6U);
+  EXPECT_GT(proxy_.reclaims, 0U);
+  // The full one had no part in them.
+  EXPECT_EQ(proxy_.metric(observe::Family::kBackendRequests, {"one"}), 0);
+  backend(1).stop_listening();
+  for (const auto& connection : backend(1).connections()) connection->reset();
+  run(50ms);
+  Backend& other = *proxy_.setup.clusters.front().members[1].backend;
+  other.set_max_connections(0);
+  second.get("/");
+  run(50ms);
+  expect_local_reply(second, 503, "overloaded");
+  EXPECT_EQ(last_log("attempts"), "0");
+  run(6s);
+  EXPECT_EQ(first.answers().back().body, "late");
+}
+
+// After sixteen that were full no other was asked.
+TEST_P(Bugs, Case081TheOnlyBackendWithRoomIsFound) {
+  proxy_.setup.clusters.front().members.front().backend->set_max_connections(0);
+  for (int i = 0; i < 40; ++i) add_backend("b" + std::to_string(i), 1, i == 25 ? Backend::kNoLimit : 0);
+  start();
+  SimClient& client = connect();
+  for (std::size_t i = 1; i <= 20; ++i) {
+    client.get("/");
+    run(10ms);
+    ASSERT_EQ(client.answer_count(), i);
+    EXPECT_EQ(client.answers().back().status, 200) << i;
+  }
+  EXPECT_EQ(backend(26).requests().size(), 20U);
+  proxy_.setup.clusters.front().members[26].backend->set_max_connections(0);
+  for (const auto& connection : backend(26).connections()) connection->reset();
+  run(10ms);
+  client.get("/");
+  run(10ms);
+  expect_local_reply(client, 503, "overloaded");
 }
 
 }  // namespace

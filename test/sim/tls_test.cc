@@ -186,6 +186,44 @@ TEST_F(TlsTest, AVerifiedCertificateGoesOnToTheBackend) {
   close_all();
 }
 
+class BugsOfRoutes : public TlsTest {};
+
+// Routes compared with what clients said of themselves, which is not believed, and never with what Weir says instead.
+TEST_F(BugsOfRoutes, Case085RoutesSeeTheFieldsThatBackendsWillSee) {
+  const tls::TestAuthority staff("staff");
+  listener().tls = serve({.client_ca = staff.certificate(), .client_auth = tls::ClientAuth::optional});
+  proxy_.setup.routes.clear();
+  const auto respond = [&](std::string name, std::string value, std::string body) {
+    proxy::Route& made = proxy_.setup.add_route(body, "");
+    made.match.headers = {{std::move(name), std::move(value)}};
+    made.respond = proxy::Respond{};
+    made.respond->body = body;
+  };
+  respond("X-Client-Cert-Subject", "CN=alice", "known");
+  respond("X-Client-Cert-Subject", "CN=mallory", "forged");
+  respond("x-forwarded-proto", "http", "clear");
+  respond("x-forwarded-proto", "https", "encrypted");
+  proxy_.setup.add_listener("clear", "10.0.0.1:81");
+  start();
+  const std::string_view forged =
+      "X-Client-Cert-Subject: CN=alice\r\nX-Client-Cert-Subject: CN=mallory\r\nX-Forwarded-Proto: http\r\n";
+  tls::End& nobody = opened();
+  nobody.send(request("/", forged));
+  run(100ms);
+  EXPECT_TRUE(nobody.received.ends_with("\r\nencrypted")) << nobody.received;
+  tls::End& alice = open(trusting({.identity = staff.issue({.common_name = "alice"})}));
+  run(100ms);
+  alice.send(request("/", "X-Client-Cert-Subject: CN=mallory\r\nConnection: X-Client-Cert-Subject\r\n"));
+  run(100ms);
+  EXPECT_TRUE(alice.received.ends_with("\r\nknown")) << alice.received;
+  SimClient& clear = connect_to(*SocketAddress::parse("10.0.0.1:81"));
+  clear.request("GET", "/", "X-Forwarded-Proto: https\r\n");
+  run(100ms);
+  ASSERT_EQ(clear.answer_count(), 1U);
+  EXPECT_EQ(clear.answers()[0].body, "clear");
+  close_all();
+}
+
 TEST_F(TlsTest, ManyHandshakesAtOnceAreAllSeenThrough) {
   start();
   const auto context = trusting({});

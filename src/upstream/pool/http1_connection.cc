@@ -223,7 +223,11 @@ void Http1Connection::read() {
   // Where the last body was spliced, the next one will be too: what is read with its head would only be copied.
   const std::size_t at_most = expect_large_ && !answered_ ? kHeadReadBytes : ReadScratch::kReadBytes;
   const Transport::Input input = io_.read(*context_.scratch, std::min(at_most, room));
-  if (input.fresh > 0) answered_ = true;
+  if (input.fresh > 0) {
+    // It came unasked, before a byte of the request had gone out: to be found while idle, had it come a moment earlier.
+    if (!written_ && reused()) return fail(UpstreamFailure::reset);
+    answered_ = true;
+  }
   readable_ = !input.drained;
   decode(input);
 }

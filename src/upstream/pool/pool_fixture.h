@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <string>
 
 #include "net/sim_engine.h"
@@ -29,7 +30,10 @@ class Try final : public UpstreamHandler {
   void on_response_head(http::ResponseHead& answer) override { status = answer.status; }
   void on_response_body(std::string_view data) override { body += data; }
   SpliceRelay* splice_response(std::uint64_t) override { return nullptr; }
-  void on_response_end(http::FieldList*) override { ended = true; }
+  void on_response_end(http::FieldList*) override {
+    ended = true;
+    if (at_end) at_end();
+  }
   void on_upstream_failed(const UpstreamError& failure) override { error = failure; }
   void on_request_writable() override {}
   void on_request_pumped(SpliceRelay::Pumped) override {}
@@ -47,6 +51,7 @@ class Try final : public UpstreamHandler {
   int status = 0;
   int interim = 0;
   bool ended = false;
+  std::function<void()> at_end;
 };
 
 class PoolTest : public testing::Test, private UpstreamEvents {

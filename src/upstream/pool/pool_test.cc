@@ -212,5 +212,44 @@ TEST_F(PoolTest, TheLongestIdleOneMakesRoom) {
   EXPECT_FALSE(context.close_longest_idle());
 }
 
+class BugsOfHttp1 : public PoolTest {
+ protected:
+  void write(SocketId socket, std::string_view bytes) {
+    iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    ASSERT_EQ(outside.write(socket, {&piece, 1}, false).bytes, bytes.size());
+  }
+};
+
+// Bytes that were there before a request had been sent were taken for its answer, if the connection had just been
+// used: then it is lent without a look.
+TEST_F(BugsOfHttp1, Case086WhatCameBeforeTheRequestIsNotItsAnswer) {
+  make();
+  Try& one = ask();
+  Try& two = ask();
+  run();
+  one.send();
+  two.send();
+  run();
+  const SocketId first = accept();
+  const SocketId second = accept();
+  write(first, kAnswer);
+  run(2ms);
+  ASSERT_TRUE(one.ended);
+  check(2, 1);
+  // Its end, and in the same turn what nobody has asked for.
+  two.at_end = [&] { ask().send(); };
+  write(second, kAnswer);
+  write(first, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray");
+  run();
+  ASSERT_TRUE(two.ended);
+  ASSERT_EQ(tries.size(), 3U);
+  EXPECT_EQ(acquired.status, Status::ready);
+  EXPECT_EQ(tries.back().body, "");
+  EXPECT_EQ(tries.back().error.failure, UpstreamFailure::reset);
+  EXPECT_TRUE(tries.back().error.reused);
+  EXPECT_FALSE(tries.back().error.written);
+  check(1, 1);
+}
+
 }  // namespace
 }  // namespace weir
