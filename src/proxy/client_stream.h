@@ -21,7 +21,7 @@ class ClientStream {
 
   // 1xx, but 101. Ignored for clients that know no such thing.
   virtual void send_informational(http::ResponseHead& head) = 0;
-  // The final head, or 101. Adds what the connection has to say (framing, keep-alive). `last`: no body follows.
+  // The final head, or 101. Adds what the connection has to say (framing, keep-alive).
   virtual void send_head(http::ResponseHead& head) = 0;
   virtual void send_body(std::string_view data) = 0;
   // The response is complete. In a tunnel: the backend's half is closed.
