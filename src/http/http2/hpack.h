@@ -28,6 +28,7 @@ struct HpackField {
   bool clean;               // a well-formed field, as RFC 9113 8.2.1 wants it; false for pseudo-header fields
   bool name_kept;           // lies in the arena or is static text
   bool value_kept;
+  bool name_copied;  // within the table, which may be much more work than the few bytes that asked for it
 };
 
 class HpackDecoder {

@@ -132,7 +132,8 @@ bool HpackDecoder::read_indexed(HpackField& field) {
              .never_indexed = false,
              .clean = index > kPseudoMax,
              .name_kept = true,
-             .value_kept = true};
+             .value_kept = true,
+             .name_copied = false};
     return true;
   }
   index -= kStaticCount + 1;
@@ -145,7 +146,8 @@ bool HpackDecoder::read_indexed(HpackField& field) {
            .never_indexed = false,
            .clean = entry.clean,
            .name_kept = !HpackTable::name_is_stored(entry),
-           .value_kept = false};
+           .value_kept = false,
+           .name_copied = false};
   return true;
 }
 
@@ -190,6 +192,7 @@ bool HpackDecoder::read_literal(unsigned prefix_bits, bool insert, HpackField& f
   if (!read_string(field.value, field.value_kept)) return false;
   field.never_indexed = false;
   field.clean = clean && http::is_field_value(field.value);
+  field.name_copied = insert && name_in_table;
   if (insert) enter(field, name_in_table);
   return true;
 }

@@ -56,6 +56,19 @@ bool is_connection_specific(FieldId id) {
   }
 }
 
+// Two bytes of a block can have a name of four thousand copied within HPACK's table. That goes on for so long only.
+class CopiedNames {
+ public:
+  bool too_many(const HpackField& field) {
+    if (field.name_copied) bytes_ += field.name.size();
+    return bytes_ > kBytesMax;
+  }
+
+ private:
+  static constexpr std::size_t kBytesMax = 256 * 1024;
+  std::size_t bytes_ = 0;
+};
+
 // What the kinds of block share. The first fault counts; from then on only the table is kept right.
 class BlockReader {
  public:
@@ -70,7 +83,7 @@ class BlockReader {
     while (true) {
       const HpackDecoder::Status status = decoder_.next(field);
       if (status == HpackDecoder::Status::end) return;
-      if (status == HpackDecoder::Status::error) {
+      if (status == HpackDecoder::Status::error || copied_names_.too_many(field)) {
         result_ = {BlockError::compression, "broken field block"};
         return;
       }
@@ -135,6 +148,7 @@ class BlockReader {
   const http::HeadLimits& limits_;
   FieldList& fields_;
   BlockResult result_;
+  CopiedNames copied_names_;
   std::uint64_t lines_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t length_ = 0;
@@ -452,8 +466,10 @@ BlockResult decode_trailers(HpackDecoder& decoder, std::string_view block, const
 BlockResult discard_block(HpackDecoder& decoder, std::string_view block, Arena& arena) {
   decoder.begin_block(block, arena);
   HpackField field;
+  CopiedNames copied_names;
   HpackDecoder::Status status = HpackDecoder::Status::field;
-  while (status == HpackDecoder::Status::field) status = decoder.next(field);
+  do status = decoder.next(field);
+  while (status == HpackDecoder::Status::field && !copied_names.too_many(field));
   if (status == HpackDecoder::Status::end) return {};
   return {BlockError::compression, "broken field block"};
 }
