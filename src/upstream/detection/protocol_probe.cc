@@ -59,15 +59,9 @@ std::optional<ProbeResult> ProtocolProbe::start(ReadinessHandler& handler) {
 std::optional<ProbeResult> ProtocolProbe::advance(Readiness readiness) {
   Transport& io = connection_.io();
   if (connection_.stage() != Stage::ready) {
-    switch (connection_.advance()) {
-      case Stage::connecting:
-      case Stage::handshake:
-        return std::nullopt;
-      case Stage::failed:
-        return unconnected();
-      case Stage::ready:
-        break;
-    }
+    const Stage stage = connection_.advance();
+    if (stage == Stage::failed) return unconnected();
+    if (stage != Stage::ready) return std::nullopt;
     if (io.secure_layer() != nullptr && io.secure_layer()->protocol() != "h2") return ProbeResult{Verdict::http1};
     io.output().append(greeting());
     readiness.bits |= Readiness::readable;

@@ -70,15 +70,9 @@ std::string_view HealthProbe::waiting_for() const {
 
 std::optional<ProbeResult> HealthProbe::advance(Readiness readiness) {
   if (connection_.stage() != Stage::ready) {
-    switch (connection_.advance()) {
-      case Stage::connecting:
-      case Stage::handshake:
-        return std::nullopt;
-      case Stage::failed:
-        return unconnected();
-      case Stage::ready:
-        break;
-    }
+    const Stage stage = connection_.advance();
+    if (stage == Stage::failed) return unconnected();
+    if (stage != Stage::ready) return std::nullopt;
     if (auto result = connected()) return result;
     // What came behind a handshake has given its edge.
     if (connection_.io().secure_layer() != nullptr) readiness.bits |= Readiness::readable;
