@@ -6,12 +6,12 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <system_error>
 
 #include "base/assert.h"
@@ -32,6 +32,7 @@ ssize_t raw_send(int socket, const void* from, std::size_t size, int flags) {
 }
 
 constexpr std::uint64_t kWakeEvent = UINT64_MAX;
+constexpr std::uint64_t kAlarmEvent = UINT64_MAX - 1;
 
 template <typename Call>
 auto retry(Call call) {
@@ -97,30 +98,34 @@ bool concerns_one_connection(int error) {
 }  // namespace
 
 Result<std::unique_ptr<EpollEngine>> EpollEngine::open(DescriptorBudget& budget) {
-  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  if (epoll < 0) return fail_errno("cannot open an epoll descriptor", errno);
-  const int wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  event.data.u64 = kWakeEvent;
-  if (wake < 0 || ::epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event) != 0) {
-    const int error = errno;
-    ::close(epoll);
-    if (wake >= 0) ::close(wake);
-    return fail_errno("cannot open an event descriptor", error);
+  std::unique_ptr<EpollEngine> engine(new EpollEngine(budget));
+  if (!engine->announces(engine->wake_, kWakeEvent) || !engine->announces(engine->alarm_, kAlarmEvent)) {
+    return fail_errno("cannot open an event descriptor", errno);
   }
-  return std::unique_ptr<EpollEngine>(new EpollEngine(budget, epoll, wake));
+  return engine;
 }
 
-EpollEngine::EpollEngine(DescriptorBudget& budget, int epoll, int wake)
-    : budget_(budget), epoll_(epoll), wake_(wake), now_(read_clock()) {
-  budget_.opened(2);
+EpollEngine::EpollEngine(DescriptorBudget& budget)
+    : budget_(budget),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      alarm_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
+      now_(read_clock()) {
+  budget_.opened(kOwnDescriptors);
 }
 
 EpollEngine::~EpollEngine() {
-  ::close(wake_);
-  ::close(epoll_);
-  budget_.closed(2);
+  for (const int descriptor : {alarm_, wake_, epoll_}) {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+  budget_.closed(kOwnDescriptors);
+}
+
+bool EpollEngine::announces(int descriptor, std::uint64_t event) {
+  epoll_event edge{};
+  edge.events = EPOLLIN | EPOLLET;
+  edge.data.u64 = event;
+  return epoll_ >= 0 && descriptor >= 0 && ::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &edge) == 0;
 }
 
 WallTime EpollEngine::wall_now() const {
@@ -332,23 +337,25 @@ Result<void> EpollEngine::watch(SocketId socket, ReadinessHandler& handler, Trig
   return {};
 }
 
+void EpollEngine::set_alarm(TimePoint at) {
+  const auto since_epoch = at.time_since_epoch();
+  itimerspec when{};
+  when.it_value.tv_sec = since_epoch / 1s;
+  when.it_value.tv_nsec = (since_epoch % 1s).count();
+  WEIR_CHECK(::timerfd_settime(alarm_, TFD_TIMER_ABSTIME, &when, nullptr) == 0);
+  alarm_at_ = at;
+}
+
 int EpollEngine::wait(TimePoint until) {
-  if (until == kNever) return ::epoll_wait(epoll_, events_.data(), kEventsPerPoll, -1);
   if (until <= now_) return ::epoll_wait(epoll_, events_.data(), kEventsPerPoll, 0);
-  // now_ is as old as the turn was long.
-  const Duration left = std::max(until - read_clock(), Duration::zero());
-  if (precise_wait_) {
-    timespec timeout{};
-    timeout.tv_sec = left / 1s;
-    timeout.tv_nsec = (left % 1s).count();
-    const int count = ::epoll_pwait2(epoll_, events_.data(), kEventsPerPoll, &timeout, nullptr);
-    // Kernels before 5.11 do not have it, and some sandboxes forbid what they do not know.
-    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
-    precise_wait_ = false;
+  while (true) {
+    if (until < alarm_at_) set_alarm(until);
+    const int count = ::epoll_wait(epoll_, events_.data(), kEventsPerPoll, -1);
+    if (count != 1 || events_[0].data.u64 != kAlarmEvent) return count;
+    alarm_at_ = kNever;
+    // It may have been set for what has meanwhile been put off or called off.
+    if (until <= read_clock()) return 0;
   }
-  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  return ::epoll_wait(epoll_, events_.data(), kEventsPerPoll,
-                      static_cast<int>(std::min<std::int64_t>(milliseconds, INT_MAX)));
 }
 
 std::size_t EpollEngine::poll(TimePoint until) {
@@ -363,6 +370,10 @@ std::size_t EpollEngine::poll(TimePoint until) {
     if (event.data.u64 == kWakeEvent) {
       // The counter is never read: each write is an edge of its own.
       wake_pending_.store(false, std::memory_order_seq_cst);
+      continue;
+    }
+    if (event.data.u64 == kAlarmEvent) {
+      alarm_at_ = kNever;
       continue;
     }
     const Slot& watched = slots_[event.data.u64 & 0xffffffff];

@@ -140,6 +140,31 @@ TEST_F(EventLoopTest, AnIdleLoopGivesItsBuffersBack) {
   EXPECT_EQ(loop_.buffers().kept(), 0u);
 }
 
+TEST(EpollEngine, AWaitEndsAtItsOwnDeadline) {
+  DescriptorBudget budget(100, 0);
+  const auto engine = *EpollEngine::open(budget);
+  const TimePoint start = engine->now();
+  engine->poll(start + 20ms);
+  EXPECT_GE(engine->now(), start + 20ms);
+  // Mail ends a wait early, and its deadline is still ahead when a later one is waited for.
+  engine->wake();
+  engine->poll(engine->now() + 20ms);
+  const TimePoint later = engine->now() + 60ms;
+  engine->poll(later);
+  EXPECT_GE(engine->now(), later);
+  // An earlier one than was waited for before.
+  engine->wake();
+  engine->poll(engine->now() + 1h);
+  const TimePoint sooner = engine->now() + 20ms;
+  engine->poll(sooner);
+  EXPECT_GE(engine->now(), sooner);
+  EXPECT_LT(engine->now(), sooner + 30min);
+  // One that passed while the turn was at work.
+  engine->poll(sooner);
+  engine->poll(engine->now() + 1ns);
+  EXPECT_GT(engine->now(), sooner);
+}
+
 TEST(EventLoop, MailFromOtherThreadsWakesIt) {
   constexpr int kThreads = 2;
   constexpr int kMails = 5000;
