@@ -5,6 +5,14 @@
 #include <utility>
 
 namespace weir {
+namespace {
+
+// What is read ahead is read in no smaller pieces.
+constexpr std::size_t kReadMin = 16 * 1024;
+// A layer holds no more of what is to be decrypted: a record, and what was read with its beginning.
+constexpr std::size_t kLayerBytes = 32 * 1024;
+
+}  // namespace
 
 char* ReadScratch::reserve(std::size_t size) {
   if (size > capacity_) {
@@ -80,6 +88,20 @@ void Transport::keep(std::string_view rest) {
   if (rest.empty()) return;
   if (kept_ == nullptr) kept_ = std::make_unique<Buffer>(loop_->buffers());
   kept_->append(rest);
+}
+
+Transport::Left Transport::left(ReadScratch& scratch) {
+  if (secure_ == nullptr) return {kept() + loop_->engine().unread(socket_), 0, 0};
+  std::size_t wire = 0;
+  // Where the socket is empty, the layer's last record is all that is left.
+  while (kept() < kReadAheadBytes || loop_->engine().unread(socket_) == 0) {
+    const Input input = read(scratch, std::max(kReadAheadBytes, kept() + kReadMin) - kept());
+    wire += input.wire;
+    keep(input.bytes);
+    if (input.status == IoStatus::end || input.status == IoStatus::failed) return {kept(), 0, wire};
+    if (input.status == IoStatus::would_block && input.drained) break;
+  }
+  return {kept() + loop_->engine().unread(socket_), kLayerBytes, wire};
 }
 
 void Transport::take_kept(char* memory) {

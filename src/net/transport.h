@@ -68,8 +68,16 @@ class Transport {
   Input reread(ReadScratch& scratch);
   void keep(std::string_view rest);
   std::size_t kept() const { return kept_ == nullptr ? 0 : kept_->size(); }
-  // From a peer that has sent FIN no more than this is still to come, what is kept included.
-  std::size_t left_at_most() const { return kept() + loop_->engine().unread(socket_); }
+  // Of a peer that has sent FIN.
+  struct Left {
+    std::size_t bytes;  // so many are still to come, what is kept included
+    std::size_t more;   // or at most so many more
+    std::size_t wire;   // bytes off the wire that it took to know
+  };
+  // Through a SecureLayer only reading tells: of what is there up to kReadAheadBytes are read, and kept. Of more the
+  // size on the wire is known, and not what the layer holds.
+  Left left(ReadScratch& scratch);
+  static constexpr std::size_t kReadAheadBytes = 64 * 1024;
 
   // With a SecureLayer: goes on with its handshake.
   SecureLayer::Handshake handshake(ReadScratch& scratch) {

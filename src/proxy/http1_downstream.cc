@@ -73,7 +73,7 @@ void Http1Downstream::on_ready(Readiness readiness) {
   if (readiness.can_write() && (io_.unsent() > 0 || response_relay_ != nullptr)) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
-  if (request_cut_short()) return client_gone();
+  if (request_cut_short(false)) return client_gone();
   if (wants_input()) read();
 }
 
@@ -161,7 +161,8 @@ void Http1Downstream::decode(Transport::Input input) {
     if (input.status == IoStatus::failed) client_gone();
     return;
   }
-  if (request_cut_short()) return client_gone();
+  // It may have been held back only just now, for a moment.
+  if (request_cut_short(true)) return client_gone();
   if ((readable_ || peer_fin_) && wants_input()) context_.loop.mark_ready(*this);
 }
 
@@ -270,10 +271,14 @@ void Http1Downstream::on_end_of_input(IoStatus status) {
 
 // A FIN came inside the request's body: what is left to be read can't make it whole, although reading it may have to
 // wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.)
-bool Http1Downstream::request_cut_short() const {
+bool Http1Downstream::request_cut_short(bool surely) {
   if (!peer_fin_ || phase_ != Phase::body || !decoder_.body().in_body()) return false;
+  // Over TLS to look is to read, which will be done anyway unless the body is held back.
+  if (io_.secure_layer() != nullptr && !paused_) return false;
   const std::uint64_t spliced = request_relay_ != nullptr ? request_relay_->taken() : 0;
-  return decoder_.body().remaining() - spliced > io_.left_at_most();
+  const Transport::Left left = io_.left(context_.scratch);
+  if (left.wire > 0) listener_->received->add(left.wire);
+  return decoder_.body().remaining() - spliced > left.bytes + (surely ? left.more : 0);
 }
 
 void Http1Downstream::client_gone() {

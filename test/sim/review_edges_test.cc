@@ -39,6 +39,48 @@ TEST_F(BugsOfHttp1, Case082AnUnwantedBodyIsNotReadBehindItsEnd) {
   }
 }
 
+// Over TLS the end of the body may wait in the layer, where nobody counted it: a client that had sent a whole request
+// and closed its half was taken for one that had broken off.
+TEST_P(Bugs, Case083AWholeRequestWithAFinBehindItIsAnswered) {
+  if (!from_http1()) return;
+  fates_.client.send_buffer_bytes = 1024 * 1024;
+  for (const std::size_t size : {5'000U, 20'000U, 60'000U, 100'000U, 300'000U}) {
+    if (size == 5'000U) start();
+    SimClient& client = connect();
+    run(50ms);
+    const std::string body = pattern(1, size);
+    client.raw(upload(size) + body, "POST");
+    client.half_close();
+    run(200ms);
+    ASSERT_EQ(client.answer_count(), 1U) << size;
+    EXPECT_EQ(client.answers()[0].status, 200);
+    EXPECT_TRUE(backend().requests().back().body == body);
+  }
+}
+
+// The same where the backend holds the body back.
+TEST_P(Bugs, Case115AWholeRequestWithAFinBehindItIsAnsweredHoweverLate) {
+  if (!from_http1()) return;
+  fates_.client.send_buffer_bytes = 1024 * 1024;
+  backend().greeting = {then(Action::Kind::stop_reading)};
+  start();
+  const std::string body = pattern(1, 120'000);
+  connect().raw(upload(body.size()) + body, "POST");
+  connect().raw("POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(body, 100'000),
+                "POST");
+  for (auto& client : clients_) client->half_close();
+  run(5s);
+  EXPECT_EQ(proxy_.live_streams(), 2U);
+  EXPECT_LE(proxy_.buffer_bytes_out(), 2 * 256U * 1024);
+  for (const auto& connection : backend().connections()) connection->go_on_reading();
+  run(1s);
+  for (auto& client : clients_) {
+    ASSERT_EQ(client->answer_count(), 1U) << client->reader().error();
+    EXPECT_EQ(client->answers()[0].status, 200);
+  }
+  for (const Message& request : backend().requests()) EXPECT_TRUE(request.body == body);
+}
+
 // A client that does not wait for its 100, and whose body is spliced, was waited for without end.
 TEST_P(Bugs, Case084ASplicedBodyAwaitsNo100) {
   listener().body_timeout = 2s;
