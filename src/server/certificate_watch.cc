@@ -27,7 +27,9 @@ CertificateWatch::CertificateWatch(Environment environment)
 
 void CertificateWatch::apply(std::shared_ptr<const config::Compiled> compiled) {
   compiled_ = std::move(compiled);
-  judge();
+  judged_at_.reset();
+  warn_of_invalid();
+  show_ends();
   for (const auto& cluster : compiled_->spec->clusters) {
     if (!cluster.tls || cluster.tls->verify || cluster.tls->ca.path.empty()) continue;
     environment_.logger.warn(environment_.loop.wall_now(), "backends are not verified",
@@ -48,21 +50,31 @@ void CertificateWatch::apply(std::shared_ptr<const config::Compiled> compiled) {
   }
 }
 
-void CertificateWatch::judge() {
-  std::map<std::pair<std::string, std::string>, WallTime> ends;
+void CertificateWatch::warn_of_invalid() {
   const WallTime now = environment_.loop.wall_now();
+  const std::optional<WallTime> before = std::exchange(judged_at_, now);
   for (const auto& listener : compiled_->listeners) {
     if (listener->tls == nullptr) continue;
     for (const tls::CertificateFacts& facts : listener->tls->certificates()) {
-      auto& end = ends.emplace(std::pair(listener->name, facts.subject), facts.not_after).first->second;
-      end = std::min(end, facts.not_after);
-      if (facts.not_before <= now && now < facts.not_after) continue;
-      const bool expired = now >= facts.not_after;
+      const bool expired = facts.not_after <= now && (!before || facts.not_after > *before);
+      const bool early = facts.not_before > now && !before;
+      if (!expired && !early) continue;
       environment_.logger.warn(now, expired ? "CERTIFICATE HAS EXPIRED" : "CERTIFICATE IS NOT VALID YET",
                                {{"listener", listener->name},
                                 {"subject", facts.subject},
                                 {"reason", fmt::format("valid from {} to {}, in seconds since 1970",
                                                        seconds_of(facts.not_before), seconds_of(facts.not_after))}});
+    }
+  }
+}
+
+void CertificateWatch::show_ends() {
+  std::map<std::pair<std::string, std::string>, WallTime> ends;
+  for (const auto& listener : compiled_->listeners) {
+    if (listener->tls == nullptr) continue;
+    for (const tls::CertificateFacts& facts : listener->tls->certificates()) {
+      auto& end = ends.emplace(std::pair(listener->name, facts.subject), facts.not_after).first->second;
+      end = std::min(end, facts.not_after);
     }
   }
   expiry_.clear();
@@ -84,6 +96,7 @@ void CertificateWatch::on_timer(Timer& timer) {
     return timers.arm(rotation_timer_, now + tls::TicketKeys::kRotation);
   }
   timers.arm(look_timer_, now + kLookEvery);
+  warn_of_invalid();
   if (!looking_) look();
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,8 @@
 
 namespace weir::server {
 
-// Certificates in the course of time: says loudly which have expired as a configuration comes into force, shows when
-// they will, looks every few seconds whether their files have changed, and changes the keys of session tickets. On the
-// control loop.
+// Certificates in the course of time: says loudly which have expired, shows when they will, looks every few seconds
+// whether their files have changed, and changes the keys of session tickets. On the control loop.
 class CertificateWatch final : private TimerHandler {
  public:
   using SpecPtr = std::shared_ptr<const config::Spec>;
@@ -46,12 +46,15 @@ class CertificateWatch final : private TimerHandler {
   void on_timer(Timer& timer) override;
   void look();
   void looked(const SpecPtr& at, config::FilesOfNow result);
-  void judge();
+  // Tells of each once: of those that are not valid as they come into force, and of those that expire later.
+  void warn_of_invalid();
+  void show_ends();
 
   Environment environment_;
   Timer look_timer_;
   Timer rotation_timer_;
   std::shared_ptr<const config::Compiled> compiled_;
+  std::optional<WallTime> judged_at_;  // those in use, last
   std::vector<observe::GaugeRef> expiry_;
   std::string last_problem_;
   bool told_ = false;  // of it

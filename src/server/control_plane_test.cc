@@ -354,5 +354,27 @@ TEST_F(Bugs, Case093AReloadThatWaitsBeginsAfterTerm) {
   EXPECT_EQ(weir_.loads() - before, 1);
 }
 
+// The log told only of those that had expired when the configuration came into force.
+TEST_F(Bugs, Case096ACertificateThatExpiresWhileInUseIsToldOf) {
+  using std::chrono::system_clock;
+  // tidy: allow(banned-call): certificates count from the real clock, the simulation from a day of its own
+  const auto behind = std::chrono::duration_cast<std::chrono::seconds>(world_.wall_now() - system_clock::now());
+  const long day = 86400;
+  const tls::IdentityText identity =
+      tls::TestAuthority("ca").issue({.valid_from_s = behind.count() - day, .valid_to_s = behind.count() + 60});
+  weir_.set_file("/site.crt", identity.certificate);
+  weir_.set_file("/site.key", identity.key);
+  ASSERT_TRUE(
+      start("listeners: [{address: \"10.0.0.1:443\", tls: {certificates: [{cert: /site.crt, key: /site.key}]}}]\n"
+            "admin: none\nclusters: []\nroutes: [{respond: {status: 200}}]\n"));
+  run_for(50s);
+  EXPECT_FALSE(logged("CERTIFICATE"));
+  run_for(60s);
+  const auto told = std::ranges::count_if(weir_.process_log(), [](const std::string& line) {
+    return line.find("CERTIFICATE HAS EXPIRED") != std::string::npos;
+  });
+  EXPECT_EQ(told, 1);
+}
+
 }  // namespace
 }  // namespace weir::server
