@@ -111,7 +111,7 @@ Result<void> ListenerSet::bind_all(const SocketAddress& address, const std::stri
   }
   SocketAddress where = address;
   for (; worker < workers_; ++worker) {
-    auto socket = worker == 0 ? listen_first(where, true) : engine_.listen(where, {.reuse_port = true});
+    auto socket = worker == 0 ? listen_first(where, plan) : engine_.listen(where, {.reuse_port = true});
     if (!socket) return std::unexpected(std::move(socket.error()));
     plan.sockets[worker].push_back({listener, *socket, {}});
     if (worker > 0) continue;
@@ -123,24 +123,21 @@ Result<void> ListenerSet::bind_all(const SocketAddress& address, const std::stri
   return {};
 }
 
-// The sockets of an address of ours would be in the way of that trial, until the new ones have taken their place.
-bool ListenerSet::overlaps_ours(const SocketAddress& address) const {
-  return std::ranges::any_of(bound_, [&](const Bound& bound) {
+// SO_REUSEPORT would let us share an address with another process of the same user, which then gets a part of our
+// connections. So an address that is new to us is tried without it first, unless sockets of ours would be in the way.
+Result<SocketId> ListenerSet::listen_first(const SocketAddress& address, const Plan& plan) {
+  const auto in_the_way = [&](const Bound& bound) {
     const SocketAddress& ours = bound.actual;
     if (ours.port != address.port || ours.ip.family != address.ip.family) return false;
     return ours.ip.is_wildcard() || address.ip.is_wildcard();
-  });
-}
-
-// SO_REUSEPORT would let us share an address with another process of the same user, which then gets a part of our
-// connections. So an address that is new to us is tried without it first.
-Result<SocketId> ListenerSet::listen_first(const SocketAddress& address, bool reuse_port) {
-  if (address.port != 0 && !ours_.contains(address) && !overlaps_ours(address)) {
+  };
+  const bool overlaps = std::ranges::any_of(bound_, in_the_way) || std::ranges::any_of(plan.bound, in_the_way);
+  if (address.port != 0 && !ours_.contains(address) && !overlaps) {
     auto alone = engine_.listen(address, {.reuse_port = false});
     if (!alone) return alone;
     engine_.close(*alone);
   }
-  return engine_.listen(address, {.reuse_port = reuse_port});
+  return engine_.listen(address, {.reuse_port = true});
 }
 
 }  // namespace weir::server

@@ -49,8 +49,7 @@ class ListenerSet {
  private:
   Result<Bound> bind(const proxy::ListenerSettings& settings, Plan& plan);
   Result<void> bind_all(const SocketAddress& address, const std::string& listener, Plan& plan, SocketAddress& actual);
-  bool overlaps_ours(const SocketAddress& address) const;
-  Result<SocketId> listen_first(const SocketAddress& address, bool reuse_port);
+  Result<SocketId> listen_first(const SocketAddress& address, const Plan& plan);
 
   Engine& engine_;
   const std::size_t workers_;

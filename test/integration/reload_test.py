@@ -59,6 +59,17 @@ class Reload(Case):
             self.assertEqual(weir.reload(config).status, 200, host)
             self.assertEqual(fetch(weir.port).text, host)
 
+    def test_listeners_may_overlap_from_the_start(self):
+        both = free_port()
+        for first, second in (("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")):
+            config = respond_config("x")
+            for name, host in (("one", first), ("two", second)):
+                config["listeners"].append({"name": name, "address": f"{host}:{both}"})
+            weir = self.weir(config)
+            self.assertEqual(fetch(both).text, "x")
+            weir.signal(signal.SIGTERM)
+            weir.wait()
+
     def test_hup_reloads(self):
         weir = self.weir(respond_config("one"))
         weir.write(respond_config("two"))
