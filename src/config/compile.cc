@@ -188,13 +188,14 @@ std::shared_ptr<ClusterSettings> compile_cluster(const ClusterSpec& spec) {
   // A budget of `none` lets every request be retried.
   const double budget = spec.retry.budget_basis_points == kNoBudget ? std::numeric_limits<double>::infinity()
                                                                     : spec.retry.budget_basis_points / 10'000.0;
+  const auto on = [&](RetryEvent event) { return std::ranges::find(spec.retry.on, event) != spec.retry.on.end(); };
   settings->retry = {.attempts = spec.retry.attempts,
-                     .on_connect_failure = spec.retry.on_connect_failure,
-                     .on_reset = spec.retry.on_reset,
-                     .on_502 = spec.retry.on_502,
-                     .on_503 = spec.retry.on_503,
-                     .on_504 = spec.retry.on_504,
-                     .on_unavailable = spec.retry.on_unavailable,
+                     .on_connect_failure = on(RetryEvent::kConnectFailure),
+                     .on_reset = on(RetryEvent::kReset),
+                     .on_502 = on(RetryEvent::k502),
+                     .on_503 = on(RetryEvent::k503),
+                     .on_504 = on(RetryEvent::k504),
+                     .on_unavailable = on(RetryEvent::kUnavailable),
                      .budget = budget,
                      .methods = spec.retry.methods,
                      .backoff_base = spec.retry.backoff_base,
@@ -233,6 +234,8 @@ std::shared_ptr<health::HealthCheckSettings> compile_health_check(const ClusterS
   settings->healthy_after = spec->healthy_after;
   settings->protocol = to_upstream_protocol(cluster.protocol);
   settings->proxy_protocol = cluster.proxy_protocol;
+  settings->head_limits.header_bytes = cluster.limits.header_bytes;
+  settings->head_limits.headers = cluster.limits.headers;
   settings->expect.clear();
   for (const StatusRange& range : spec->expect) settings->expect.push_back({range.first, range.last});
   return settings;

@@ -13,6 +13,7 @@ std::optional<std::string> test_environment(std::string_view name) {
   if (name == "PORT") return "8080";
   if (name == "EMPTY") return "";
   if (name == "SECRET") return "hunter2";
+  if (name == "EVENT") return "reset";
   return std::nullopt;
 }
 
@@ -129,7 +130,8 @@ TEST(Load, ReadsClusters) {
   EXPECT_EQ(app.limits, (ResponseLimits{8192, 20, {kNoLimit, 9, kNoLimit}}));
   const HealthCheckSpec check{HealthCheckType::kHttp, "/ok", "app:81", 1s, 500ms, 1, 4, {{200, 204}, {301, 301}}};
   EXPECT_EQ(app.health_check, check);
-  EXPECT_EQ(app.retry, (RetrySpec{3, false, true, false, true, false, true, 1250, {"POST"}, 0s, 2s}));
+  const std::vector<RetryEvent> on{RetryEvent::kReset, RetryEvent::k503, RetryEvent::kUnavailable};
+  EXPECT_EQ(app.retry, (RetrySpec{3, on, 1250, {"POST"}, 0s, 2s}));
   EXPECT_EQ(app.timeouts, (ClusterTimeouts{1s, kForever, 1min, 1h, 10us}));
   const ClusterSpec& canary = parsed.spec->clusters[1];
   EXPECT_TRUE(canary.backends.empty());
@@ -231,6 +233,10 @@ TEST(Json, ShowsEnvironmentUnexpandedAndNoSecrets) {
   }
   EXPECT_THAT(json_with("x"), testing::HasSubstr(R"({"name":"h:${PORT}","url":"http://h:${PORT}",)"));
   EXPECT_THAT(json_with("x"), testing::Not(testing::HasSubstr("8080")));
+  const Parsed retrying =
+      load("listeners: []\nroutes: []\nclusters:\n- {name: a, backends: [], retry: {on: ['503', '${EVENT}']}}\n");
+  ASSERT_TRUE(retrying.spec) << render(retrying.diagnostics);
+  EXPECT_THAT(to_json(*retrying.spec), testing::HasSubstr(R"("on":["503","${EVENT}"])"));
 }
 
 TEST(Json, MatchOfOneRoute) {

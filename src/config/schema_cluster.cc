@@ -154,50 +154,13 @@ void check_health_check(Reader& reader, NodeId id, HealthCheckSpec& check) {
 }
 constexpr Schema<HealthCheckSpec> kHealthCheckSchema{kHealthCheckFields, check_health_check};
 
-// The events after which an attempt is made again: a list in the file, switches in the spec.
-struct RetryOn : Leaf {
-  struct Event {
-    std::string_view name;
-    bool RetrySpec::* on;
-  };
-  static constexpr Event kEvents[] = {{"connect_failure", &RetrySpec::on_connect_failure},
-                                      {"reset", &RetrySpec::on_reset},
-                                      {"502", &RetrySpec::on_502},
-                                      {"503", &RetrySpec::on_503},
-                                      {"504", &RetrySpec::on_504},
-                                      {"unavailable", &RetrySpec::on_unavailable}};
-
-  static void read(Reader& reader, NodeId id, RetrySpec& out) {
-    if (!reader.expect_list(id)) return;
-    for (const Event& event : kEvents) out.*event.on = false;
-    const YamlNode& list = reader.node(id);
-    for (std::size_t i = 0; i < list.count; ++i) {
-      const Reader::Scope scope(reader, i);
-      const NodeId entry = reader.tree().child(list, i);
-      const auto text = reader.scalar(entry, "connect_failure or reset");
-      if (text) read_event(reader, entry, *text, out);
-    }
-  }
-  static void read_event(Reader& reader, NodeId entry, std::string_view text, RetrySpec& out) {
-    std::vector<std::string_view> allowed;
-    for (const Event& event : kEvents) {
-      if (text == event.name) {
-        out.*event.on = true;
-        return;
-      }
-      allowed.push_back(event.name);
-    }
-    wrong_choice(reader, entry, text, allowed);
-  }
-  static void write(JsonWriter& writer, std::string_view key, const RetrySpec& retry) {
-    writer.member(key, [&] {
-      writer.begin_list();
-      for (const Event& event : kEvents) {
-        if (retry.*event.on) writer.string(event.name);
-      }
-      writer.end_list();
-    });
-  }
+constexpr Choice<RetryEvent> kRetryEvents[] = {
+    {"connect_failure", RetryEvent::kConnectFailure},
+    {"reset", RetryEvent::kReset},
+    {"502", RetryEvent::k502},
+    {"503", RetryEvent::k503},
+    {"504", RetryEvent::k504},
+    {"unavailable", RetryEvent::kUnavailable},
 };
 
 constexpr Field<RetrySpec> kBackoffFields[] = {
@@ -216,7 +179,7 @@ constexpr Schema<RetrySpec> kBackoffSchema{kBackoffFields, check_backoff};
 
 constexpr Field<RetrySpec> kRetryFields[] = {
     field<&RetrySpec::attempts, Integer<std::uint32_t, 1, 100>>("attempts"),
-    {"on", RetryOn::read, RetryOn::write, RetryOn::leaves},
+    field<&RetrySpec::on, ScalarList<OneOf<RetryEvent, kRetryEvents>>>("on"),
     field<&RetrySpec::budget_basis_points, PercentageOrNone>("budget"),
     field<&RetrySpec::methods, ScalarList<MethodValue>>("methods"),
     {"backoff", [](Reader& reader, NodeId id, RetrySpec& out) { read_section(reader, id, kBackoffSchema, out); },

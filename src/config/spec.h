@@ -188,14 +188,12 @@ struct HealthCheckSpec {
 // A budget that is `none`.
 inline constexpr std::uint32_t kNoBudget = std::numeric_limits<std::uint32_t>::max();
 
+// After what an attempt is made again.
+enum class RetryEvent : std::uint8_t { kConnectFailure, kReset, k502, k503, k504, kUnavailable };
+
 struct RetrySpec {
   std::uint32_t attempts = 2;  // all tries, the first included; at least 1
-  bool on_connect_failure = true;
-  bool on_reset = true;
-  bool on_502 = false;
-  bool on_503 = false;
-  bool on_504 = false;
-  bool on_unavailable = false;
+  std::vector<RetryEvent> on = {RetryEvent::kConnectFailure, RetryEvent::kReset};
   std::uint32_t budget_basis_points = 2000;  // share of requests in 1/100 %, or kNoBudget
   std::vector<std::string> methods;          // retried though not idempotent
   Duration backoff_base = 25ms;

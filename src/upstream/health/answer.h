@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "http/limits.h"
 #include "upstream/health/health_settings.h"
 #include "upstream/health/probe_result.h"
 
@@ -16,7 +15,6 @@ namespace weir::health {
 inline constexpr std::string_view kUserAgent = "weir-health-check";
 // More of a body than this is not waited for.
 inline constexpr std::size_t kBodyBytesMax = 64 * 1024;
-inline constexpr http::HeadLimits kAnswerHeadLimits{.header_bytes = 8 * 1024, .headers = 200, .uri_bytes = 1024};
 
 // Of the answer to a GET.
 inline ProbeResult status_verdict(const HealthCheckSettings& settings, std::uint16_t status) {

@@ -165,6 +165,21 @@ TEST_F(HealthCheckTest, FallsAndRisesWithTheStatus) {
   EXPECT_TRUE(notes.changes[1].healthy);
 }
 
+// Checks had limits of their own: what passed for every request failed for them.
+TEST_F(HealthCheckTest, Case097AHeadMayBeAsLongAsThoseOfTraffic) {
+  settings.head_limits = {.header_bytes = 20'000, .headers = 300};
+  std::string lines;
+  for (int i = 0; i < 250; ++i) lines += "set-cookie: " + std::string(60, 'c') + "\r\n";
+  answer = "HTTP/1.1 200 OK\r\n" + lines + "content-length: 0\r\n\r\n";
+  start();
+  run(30s);
+  EXPECT_TRUE(notes.changes.empty());
+  EXPECT_TRUE(check->healthy());
+  answer = "HTTP/1.1 200 OK\r\n" + lines + lines + "content-length: 0\r\n\r\n";
+  run(30s);
+  EXPECT_FALSE(check->healthy());
+}
+
 TEST_F(HealthCheckTest, ExpectedStatusesAreConfigurable) {
   settings.expect = {{200, 299}, {404, 404}};
   answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";

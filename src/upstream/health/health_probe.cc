@@ -171,7 +171,7 @@ std::optional<ProbeResult> HealthProbe::decode_http1(std::string_view bytes) {
     heard_ = http2::begins_with_settings(bytes) ? Heard::http2 : Heard::other;
   }
   for (;;) {
-    const http1::Step step = decoder_.next(bytes, head_, trailers_, kAnswerHeadLimits);
+    const http1::Step step = decoder_.next(bytes, head_, trailers_, settings_.head_limits);
     bytes.remove_prefix(step.consumed);
     switch (step.event) {
       case http1::Event::need_more:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "http/limits.h"
 #include "net/proxy_protocol.h"
 #include "upstream/cluster.h"
 
@@ -35,7 +36,8 @@ struct HealthCheckSettings {
   std::vector<StatusRange> expect = {StatusRange{}};
   UpstreamProtocol protocol = UpstreamProtocol::auto_;  // of the cluster; what http checks are spoken in
   std::shared_ptr<const tls::ClientContext> tls = {};   // for backends over TLS
-  std::optional<ProxyVersion> proxy_protocol = {};      // a probe first says that it speaks for nobody else
+  http::HeadLimits head_limits = {.header_bytes = 256 * 1024, .headers = 500};  // of answers, as for traffic
+  std::optional<ProxyVersion> proxy_protocol = {};  // a probe first says that it speaks for nobody else
 
   bool operator==(const HealthCheckSettings&) const = default;
 

@@ -17,9 +17,9 @@ using http2::Event;
 // The answer to a call has a health and no more.
 constexpr std::size_t kMessageBytesMax = 1024;
 
-http2::SessionLimits limits() {
+http2::SessionLimits limits_of(const HealthCheckSettings& settings) {
   http2::SessionLimits limits;
-  limits.head = kAnswerHeadLimits;
+  limits.head = settings.head_limits;
   return limits;
 }
 
@@ -37,7 +37,7 @@ Http2Exchange::Http2Exchange(BufferPool& pool, const HealthCheckSettings& settin
       head_(arena_),
       trailers_(arena_),
       question_(pool),
-      session_(http2::Role::client, limits(), pool, output_, now) {
+      session_(http2::Role::client, limits_of(settings), pool, output_, now) {
   ask(authority, secure, pool);
 }
 

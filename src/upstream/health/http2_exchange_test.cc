@@ -258,6 +258,7 @@ class GetTest : public Http2ExchangeTest {
   GetTest() {
     settings.path = "/health?full=1";
     settings.expect = {{200, 299}, {404, 404}};
+    settings.head_limits.header_bytes = 8 * 1024;
     start();
   }
   void receive(std::string_view frames) {
