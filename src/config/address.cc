@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <span>
 
 #include "config/names.h"
 #include "config/units.h"
@@ -13,6 +15,8 @@ namespace weir::config {
 namespace {
 
 constexpr std::size_t kUnixPathBytes = 107;  // what sockaddr_un holds
+// What an IPv4 address has in front of it where it is written as an IPv6 address (RFC 4291 2.5.5.2).
+constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr const char* kExpectedUrl = "expected http://host:port, https://host:port or unix:/path";
 
 bool parse_ip(std::string_view text, std::array<std::uint8_t, 16>& address, bool& is_v6) {
@@ -38,6 +42,7 @@ std::string canonical_host(std::string_view host) {
 
 std::expected<Endpoint, AddressError> parse_unix(std::string_view path, std::string_view base_dir) {
   if (path.empty()) return std::unexpected("expected a path after 'unix:'");
+  if (!is_printable(path)) return std::unexpected("a unix socket's path has no control characters");
   Endpoint endpoint{.kind = Endpoint::Kind::kUnix, .host = resolve_path(path, base_dir)};
   if (endpoint.host.size() > kUnixPathBytes) {
     return std::unexpected(fmt::format("a unix socket's path has at most {} bytes", kUnixPathBytes));
@@ -148,6 +153,13 @@ std::expected<Cidr, AddressError> parse_cidr(std::string_view text) {
   cidr.prefix_length = static_cast<std::uint8_t>(*length);
   for (std::uint64_t bit = *length; bit < bits; ++bit) {
     cidr.address[bit / 8] = static_cast<std::uint8_t>(cidr.address[bit / 8] & ~(0x80U >> (bit % 8)));
+  }
+  // Clients that come over IPv4 are known by it, also on an IPv6 socket.
+  if (cidr.is_v6 && std::ranges::equal(std::span(cidr.address).first<12>(), kMapped)) {
+    std::ranges::rotate(cidr.address, cidr.address.begin() + kMapped.size());
+    std::fill(cidr.address.begin() + 4, cidr.address.end(), std::uint8_t{0});
+    cidr.is_v6 = false;
+    cidr.prefix_length = static_cast<std::uint8_t>(*length - 8 * kMapped.size());
   }
   return cidr;
 }

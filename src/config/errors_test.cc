@@ -273,6 +273,9 @@ TEST(Errors, Routes) {
            {"1:60: error: a request has exactly one host: it can only be set",
             "1:79: error: a request has exactly one host: it can only be set",
             "1:85: error: header 'te' belongs to the connection and cannot be changed"}},
+          // What is wrong with a value is told at the value.
+          {"routes: [{cluster: app, filters: [{request_headers: {set: {host: \"a b\"}}}]}]\n",
+           {"1:66: error: 'a b' is not a host"}},
           {"routes: [{name: a, cluster: app}, {name: a, cluster: app}]\n", {"1:42: error: route 'a' is there twice"}},
       },
       "listeners: []\nclusters: [{name: app, backends: []}]\n");

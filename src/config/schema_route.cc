@@ -175,7 +175,10 @@ void check_header_edit(Reader& reader, NodeId id, FilterSpec& filter) {
                             : field != fields.end();
       if (!read) continue;
       const std::string_view value = change == filters::HeaderChange::remove ? std::string_view() : field->value;
-      if (const auto error = filters::header_rule_error(direction, change, name, value)) reader.error(entry, *error);
+      const auto error = filters::header_rule_error(direction, change, name, value);
+      if (!error) continue;
+      const bool by_name = filters::header_rule_error(direction, change, name, "fine").has_value();
+      reader.error(by_name ? entry : reader.tree().child(entries, i + 1), *error);
     }
   };
   check("set", filters::HeaderChange::set);

@@ -85,6 +85,12 @@ TEST(Addresses, EndpointsReadBack) {
   EXPECT_FALSE(parse_endpoint(embedded_zero, {}));
   EXPECT_TRUE(parse_endpoint("unix:/" + std::string(106, 'x'), {}));
   EXPECT_FALSE(parse_endpoint("unix:/" + std::string(107, 'x'), {}));
+  // They would end the path, or stand in a backend's name.
+  for (const std::string& bad : {std::string("unix:/a\0b", 9), std::string("unix:/a\nb")}) {
+    EXPECT_FALSE(parse_endpoint(bad, {})) << bad;
+    EXPECT_FALSE(parse_listen_address(bad, {})) << bad;
+    EXPECT_FALSE(parse_backend_url(bad, {})) << bad;
+  }
 }
 
 TEST(Addresses, NetworksKeepOnlyTheirPrefix) {
@@ -92,6 +98,10 @@ TEST(Addresses, NetworksKeepOnlyTheirPrefix) {
   EXPECT_EQ(to_string(*parse_cidr("1.2.3.4")), "1.2.3.4/32");
   EXPECT_EQ(to_string(*parse_cidr("2001:db8:ffff::1/33")), "2001:db8:8000::/33");
   EXPECT_EQ(to_string(*parse_cidr("::/0")), "::/0");
+  // Clients that come over IPv4 have IPv4 addresses, on every socket.
+  EXPECT_EQ(to_string(*parse_cidr("::ffff:10.1.2.3")), "10.1.2.3/32");
+  EXPECT_EQ(to_string(*parse_cidr("::ffff:10.1.2.3/104")), "10.0.0.0/8");
+  EXPECT_EQ(to_string(*parse_cidr("::ffff:0:0/96")), "0.0.0.0/0");
   for (const std::string_view bad : {"", "1.2.3", "1.2.3.4/", "1.2.3.4/33", "::/129", "host/8", "1.2.3.4/-1"}) {
     EXPECT_FALSE(parse_cidr(bad)) << bad;
   }
