@@ -115,6 +115,12 @@ void Pool::give_up(UpstreamHandler& handler) {
 
 UpstreamFailure Pool::open_connection(ConnectionWish wish) {
   while (!backend_->take_connection_slot()) {
+    // What idles here in another version of HTTP than is asked for serves nobody.
+    if (wish == ConnectionWish::http1_only && close_one_idle_http2(IdleHttp2::settled)) continue;
+    if (wish == ConnectionWish::http2 && !idle_.empty()) {
+      idle_.back().close_unused();
+      continue;
+    }
     // What is kept for another client can be done without, and so can what another worker keeps.
     if (above_ == nullptr || !close_one_idle()) return ask_other_workers();
   }
@@ -271,6 +277,8 @@ void Pool::on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure
   const bool for_many = failed.wish() == ConnectionWish::http2;
   fail_waiters(failure, for_many ? std::max<std::size_t>(backend_->http2_streams_max(), 1) : 1);
   fail_tunnel_waiters(failure);
+  // Meanwhile its SETTINGS on another connection may have said that one carries fewer streams.
+  if (waiting_ > coming() || waiting_tunnels_ > 0) context_.loop->mark_ready(*this);
 }
 
 void Pool::fail_waiters(UpstreamFailure failure, std::size_t at_most) {
@@ -331,7 +339,7 @@ bool Pool::close_one_idle() {
 
 void Pool::close_idle() {
   while (!idle_.empty()) idle_.back().close_unused();
-  while (close_one_idle_http2()) {
+  while (close_one_idle_http2(IdleHttp2::any)) {
   }
   below_.for_each([](Pool& pool) { pool.close_idle(); });
 }

@@ -184,7 +184,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   void rest(Http2Connection& connection);
   void enlist(Http2Connection& connection);
   void drop_surplus();
-  bool close_one_idle_http2();
+  enum class IdleHttp2 : std::uint8_t { any, settled };
+  bool close_one_idle_http2(IdleHttp2 which);
   void finish_http2();
 
   void make_metrics(Gauges& gauges, std::string_view protocol);

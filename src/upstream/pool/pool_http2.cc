@@ -38,7 +38,8 @@ Http2Connection* Pool::find_http2(bool tunnel, bool fresh) {
       best = &connection;
     });
     if (best == nullptr) return nullptr;
-    if (best->too_old()) {
+    // One that still carries something keeps its place until that ends: it goes only if there is one for another.
+    if (best->too_old() && (best->load() == 0 || backend_->connections() < backend_->max_connections())) {
       best->finish_up();
       continue;
     }
@@ -147,6 +148,8 @@ UpstreamFailure Pool::open_for_tunnels() {
 void Pool::fail_tunnel_waiters(UpstreamFailure failure) {
   UpstreamError error;
   error.failure = failure;
+  // Nothing was sent of them yet.
+  error.unprocessed = failure == UpstreamFailure::reset;
   while (connecting_http2_ + checking_ == 0 && !reclaiming_ && waiting_tunnels_ > connecting_tunnels_) {
     UpstreamHandler* handler = tunnel_waiters_.pop_front();
     --waiting_tunnels_;
@@ -208,10 +211,11 @@ void Pool::on_http2_contradicted() {
   ask_for_protocol(SpokenProtocol::unknown);
 }
 
-bool Pool::close_one_idle_http2() {
+bool Pool::close_one_idle_http2(IdleHttp2 which) {
   Http2Connection* idle = nullptr;
   const auto look_at = [&](Http2Connection& connection) {
-    if (idle == nullptr && connection.load() == 0 && !connection.gone()) idle = &connection;
+    if (idle != nullptr || connection.load() > 0 || connection.gone()) return;
+    if (which == IdleHttp2::any || connection.settled()) idle = &connection;
   };
   http2_open_.for_each(look_at);
   http2_rest_.for_each(look_at);

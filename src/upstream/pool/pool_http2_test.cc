@@ -398,6 +398,49 @@ TEST_F(Bugs, Case033TheEndOfAnUpgradeIsNotTheEndOfItsTunnel) {
   one.lent->cancel();
 }
 
+// Two connections that had spoken HTTP/1.1 before the backend was found to speak HTTP/2 held both places.
+TEST_F(Bugs, Case108WhatIdlesInAnotherVersionMakesRoom) {
+  make(2);
+  for (int i = 0; i < 2; ++i) ask();
+  run();
+  for (Try& each : tries) {
+    ASSERT_NE(each.lent, nullptr);
+    each.send();
+  }
+  run();
+  const SocketId one = accept(), two = accept();
+  for (const SocketId socket : {one, two}) answer(socket, kAnswer);
+  check(2, 2);
+  backend->set_protocol(SpokenProtocol::http2);
+  Try& late = get();
+  EXPECT_EQ(acquired.status, Status::pending);
+  ASSERT_NE(late.lent, nullptr);
+  EXPECT_EQ(backend->connections(), 2U);
+  late.lent->cancel();
+}
+
+// Nothing of the request had gone out, which nobody was told: it was tried again as if it had.
+TEST_F(Bugs, Case111ATunnelThatFindsNoConnectionIsUnprocessed) {
+  make_http2();
+  Try& one = ask_tunnel();
+  outside.close(accept());
+  run();
+  EXPECT_EQ(one.lease_error.failure, UpstreamFailure::reset);
+  EXPECT_TRUE(one.lease_error.unprocessed);
+}
+
+// While a connection was made that would have carried all, it was learnt that it can carry ten: as it could not be
+// made, ten were told, and the others waited for nothing.
+TEST_F(Bugs, Case112NobodyWaitsForNothing) {
+  plan.link.blackhole = true;
+  configured->timeouts.connect = 1s;
+  make_http2();
+  for (int i = 0; i < 30; ++i) ask();
+  backend->learn_http2(10, false);
+  pass(5s);
+  for (const Try& each : tries) EXPECT_EQ(each.lease_error.failure, UpstreamFailure::connect_timeout);
+}
+
 TEST_F(PoolHttp2, ARetiredPoolClosesWithTheLastStream) {
   make_http2();
   Try& one = get();
