@@ -85,9 +85,6 @@ void HeaderFilter::apply(http::FieldList& fields) const {
 
 Action HeaderFilter::on_request_head(http::RequestHead& head, FilterContext&) const {
   apply(head.fields);
-  for (const Rule& rule : set_) {
-    if (rule.id == FieldId::host) head.authority = rule.value;
-  }
   return Action::go_on();
 }
 

@@ -28,7 +28,8 @@ enum class HeaderChange : std::uint8_t { remove, set, add };
 std::optional<std::string> header_rule_error(Direction direction, HeaderChange change, std::string_view name,
                                              std::string_view value);
 
-// Changes the fields of each request's or each response's head. `set` of host changes the request's authority too.
+// Changes the fields of each request's or each response's head. `set` of a request's host is for the
+// backend: the authority stays what the client asked for.
 // The heads' new fields point into this filter. Grows the list in its arena; no other allocation.
 class HeaderFilter final : public Filter {
  public:

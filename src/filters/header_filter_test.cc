@@ -70,10 +70,10 @@ TEST_F(HeaderFilterTest, RemovesThenSetsThenAdds) {
             (Lines{{"b", "2"}, {"a", "set"}, {"a", "added"}}));
 }
 
-TEST_F(HeaderFilterTest, SettingHostChangesTheAuthorityToo) {
+TEST_F(HeaderFilterTest, SettingHostLeavesWhatTheClientAskedFor) {
   EXPECT_EQ(apply({{}, {{"Host", "app.internal"}}, {}}, {{"host", "shop.example:8080"}}),
             (Lines{{"host", "app.internal"}}));
-  EXPECT_EQ(head_.authority, "app.internal");
+  EXPECT_EQ(head_.authority, "shop.example:8080");
 }
 
 TEST_F(HeaderFilterTest, OtherChangesLeaveTheAuthorityAlone) {

@@ -186,6 +186,7 @@ void take_connection(WorkerContext& context, RefusedConnections& refused, LocalR
     listener->count_refused("overloaded");
     // A word that it could read would cost a handshake.
     if (settings.tls != nullptr) return context.loop.engine().close(socket);
+    listener->local_replies(ReplyReason::overloaded).add(1);
     std::array<char, 256> reply;
     return refused.add(socket, overloaded_reply(context, reply));
   }

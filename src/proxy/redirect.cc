@@ -16,8 +16,9 @@ std::string_view without_trailing_slash(std::string_view path) {
 
 // The path with the route's prefix replaced. Works on the normal form, in which the route matched.
 std::string replace_prefix(const Redirect& redirect, const Route& route, std::string_view normal_path) {
-  const std::string_view matched =
-      without_trailing_slash(route.match.path_prefix ? std::string_view(*route.match.path_prefix) : std::string_view());
+  const std::string_view configured = route.match.path_prefix ? std::string_view(*route.match.path_prefix) : "";
+  std::string scratch(configured.size(), '\0');
+  const std::string_view matched = without_trailing_slash(http::normalise_path(configured, scratch).path);
   std::string_view rest = normal_path;
   rest.remove_prefix(std::min(matched.size(), rest.size()));
   std::string path(without_trailing_slash(redirect.path_prefix));

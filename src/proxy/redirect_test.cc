@@ -55,6 +55,8 @@ TEST(RedirectLocation, APrefixIsReplacedWhereTheRouteMatched) {
   EXPECT_EQ(location(to_new, "/old/a?b", "h", "/old"), "http://h/new/a?b");
   EXPECT_EQ(location(to_new, "/old", "h", "/old/"), "http://h/new");
   EXPECT_EQ(location(to_new, "/./old/%61", "h", "/old"), "http://h/new/a");
+  EXPECT_EQ(location(to_new, "/~user/a/b", "h", "/%7Euser"), "http://h/new/a/b");
+  EXPECT_EQ(location(to_new, "/v1/a", "h", "/x/../v1/"), "http://h/new/a");
   EXPECT_EQ(location({.path_prefix = "/", .has_path_prefix = true}, "/old", "h", "/old"), "http://h/");
 }
 

@@ -169,6 +169,7 @@ TEST_F(WorkersOfHttp1, ListenersMaxConnectionsHoldsOverAll) {
   EXPECT_EQ(served, 20U);
   EXPECT_EQ(refused, 10U);
   EXPECT_EQ(proxy_.metric(Family::kConnectionsRefused, {"overloaded"}), 10);
+  EXPECT_EQ(proxy_.metric(Family::kLocalReplies, {"overloaded"}), 10);
   clients_[0]->close();
   for (const auto& client : clients_) client->close();
   run(10ms);
