@@ -137,6 +137,7 @@ struct ResponseHead {
   bool keep_alive = true;
   std::int32_t keep_alive_timeout_s = -1;  // of "Keep-Alive: timeout=N"; -1 if not said
 
+  bool has_body() const { return body != BodyKind::none && !(body == BodyKind::length && content_length == 0); }
   void adopt();
   void clear();
 };

@@ -99,6 +99,10 @@ void remove_named_by_connection(FieldList& fields) {
   }
 }
 
+bool usually_has_a_body(http::Method method) {
+  return method == http::Method::post || method == http::Method::put || method == http::Method::patch;
+}
+
 // Of what is for this hop only, that which Connection alone tells.
 void remove_options(FieldList& fields) {
   if ((fields.present() & FieldList::bit(FieldId::connection)) != 0) remove_named_by_connection(fields);
@@ -262,6 +266,11 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
   if (facts.via) fields.add("via", via_text(head.version), FieldId::via);
   if (head.body == http::BodyKind::chunked || head.body == http::BodyKind::stream_end) {
     fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
+  }
+  // END_STREAM said so; HTTP/1 has nothing else to say it by (RFC 9110 8.6).
+  if (head.version == http::Version::http_2 && head.body == http::BodyKind::none && usually_has_a_body(head.method) &&
+      !fields.has(FieldId::content_length)) {
+    fields.add("content-length", "0", FieldId::content_length);
   }
   // HTTP/2 has this one of all TE (RFC 9113 8.2.2), and says it without Connection.
   if (takes_trailers) {

@@ -83,7 +83,7 @@ void Stream::on_request_head() {
   if (total != kForever) context_.loop.timers().arm(total_timer_, deadline_after(context_.loop.now(), total));
   // What a second try would have to send again is kept only where there can be one.
   keep_replay_ = cluster.retry.attempts > 1 && (cluster.retry.on_reset || cluster.retry.on_answers()) &&
-                 (http::is_idempotent(request_.method) ||
+                 (http::is_idempotent(request_.upgrade_websocket ? http::Method::get : request_.method) ||
                   std::ranges::find(cluster.retry.methods, request_.method_text) != cluster.retry.methods.end());
   if (client_awaits_100()) arm_request_timeout();
   start_attempt();
@@ -149,6 +149,11 @@ void Stream::arm_request_timeout() {
 
 void Stream::on_request_error(ReplyReason reason) {
   if (finished_) return;
+  // Of a head that is refused: what was read of it tells how its client wants to hear of that. (Where an HTTP/1 message
+  // may not be what it seems, its version can't be believed either.)
+  if (!head_seen_ && request_.version == http::Version::http_2) {
+    grpc_ = request_.method == http::Method::post && grpc::is_grpc(request_.fields);
+  }
   if (response_ == ResponsePhase::waiting) return reply(reason);
   break_off(reason);
 }

@@ -202,8 +202,8 @@ std::string_view named_by(const ClusterSettings::Retry& policy, const http::Resp
   if (policy.on_503 && head.status == 503) return "503";
   if (policy.on_504 && head.status == 504) return "504";
   if (!policy.on_unavailable || !grpc) return {};
-  const bool alone = head.body == BodyKind::none || (head.body == BodyKind::length && head.content_length == 0);
-  return alone && grpc::status_in(head.fields) == grpc::Status::unavailable ? "unavailable" : std::string_view();
+  const bool unavailable = !head.has_body() && grpc::status_in(head.fields) == grpc::Status::unavailable;
+  return unavailable ? "unavailable" : std::string_view();
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ void Stream::on_response_head(http::ResponseHead& head) {
   }
   if (try_instead_of(head)) return;
   advance(ResponseEvent::head_sent);
-  if (grpc_) grpc_status_ = grpc::status_in(head.fields);
+  if (grpc_ && !head.has_body()) grpc_status_ = grpc::status_in(head.fields);
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
   replay_complete_ = false;
@@ -158,6 +158,7 @@ void Stream::reply(ReplyReason reason) {
   const char* end = fmt::format_to(body, "{} {}\n", status_of(reason), text);
   http::ResponseHead head(arena_);
   head.status = status_of(reason);
+  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   head.fields.add("content-type", "text/plain", FieldId::content_type);
   if (reason == ReplyReason::connect_not_allowed) {
     head.fields.add("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH", FieldId::other);
@@ -178,6 +179,7 @@ void Stream::redirect_or_respond() {
   http::ResponseHead head(arena_);
   const Route& route = *route_->route;
   if (route.respond && would_be_a_tunnel(route.respond->status)) return reply(ReplyReason::connect_not_allowed);
+  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   std::string_view body;
   if (route.redirect) {
     head.status = route.redirect->status;
@@ -190,6 +192,7 @@ void Stream::redirect_or_respond() {
     for (const auto& [name, value] : route.respond->headers) {
       const FieldId id = http::field_id(name);
       typed = typed || id == FieldId::content_type;
+      if (id == FieldId::date || id == FieldId::x_request_id) head.fields.remove(id);
       head.fields.add(name, value, id);
     }
     if (!typed && !body.empty()) head.fields.add("content-type", "text/plain", FieldId::content_type);
@@ -208,7 +211,6 @@ void Stream::reply_with(http::ResponseHead& head, std::string_view body) {
   }
   head.body = bodiless || request_.method == http::Method::head ? BodyKind::none : BodyKind::length;
   head.content_length = body.size();
-  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
   status_ = head.status;
   advance(ResponseEvent::head_sent);
   client_->send_head(head);

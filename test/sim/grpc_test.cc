@@ -258,5 +258,27 @@ TEST_P(RetriedAnswers, TheBudgetHolds) {
   EXPECT_EQ(proxy_.metric(Family::kRequests, {"503"}), 150);
 }
 
+class BugsOfGrpc : public Grpc {};
+WEIR_OVER_ALL_WIRES(BugsOfGrpc);
+
+// A call whose head was refused was answered with text, and not counted.
+TEST_P(BugsOfGrpc, Case109ARefusedHeadIsAnsweredAsACall) {
+  if (from_http1()) return;
+  listener().head_limits = {400, 100, 1000};
+  start();
+  expect_status(call("/a/b", "x: " + std::string(400, 'x') + "\r\n"), "8", "headers_too_large");
+  EXPECT_EQ(counted("8"), 1);
+  EXPECT_EQ(last_log("reason"), "headers_too_large");
+}
+
+// The status of a head behind which messages come is not the call's.
+TEST_P(BugsOfGrpc, Case114AStatusBeforeABodyIsNotCounted) {
+  backend().on("/early", response("message", "grpc-status: 0\r\n"));
+  start();
+  call("/early");
+  EXPECT_EQ(counted("0"), 0);
+  EXPECT_EQ(counted("2"), 1);
+}
+
 }  // namespace
 }  // namespace weir::sim

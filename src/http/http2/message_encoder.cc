@@ -147,7 +147,9 @@ void encode_request(HpackEncoder& encoder, Buffer& out, const http::RequestHead&
   }
   if (!authority.empty()) writer.add(":authority", authority, FieldId::other, kAuthority, Indexing::allowed);
   for (const Field& field : head.fields) {
-    if (!is_sent(field) || (websocket && field.id == FieldId::sec_websocket_key)) continue;
+    if (!is_sent(field)) continue;
+    // What a GET says of its body has no place where a tunnel's DATA follow (RFC 9113 8.1.1).
+    if (websocket && (field.id == FieldId::sec_websocket_key || field.id == FieldId::content_length)) continue;
     write_field(writer, field, head.fields.arena());
   }
 }

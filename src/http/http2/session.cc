@@ -22,7 +22,7 @@ void SessionStream::begin(std::uint32_t id) {
   interim_heads_ = 0;
   incremental_ = true;
   attached_ = true;
-  head_received_ = head_sent_ = answers_head_ = deaf_ = bad_request_ = false;
+  head_received_ = head_sent_ = answers_head_ = asks_for_tunnel_ = deaf_ = bad_request_ = false;
   end_queued_ = keep_reading_ = tell_writable_ = false;
 }
 

@@ -108,6 +108,7 @@ class SessionStream : public ListNode<SendTag>, public ListNode<StreamTag>, publ
   bool head_received_ = false;
   bool head_sent_ = false;  // a final one
   bool answers_head_ = false;
+  bool asks_for_tunnel_ = false;
   bool deaf_ = false;         // server: what still comes is dropped
   bool bad_request_ = false;  // server: the answer is followed by PROTOCOL_ERROR
   bool end_queued_ = false;

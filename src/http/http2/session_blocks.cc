@@ -209,7 +209,9 @@ bool Session::on_response(SessionStream& stream, bool end, std::string_view bloc
   step.stream = &stream;
   if (interim) return false;
   stream.head_received_ = true;
-  if (head.body == http::BodyKind::length) stream.body_expected_ = head.content_length;
+  // A length in an answer that opens a tunnel is to be ignored (RFC 9110 9.3.6).
+  const bool tunnel = stream.asks_for_tunnel_ && head.status < 300;
+  if (head.body == http::BodyKind::length && !tunnel) stream.body_expected_ = head.content_length;
   if (stream.answers_head_ || head.status == 204 || head.status == 304) stream.body_expected_ = 0;
   if (end) announce_end(stream);
   return false;

@@ -116,6 +116,7 @@ void Session::open(SessionStream& stream, const http::RequestHead& head, std::st
   stream.response_ = &into;
   stream.trailers_ = &trailers;
   stream.answers_head_ = head.method == http::Method::head;
+  stream.asks_for_tunnel_ = head.upgrade_websocket;
   stream.head_sent_ = true;
   put_block(stream, end, [&] { encode_request(encoder_, output_, head, scheme); });
   if (end) end_local(stream);
