@@ -267,7 +267,7 @@ void prepare_request(http::RequestHead& head, const ForwardingFacts& facts) {
   if (head.body == http::BodyKind::chunked || head.body == http::BodyKind::stream_end) {
     fields.add("transfer-encoding", "chunked", FieldId::transfer_encoding);
   }
-  // END_STREAM said so; HTTP/1 has nothing else to say it by (RFC 9110 8.6).
+  // END_STREAM said so. In HTTP/1 some servers insist on it (RFC 9110 8.6).
   if (head.version == http::Version::http_2 && head.body == http::BodyKind::none && usually_has_a_body(head.method) &&
       !fields.has(FieldId::content_length)) {
     fields.add("content-length", "0", FieldId::content_length);

@@ -69,11 +69,11 @@ void Http1Downstream::cut() {
 void Http1Downstream::on_ready(Readiness readiness) {
   if (phase_ == Phase::closed) return;
   if ((readiness.bits & Readiness::failed) != 0) return client_gone();
-  if (readiness.peer_gone()) peer_fin_ = true;
+  const bool fin_is_new = readiness.peer_gone() && !std::exchange(peer_fin_, readiness.peer_gone());
   if (readiness.can_write() && (io_.unsent() > 0 || response_relay_ != nullptr)) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
-  if (request_cut_short(false)) return client_gone();
+  if (request_cut_short(!fin_is_new)) return client_gone();
   if (wants_input()) read();
 }
 

@@ -45,11 +45,15 @@ void Stream::note_request_id() {
   request_id_ = {made, RequestIds::kSize};
 }
 
+void Stream::note_grpc() {
+  grpc_ = request_.method != http::Method::connect && grpc::is_grpc(request_.fields);
+}
+
 void Stream::on_request_head() {
   head_seen_ = true;
   request_.adopt();
   advance(RequestEvent::head_read);
-  grpc_ = request_.method != http::Method::connect && grpc::is_grpc(request_.fields);
+  note_grpc();
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
   identity_ = identify_client(request_, facts_.peer, settings.trusted_proxies);
@@ -151,9 +155,7 @@ void Stream::on_request_error(ReplyReason reason) {
   if (finished_) return;
   // Of a head that is refused: what was read of it tells how its client wants to hear of that. (Where an HTTP/1 message
   // may not be what it seems, its version can't be believed either.)
-  if (!head_seen_ && request_.version == http::Version::http_2) {
-    grpc_ = request_.method == http::Method::post && grpc::is_grpc(request_.fields);
-  }
+  if (!head_seen_ && request_.version == http::Version::http_2) note_grpc();
   if (response_ == ResponsePhase::waiting) return reply(reason);
   break_off(reason);
 }

@@ -70,6 +70,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool route();
   void redirect_or_respond();
   void note_request_id();
+  void note_grpc();
 
   // stream_grpc.cc
   bool limit_by_grpc_timeout(Duration& total);
@@ -114,6 +115,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool would_be_a_tunnel(std::uint16_t status) const;
   void begin_tunnel(http::ResponseHead& head);
   void reply(ReplyReason reason);
+  void prepare(http::ResponseHead& head);
   void reply_with(http::ResponseHead& head, std::string_view body);
   void break_off(ReplyReason reason);
   void finish();

@@ -44,7 +44,7 @@ void Stream::reply_to_grpc(ReplyReason reason) {
   head.fields.add("grpc-message", grpc::encode_message(to_string(reason), arena_), FieldId::other);
   // In HTTP/1 nothing else would say that no body follows.
   if (request_.version != http::Version::http_2) head.fields.add("content-length", "0", FieldId::content_length);
-  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  prepare(head);
   status_ = head.status;
   advance(ResponseEvent::head_sent);
   client_->send_head(head);

@@ -10,11 +10,16 @@ namespace weir::proxy {
 using http::BodyKind;
 using http::FieldId;
 
+// As the client gets it; before the route's own fields and filters, which have the last word.
+void Stream::prepare(http::ResponseHead& head) {
+  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+}
+
 void Stream::on_informational(http::ResponseHead& head) {
   if (head.status == 100) told_to_continue_ = true;
   // The backend asked for the rest of the body or tells of things to come: either way it is at work.
   touch();
-  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  prepare(head);
   client_->send_informational(head);
 }
 
@@ -34,7 +39,7 @@ void Stream::on_response_head(http::ResponseHead& head) {
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
   replay_complete_ = false;
-  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  prepare(head);
   const filters::FilterChain& chain = route_->route->filters;
   if (!chain.empty()) static_cast<void>(chain.apply_response_head(head, filter_state_, filter_call()));
   if (head.status == 101) return begin_tunnel(head);
@@ -158,7 +163,7 @@ void Stream::reply(ReplyReason reason) {
   const char* end = fmt::format_to(body, "{} {}\n", status_of(reason), text);
   http::ResponseHead head(arena_);
   head.status = status_of(reason);
-  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  prepare(head);
   head.fields.add("content-type", "text/plain", FieldId::content_type);
   if (reason == ReplyReason::connect_not_allowed) {
     head.fields.add("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH", FieldId::other);
@@ -179,7 +184,7 @@ void Stream::redirect_or_respond() {
   http::ResponseHead head(arena_);
   const Route& route = *route_->route;
   if (route.respond && would_be_a_tunnel(route.respond->status)) return reply(ReplyReason::connect_not_allowed);
-  prepare_response(head, {request_id_, context_.date.at(context_.loop.wall_now()), listener_->settings->via});
+  prepare(head);
   std::string_view body;
   if (route.redirect) {
     head.status = route.redirect->status;

@@ -72,7 +72,7 @@ TEST_P(Bugs, Case099ConfiguredFieldsHaveTheLastWordOnAnswersOfRoutesToo) {
   EXPECT_EQ(said.count("date"), 1U);
 }
 
-// HTTP/1 has no other word for it, and some servers want one (RFC 9110 8.6).
+// Some servers of HTTP/1.1 insist on it (RFC 9110 8.6).
 TEST_P(Bugs, Case113APostWithoutABodySaysSo) {
   if (from_http1()) return;
   start();

@@ -278,7 +278,7 @@ void Pool::on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure
   fail_waiters(failure, for_many ? std::max<std::size_t>(backend_->http2_streams_max(), 1) : 1);
   fail_tunnel_waiters(failure);
   // Meanwhile its SETTINGS on another connection may have said that one carries fewer streams.
-  if (waiting_ > coming() || waiting_tunnels_ > 0) context_.loop->mark_ready(*this);
+  if (waiting_ > coming()) context_.loop->mark_ready(*this);
 }
 
 void Pool::fail_waiters(UpstreamFailure failure, std::size_t at_most) {

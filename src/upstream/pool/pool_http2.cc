@@ -1,5 +1,6 @@
 // The pool's part for connections that many streams share.
 #include <algorithm>
+#include <utility>
 
 #include "upstream/pool/pool.h"
 
@@ -31,14 +32,17 @@ Http2Connection* Pool::find_http2(bool tunnel, bool fresh) {
   if (cluster_->protocol == UpstreamProtocol::http1) return nullptr;
   for (;;) {
     Http2Connection* best = nullptr;
+    const auto order = [](const Http2Connection& connection) {
+      return std::pair(connection.too_old(), connection.load());
+    };
     http2_open_.for_each([&](Http2Connection& connection) {
-      if (best != nullptr && best->load() <= connection.load()) return;
+      if (best != nullptr && order(*best) <= order(connection)) return;
       if (tunnel && !(connection.settled() && connection.offers_tunnels())) return;
       if (fresh && connection.load() == 0) return;
       best = &connection;
     });
     if (best == nullptr) return nullptr;
-    // One that still carries something keeps its place until that ends: it goes only if there is one for another.
+    // One that still carries something would keep its place until that ends: it goes only if there is one for another.
     if (best->too_old() && (best->load() == 0 || backend_->connections() < backend_->max_connections())) {
       best->finish_up();
       continue;
