@@ -270,7 +270,9 @@ void Http1Downstream::on_end_of_input(IoStatus status) {
 }
 
 // A FIN came inside the request's body: what is left to be read can't make it whole, although reading it may have to
-// wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.)
+// wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.) Over TLS what the
+// layer holds of a record isn't known: it counts for the client if it must be `surely` so, and not as a FIN comes to a
+// body that is held back, whose client has most likely left.
 bool Http1Downstream::request_cut_short(bool surely) {
   if (!peer_fin_ || phase_ != Phase::body || !decoder_.body().in_body()) return false;
   // Over TLS to look is to read, which will be done anyway unless the body is held back.
