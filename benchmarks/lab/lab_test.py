@@ -264,6 +264,12 @@ class Users(unittest.TestCase):
         self.assertEqual(told, "1 ms to Go 2, Rust 3; 2 ms to Go 1, Rust 3")
         self.assertEqual(script.ahead(hash_script.OPEN, "p50"), (None, "nothing to compare"))
 
+    def test_goals_say_where_the_spread_decides(self):
+        script = hash_script.Hash(StandIn())
+        for target, samples in (("cpp", [1, 4, 9]), ("go", [20, 21, 22]), ("rust", [2, 3, 8])):
+            script.add(hash_script.OPEN, target, "100 requests/s", "p99", "ms", "lower", samples)
+        self.assertEqual(script.ahead(hash_script.OPEN, "p99"), (False, "4 ms to Go 21, Rust 3, within the spread"))
+
     def test_stolen_time_is_no_failed_request_and_an_error_is(self):
         for reason, met in (("more than 5 % stolen time", True), ("answers with an error status", False)):
             script = hash_script.Hash(StandIn())
