@@ -58,11 +58,12 @@ ResolvedAddresses to_addresses(const ares_addrinfo& answer) {
 }  // namespace
 
 struct CaresResolver::Query final : ResolveQuery {
-  Query(CaresResolver& its_owner, Resolution& resolution, std::string_view its_name)
-      : ResolveQuery(resolution), owner(its_owner), name(its_name) {}
+  Query(CaresResolver& its_owner, Resolution& resolution, std::string_view its_name, AddressFamily its_family)
+      : ResolveQuery(resolution), owner(its_owner), name(its_name), family(its_family) {}
 
   CaresResolver& owner;
-  std::string name;
+  const std::string name;
+  const AddressFamily family;
   Result<ResolvedAddresses> result;
 };
 
@@ -101,9 +102,16 @@ Result<void> CaresResolver::open_channel() {
     if (channel != nullptr) ares_destroy(channel);
     return fail(std::string("cannot start the resolver: ") + ares_strerror(status));
   }
+  // What the servers of before still owe is asked anew: they may never answer.
+  std::vector<std::unique_ptr<Query>> owed;
+  moving_ = &owed;
   if (channel_ != nullptr) ares_destroy(channel_);
+  moving_ = nullptr;
   channel_ = channel;
   resolv_conf_ = state;
+  for (auto& query : owed) {
+    if (!query->cancelled()) ask(std::move(query));
+  }
   return {};
 }
 
@@ -115,7 +123,7 @@ CaresResolver::FileState CaresResolver::state_of(const std::string& path) {
 
 // c-ares reads it once for each channel. Weir may have been started before the network was there.
 void CaresResolver::follow_resolv_conf() {
-  if (asked_ > 0 || !options_.servers.empty() || state_of(options_.resolv_conf) == resolv_conf_) return;
+  if (!options_.servers.empty() || state_of(options_.resolv_conf) == resolv_conf_) return;
   // Else with what was there before.
   static_cast<void>(open_channel());
 }
@@ -127,15 +135,18 @@ CaresResolver::~CaresResolver() {
 
 void CaresResolver::resolve(Resolution& resolution, std::string_view name, AddressFamily family) {
   follow_resolv_conf();
-  ++asked_;
-  auto query = std::make_unique<Query>(*this, resolution, name);
+  ask(std::make_unique<Query>(*this, resolution, name, family));
+}
+
+void CaresResolver::ask(std::unique_ptr<Query> query) {
+  const AddressFamily family = query->family;
   ares_addrinfo_hints hints{};
   hints.ai_family = family == AddressFamily::any ? AF_UNSPEC : family == AddressFamily::ipv4 ? AF_INET : AF_INET6;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = ARES_AI_NOSORT;  // the order is ours; sorting would open a socket per address
-  const std::string& copy = query->name;
+  const char* name = query->name.c_str();
   // May answer at once.
-  ares_getaddrinfo(channel_, copy.c_str(), nullptr, &hints, on_answer, query.release());
+  ares_getaddrinfo(channel_, name, nullptr, &hints, on_answer, query.release());
   arm_timer();
 }
 
@@ -143,8 +154,10 @@ void CaresResolver::on_answer(void* argument, int status, int, ares_addrinfo* an
   std::unique_ptr<Query> query(static_cast<Query*>(argument));
   if (answer != nullptr && status == ARES_SUCCESS) query->result = to_addresses(*answer);
   if (answer != nullptr) ares_freeaddrinfo(answer);
-  if (status == ARES_EDESTRUCTION) return;
-  --query->owner.asked_;
+  if (status == ARES_EDESTRUCTION) {
+    if (auto* moving = query->owner.moving_) moving->push_back(std::move(query));
+    return;
+  }
   if (query->cancelled()) return;
   if (status == ARES_SUCCESS && query->result->addresses.empty()) status = ARES_ENODATA;
   if (status != ARES_SUCCESS) {

@@ -45,6 +45,7 @@ class CaresResolver final : public Resolver, private Resumable, private TimerHan
 
   CaresResolver(EventLoop& loop, Options options);
   Result<void> open_channel();
+  void ask(std::unique_ptr<Query> query);
   void follow_resolv_conf();
   void resume() override;
   void on_timer(Timer& timer) override;
@@ -62,7 +63,7 @@ class CaresResolver final : public Resolver, private Resumable, private TimerHan
   const Options options_;
   FileState resolv_conf_{};
   ares_channeldata* channel_ = nullptr;
-  std::size_t asked_ = 0;  // and not answered
+  std::vector<std::unique_ptr<Query>>* moving_ = nullptr;  // where a channel that goes leaves what it was asked
   std::vector<std::unique_ptr<Watch>> watches_;
   std::deque<std::unique_ptr<Query>> answered_;
 };

@@ -204,6 +204,42 @@ TEST_F(CaresTest, Case095ResolvConfIsReadOnlyOnce) {
   ::unlink(path.c_str());
 }
 
+// A question was always open, since the server of before never answered.
+TEST_F(CaresTest, Case141ResolvConfIsReadAgainWhileTheServerOfBeforeIsSilent) {
+  const std::string path = testing::TempDir() + "weir_resolv_conf_" + std::to_string(::getpid());
+  const auto write = [&](const std::string& text) { std::ofstream(path) << text; };
+  const SocketId silent = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(server_.port);
+  ASSERT_EQ(::inet_pton(AF_INET, "127.0.0.2", &address.sin_addr), 1);
+  ASSERT_EQ(::bind(silent, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  write("nameserver 127.0.0.2\n");
+  CaresResolver::Options options;
+  options.resolv_conf = path;
+  options.port = server_.port;
+  options.try_timeout = 60s;
+  options.tries = 1;
+  auto resolver = CaresResolver::open(loop_, options);
+  ASSERT_TRUE(resolver) << resolver.error().message;
+  Asker early;
+  (*resolver)->resolve(early.resolution, "good.test", AddressFamily::any);
+  {
+    Asker gone;
+    (*resolver)->resolve(gone.resolution, "good.test", AddressFamily::any);
+  }
+  loop_.run_turn(false);
+  write("# another network\nnameserver 127.0.0.1\n");
+  Asker late;
+  (*resolver)->resolve(late.resolution, "good.test", AddressFamily::ipv4);
+  wait_for(late);
+  wait_for(early);
+  EXPECT_EQ(late.text(), "10.10.10.1 10.10.10.2 ");
+  EXPECT_TRUE(early.result->has_value());
+  ::close(silent);
+  ::unlink(path.c_str());
+}
+
 TEST(SimResolver, AnswersAsScripted) {
   SimWorld world(SimWorld::Options{});
   DescriptorBudget budget(100, 0);
