@@ -73,19 +73,20 @@ std::size_t raise_descriptor_limit() {
 
 // Each worker has a core to itself if there is one for each; otherwise the kernel knows better, since other processes
 // may count on the same cores.
-void run_until_signal(const sigset_t& signals, std::vector<std::unique_ptr<Worker>>& workers) {
+Result<std::vector<std::unique_ptr<server::Thread>>> start_threads(std::vector<std::unique_ptr<Worker>>& workers) {
   const std::vector<int> cores = server::allowed_cores();
   const bool pinned = workers.size() > 1 && workers.size() == cores.size();
   std::vector<std::unique_ptr<server::Thread>> threads;
   for (std::size_t i = 0; i < workers.size(); ++i) {
-    threads.push_back(std::make_unique<server::Thread>(fmt::format("worker-{}", i),
-                                                       pinned ? cores[i] : server::Thread::kAnyCore,
-                                                       [&worker = *workers[i]] { worker.run(); }));
+    auto thread = server::Thread::start(fmt::format("worker-{}", i), pinned ? cores[i] : server::Thread::kAnyCore,
+                                        [&worker = *workers[i]] { worker.run(); });
+    if (!thread) {
+      for (const auto& worker : workers) worker->stop();
+      return std::unexpected(std::move(thread.error()));
+    }
+    threads.push_back(std::move(*thread));
   }
-  int signal = 0;
-  sigwait(&signals, &signal);
-  for (const auto& worker : workers) worker->stop();
-  for (const auto& thread : threads) thread->join();
+  return threads;
 }
 
 int serve(const Options& options, std::size_t count) {
@@ -108,9 +109,14 @@ int serve(const Options& options, std::size_t count) {
   std::vector<BackendServer*> others;
   for (std::size_t i = 1; i < count; ++i) others.push_back(&workers[i]->server());
   if (!others.empty()) first.lead(others);
+  const auto threads = start_threads(workers);
+  if (!threads) return complain(kRunFailed, threads.error().message);
   fmt::print("{} listening on {}\n", first.name(), first.address().to_string());
   std::fflush(stdout);
-  run_until_signal(signals, workers);
+  int caught = 0;
+  sigwait(&signals, &caught);
+  for (const auto& worker : workers) worker->stop();
+  for (const auto& thread : *threads) thread->join();
   return 0;
 }
 

@@ -3,7 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <optional>
+#include <utility>
 
 #include "server/thread.h"
 
@@ -43,14 +43,22 @@ struct ThreadExecutor::Parts {
   std::condition_variable wanted;
   std::deque<Work> queue;  // guarded by mutex
   bool stopping = false;   // guarded by mutex
-  std::optional<Thread> thread;
+  std::unique_ptr<Thread> thread;
 };
 
-ThreadExecutor::ThreadExecutor(EventLoop& loop) : parts_(std::make_unique<Parts>(loop)) {
-  parts_->thread.emplace("weir-helper", Thread::kAnyCore, [parts = parts_.get()] { parts->run(); });
+ThreadExecutor::ThreadExecutor(EventLoop& loop) : parts_(std::make_unique<Parts>(loop)) {}
+
+Result<std::unique_ptr<ThreadExecutor>> ThreadExecutor::start(EventLoop& loop) {
+  std::unique_ptr<ThreadExecutor> executor(new ThreadExecutor(loop));
+  Parts* parts = executor->parts_.get();
+  auto thread = Thread::start("weir-helper", Thread::kAnyCore, [parts] { parts->run(); });
+  if (!thread) return std::unexpected(std::move(thread.error()));
+  parts->thread = std::move(*thread);
+  return executor;
 }
 
 ThreadExecutor::~ThreadExecutor() {
+  if (parts_->thread == nullptr) return;
   {
     const std::lock_guard lock(parts_->mutex);
     parts_->stopping = true;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/result.h"
 #include "net/event_loop.h"
 
 namespace weir::server {
@@ -32,12 +33,13 @@ class LoopExecutor final : public Executor {
 // One helper thread of its own. Must be destroyed before the loop.
 class ThreadExecutor final : public Executor {
  public:
-  explicit ThreadExecutor(EventLoop& loop);
+  static Result<std::unique_ptr<ThreadExecutor>> start(EventLoop& loop);
   ~ThreadExecutor() override;
   void submit(Job job, Job done) override;
 
  private:
   struct Parts;
+  explicit ThreadExecutor(EventLoop& loop);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -134,7 +134,9 @@ Result<void> Process::open_around() {
   resolver_ = std::move(*resolver);
   inherited_.emplace(*engine_, environment_of("LISTEN_PID"), environment_of("LISTEN_FDS"));
   service_.emplace(send_to_service_manager(environment_of("NOTIFY_SOCKET")));
-  executor_ = std::make_unique<ThreadExecutor>(*loop_);
+  auto executor = ThreadExecutor::start(*loop_);
+  if (!executor) return std::unexpected(std::move(executor.error()));
+  executor_ = std::move(*executor);
   return {};
 }
 

@@ -1,9 +1,12 @@
 #include "server/thread.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <signal.h>
 
+#include <cstring>
 #include <memory>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -15,7 +18,8 @@ struct Thread::Start {
   std::function<void()> body;
 };
 
-Thread::Thread(std::string name, int core, std::function<void()> body) {
+Result<std::unique_ptr<Thread>> Thread::start(std::string name, int core, std::function<void()> body) {
+  std::unique_ptr<Thread> thread(new Thread);
   auto start = std::make_unique<Start>(Start{std::move(name), core, std::move(body)});
   pthread_attr_t attributes;
   WEIR_CHECK(pthread_attr_init(&attributes) == 0);
@@ -29,12 +33,13 @@ Thread::Thread(std::string name, int core, std::function<void()> body) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int error = pthread_create(&thread_, &attributes, &Thread::enter, start.get());
+  const int error = pthread_create(&thread->thread_, &attributes, &Thread::enter, start.get());
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
-  WEIR_CHECK(error == 0);
+  if (error != 0) return fail(fmt::format("cannot start a thread: {}", std::strerror(error)), error);
   static_cast<void>(start.release());
-  joinable_ = true;
+  thread->joinable_ = true;
+  return thread;
 }
 
 void Thread::join() {

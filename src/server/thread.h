@@ -4,7 +4,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
+
+#include "base/result.h"
 
 namespace weir::server {
 
@@ -14,8 +17,9 @@ class Thread {
   static constexpr std::size_t kStackBytes = 256 * 1024;
   static constexpr int kAnyCore = -1;
 
-  // `name` has at most 15 characters. `core` is a number of this process's affinity mask.
-  Thread(std::string name, int core, std::function<void()> body);
+  // `name` has at most 15 characters. `core` is a number of this process's affinity mask. Fails where the system allows
+  // no more threads.
+  static Result<std::unique_ptr<Thread>> start(std::string name, int core, std::function<void()> body);
   Thread(const Thread&) = delete;
   Thread& operator=(const Thread&) = delete;
   ~Thread() { join(); }
@@ -24,6 +28,7 @@ class Thread {
 
  private:
   struct Start;
+  Thread() = default;
   static void* enter(void* start);
 
   pthread_t thread_{};

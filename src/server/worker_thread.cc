@@ -9,7 +9,9 @@ namespace weir::server {
 Result<std::unique_ptr<WorkerThread>> WorkerThread::start(std::size_t index, int core, std::uint64_t seed,
                                                           UpstreamEvents& events, WorkersShared& shared) {
   std::unique_ptr<WorkerThread> self(new WorkerThread(index, seed, events, shared));
-  self->thread_.emplace(fmt::format("weir-worker-{}", index), core, [worker = self.get()] { worker->run(); });
+  auto thread = Thread::start(fmt::format("weir-worker-{}", index), core, [worker = self.get()] { worker->run(); });
+  if (!thread) return std::unexpected(std::move(thread.error()));
+  self->thread_ = std::move(*thread);
   self->started_.wait();
   if (self->error_) return std::unexpected(*self->error_);
   return self;

@@ -64,7 +64,7 @@ class WorkerThread {
   std::unique_ptr<EpollEngine> engine_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<proxy::Worker> worker_;
-  std::optional<Thread> thread_;
+  std::unique_ptr<Thread> thread_;
 };
 
 }  // namespace weir::server
