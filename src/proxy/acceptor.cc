@@ -78,6 +78,7 @@ Acceptor::Acceptor(WorkerContext& context, RefusedConnections& refused, LocalRef
     : context_(context),
       refused_(refused),
       listener_(std::move(listener)),
+      address_(listener_->settings->address),
       pause_timer_(static_cast<TimerHandler&>(*this)),
       socket_(socket) {}
 

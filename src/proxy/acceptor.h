@@ -55,6 +55,8 @@ class Acceptor final : private ReadinessHandler, private Resumable, private Time
   void close();
   bool closed() const { return socket_ == kNoSocket; }
   ListenerRuntime& listener() { return *listener_; }
+  // What it was bound for. The listener may have another address by now.
+  const SocketAddress& address() const { return address_; }
   // Its name may have changed with a reload that kept the address.
   void set_listener(LocalRef<ListenerRuntime> listener) { listener_ = std::move(listener); }
   void release();
@@ -76,6 +78,7 @@ class Acceptor final : private ReadinessHandler, private Resumable, private Time
   WorkerContext& context_;
   RefusedConnections& refused_;
   LocalRef<ListenerRuntime> listener_;
+  const SocketAddress address_;
   Timer pause_timer_;
   SocketId socket_;
   bool paused_ = false;

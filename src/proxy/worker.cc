@@ -1,6 +1,7 @@
 #include "proxy/worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/acceptor.h"
 #include "proxy/context.h"
@@ -74,6 +75,9 @@ struct Worker::Parts final : private TimerHandler {
 
   void on_timer(Timer& timer) override;
   void take_sockets(const std::vector<ListenerSocket>& sockets);
+  struct Early;
+  void take_early();
+  void turn_away(const Early& one);
   void drain_removed_listeners();
   void arm_removal_timer();
   template <typename Which>
@@ -84,6 +88,14 @@ struct Worker::Parts final : private TimerHandler {
   std::vector<Acceptor*> acceptors;  // owned; each goes by release()
   Timer drain_timer;
   Timer removal_timer;  // of listeners that a reload removed
+  // Handed over before this worker has heard of their listener: a reload reaches one worker after the other.
+  struct Early {
+    std::string listener;
+    SocketId socket;
+    IpAddress peer;
+    std::uint16_t peer_port;
+  };
+  std::vector<Early> early;
 };
 
 void Worker::Parts::on_timer(Timer& timer) {
@@ -122,6 +134,7 @@ void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<Listene
     listener->set_access_log(log, static_cast<std::uint32_t>(context.environment.index));
   }
   parts_->take_sockets(sockets);
+  parts_->take_early();
   parts_->drain_removed_listeners();
 }
 
@@ -137,12 +150,10 @@ void Worker::Parts::take_sockets(const std::vector<ListenerSocket>& sockets) {
     moved[i] = *found;
     acceptors.erase(found);
   }
-  // A listener that has another address now: the old one has served its time.
+  // A listener that has another address now: the old one has served its time. (This worker may have no socket of the
+  // new one.)
   std::erase_if(acceptors, [&](Acceptor* acceptor) {
-    const std::string& name = acceptor->listener().settings->name;
-    const bool replaced = std::any_of(sockets.begin(), sockets.end(),
-                                      [&](const ListenerSocket& given) { return given.listener == name; });
-    if (!replaced) return false;
+    if (acceptor->address() == acceptor->listener().settings->address) return false;
     acceptor->finish();
     acceptor->release();
     return true;
@@ -157,6 +168,22 @@ void Worker::Parts::take_sockets(const std::vector<ListenerSocket>& sockets) {
       if (!acceptors.back()->start()) acceptors.back()->close();
     }
   }
+}
+
+void Worker::Parts::take_early() {
+  for (const Early& one : std::exchange(early, {})) {
+    if (LocalRef<ListenerRuntime> listener = context.routes.listener(one.listener)) {
+      take_connection(context, refused, std::move(listener), one.socket, one.peer, one.peer_port);
+    } else {
+      turn_away(one);
+    }
+  }
+}
+
+// It has not been read from: it gets a reset.
+void Worker::Parts::turn_away(const Early& one) {
+  context.environment.board->remove(context.environment.index);
+  context.loop.engine().reset(one.socket);
 }
 
 void Worker::Parts::drain_removed_listeners() {
@@ -203,12 +230,7 @@ void Worker::take_over(const std::string& listener, SocketId socket, IpAddress p
   WorkerContext& context = parts_->context;
   context.loop.engine().adopt(socket);
   LocalRef<ListenerRuntime> runtime = context.routes.listener(listener);
-  if (!runtime) {
-    // A reload removed the listener while the connection was on its way. It has not been read from: it gets a reset.
-    context.environment.board->remove(context.environment.index);
-    context.loop.engine().reset(socket);
-    return;
-  }
+  if (!runtime) return parts_->early.push_back({listener, socket, peer, peer_port});
   const bool draining = runtime->draining;
   take_connection(context, parts_->refused, std::move(runtime), socket, peer, peer_port);
   if (draining) parts_->arm_removal_timer();
@@ -233,11 +255,12 @@ void Worker::stop() {
   }
   parts_->acceptors.clear();
   parts_->cut([](Downstream&) { return true; });
+  for (const Parts::Early& one : std::exchange(parts_->early, {})) parts_->turn_away(one);
   parts_->refused.close_all();
 }
 
 bool Worker::done() const {
-  return parts_->acceptors.empty() && parts_->context.open.empty();
+  return parts_->acceptors.empty() && parts_->early.empty() && parts_->context.open.empty();
 }
 
 std::size_t Worker::connections() const {

@@ -84,6 +84,8 @@ class SimBackend final : public ReadinessHandler {
     if (listener_ != kNoSocket) engine_.close(std::exchange(listener_, kNoSocket));
     for (auto& peer : peers_) peer->close();
   }
+  // That were ever taken.
+  std::size_t connections() const { return peers_.size(); }
   // 200 makes it well.
   void set_status(int status) { status_ = status; }
   // Takes requests and says nothing from now on, on new connections.

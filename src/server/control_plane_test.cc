@@ -376,5 +376,48 @@ TEST_F(Bugs, Case096ACertificateThatExpiresWhileInUseIsToldOf) {
   EXPECT_EQ(told, 1);
 }
 
+// The other workers had no socket of the new address, and went on with those of the old one.
+TEST_F(Bugs, Case140AListenerThatMovesToAUnixSocketStaysOpenOnTcp) {
+  ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));
+  ASSERT_TRUE(reload(respond("unix:/run/weir.sock", "two")));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(get("10.0.0.1:80"), "");
+  EXPECT_THAT(get("unix:/run/weir.sock"), HasSubstr("two"));
+  ASSERT_TRUE(reload(respond("10.0.0.1:80", "three")));
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(get("10.0.0.1:80"), HasSubstr("three"));
+  EXPECT_FALSE(outside_.connect(at("unix:/run/weir.sock")).has_value());
+}
+
+// The same server under another name had as many connections again.
+TEST_F(Bugs, Case144MaxConnectionsIsCountedAnewWhenANameGetsASecondAddress) {
+  SimBackend one(outside_, at("10.1.0.1:80"), "from-one");
+  one.set_silent(true);
+  weir_.resolver().answer("app.internal", {.addresses = {ip("10.1.0.1")}, .ttl = 0s});
+  ASSERT_TRUE(start(proxy(R"({name: app, url: "http://app.internal:80", max_connections: 1})",
+                          ", protocol: http1, dns: {refresh: 1s}")));
+  SimPeer& first = connect("10.0.0.1:80");
+  first.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  run_for(50ms);
+  ASSERT_EQ(one.connections(), 1U);
+  weir_.resolver().answer("app.internal", {.addresses = {ip("10.1.0.1"), ip("10.1.0.2")}, .ttl = 0s});
+  run_for(1200ms);
+  ASSERT_EQ(backends().size(), 2U);
+  for (int i = 0; i < 6; ++i) get("10.0.0.1:80");
+  EXPECT_EQ(one.connections(), 1U);
+}
+
+// The reload's end undid the change that had been answered as in force.
+TEST_F(Bugs, Case145AChangeDuringAReloadIsTakenAndLost) {
+  ASSERT_TRUE(start(proxy(kTwo)));
+  weir_.control().hang_up();
+  std::optional<admin::Change<admin::BackendView>> patched;
+  weir_.control().view().patch_backend("app", "a", {.weight = std::nullopt, .state = admin::BackendState::draining},
+                                       [&](admin::Change<admin::BackendView> change) { patched = std::move(change); });
+  settle();
+  ASSERT_TRUE(patched);
+  ASSERT_FALSE(patched->has_value());
+  EXPECT_EQ(patched->error().kind, admin::ChangeError::Kind::conflict);
+  EXPECT_EQ(patched->error().message, "a reload is under way");
+}
+
 }  // namespace
 }  // namespace weir::server

@@ -150,8 +150,12 @@ void ControlPlane::render_metrics(std::string accept, Done<admin::MetricsText> d
 }
 
 std::optional<ChangeError> ControlPlane::unchangeable() const {
-  if (lifecycle_.serving() && in_force_) return std::nullopt;
-  return ChangeError{ChangeError::Kind::conflict, lifecycle_.serving() ? "Weir is starting" : "Weir is draining"};
+  const auto conflict = [](const char* what) { return ChangeError{ChangeError::Kind::conflict, what}; };
+  if (!lifecycle_.serving()) return conflict("Weir is draining");
+  if (!in_force_) return conflict("Weir is starting");
+  // Its end would undo the change.
+  if (reloading_) return conflict("a reload is under way");
+  return std::nullopt;
 }
 
 // Once the workers have it: the next request of whoever asked is under the change.

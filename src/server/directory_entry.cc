@@ -29,9 +29,7 @@ void BackendAddress::rename(const std::string& name) {
   if (name == backend_->name()) return;
   const auto& around = entry_.environment();
   around.owner.on_address_gone(*this);
-  const std::shared_ptr<Backend> before = std::exchange(
-      backend_, std::make_shared<Backend>(name, backend_->url(), backend_->address(), backend_->max_connections()));
-  backend_->learn_from(*before);
+  backend_ = std::make_shared<Backend>(name, *backend_);
   if (detection_) detection_->rename(backend_);
   if (check_) check_->rename(backend_);
   series_ = std::make_unique<BackendSeries>(around.series, around.cluster, name, healthy());
@@ -84,7 +82,9 @@ void BackendAddress::speak(const Speech& speech, Duration spread) {
 }
 
 void BackendAddress::protocol_wanted() {
-  if (detection_) detection_->met();
+  if (detection_) return detection_->met();
+  // A reload has said since what it speaks. Another may leave it open again.
+  backend_->heard_want();
 }
 
 std::string_view BackendAddress::protocol() const {

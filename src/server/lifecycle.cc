@@ -1,6 +1,7 @@
 #include "server/lifecycle.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace weir::server {
 namespace {
@@ -53,7 +54,11 @@ void Lifecycle::look() {
   workers_.ask_all([](proxy::Worker& worker) { return worker.done(); },
                    [this](const std::vector<bool>& done) {
                      if (phase_ != Phase::draining) return;
-                     if (std::find(done.begin(), done.end(), false) == done.end()) return stop("drained");
+                     // One that had nothing may have been handed a connection since by one that was asked after it;
+                     // asked once more, it has it.
+                     const bool all_done = std::find(done.begin(), done.end(), false) == done.end();
+                     if (std::exchange(all_done_, all_done) && all_done) return stop("drained");
+                     if (all_done) return look();
                      if (loop_.now() >= deadline_after(deadline_, kGrace)) return stop("drain_timeout is over");
                      loop_.timers().arm(timer_, loop_.now() + kLookInterval);
                    });

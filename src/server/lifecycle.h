@@ -45,6 +45,7 @@ class Lifecycle final : private TimerHandler {
   Phase phase_ = Phase::serving;
   Duration drain_timeout_{};
   TimePoint deadline_ = kNever;
+  bool all_done_ = false;  // said each worker when last asked
   Timer timer_;
 };
 

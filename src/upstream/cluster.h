@@ -88,12 +88,19 @@ struct ClusterSettings {
 // One server address of a cluster. Shared by all threads; immutable but for the count of connections, which is touched
 // when a connection opens or closes, never per request, and what was learned of the protocols that it speaks. Its
 // identity is name and URL (and the address that a name resolved to): a reload that keeps them keeps the object.
+// Objects of one server under two names share all but the name.
 class Backend {
  public:
   static constexpr std::uint32_t kNoLimit = std::numeric_limits<std::uint32_t>::max();
 
   Backend(std::string name, std::string url, SocketAddress address, std::uint32_t max_connections)
-      : name_(std::move(name)), url_(std::move(url)), address_(std::move(address)), max_connections_(max_connections) {}
+      : name_(std::move(name)),
+        url_(std::move(url)),
+        address_(std::move(address)),
+        server_(std::make_shared<Server>(max_connections)) {}
+  // The same server under another name: its connections count, and what was learned of it is known.
+  Backend(std::string name, const Backend& same)
+      : name_(std::move(name)), url_(same.url_), address_(same.address_), server_(same.server_) {}
 
   const std::string& name() const { return name_; }
   const std::string& url() const { return url_; }
@@ -105,58 +112,58 @@ class Backend {
   // Host and port of its URL, as a request names them that names no other; "localhost" for a unix socket.
   std::string_view authority() const;
 
-  std::uint32_t max_connections() const { return max_connections_.load(std::memory_order_relaxed); }
-  void set_max_connections(std::uint32_t limit) { max_connections_.store(limit, std::memory_order_relaxed); }
-  std::uint32_t connections() const { return connections_.load(std::memory_order_relaxed); }
+  std::uint32_t max_connections() const { return server_->max_connections.load(std::memory_order_relaxed); }
+  void set_max_connections(std::uint32_t limit) { server_->max_connections.store(limit, std::memory_order_relaxed); }
+  std::uint32_t connections() const { return server_->connections.load(std::memory_order_relaxed); }
 
   // Takes a place under max_connections, over all workers together; false if there is none. Any thread.
   bool take_connection_slot() {
-    if (connections_.fetch_add(1, std::memory_order_relaxed) < max_connections()) return true;
-    connections_.fetch_sub(1, std::memory_order_relaxed);
+    if (server_->connections.fetch_add(1, std::memory_order_relaxed) < max_connections()) return true;
+    server_->connections.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
-  void give_connection_slot() { connections_.fetch_sub(1, std::memory_order_relaxed); }
+  void give_connection_slot() { server_->connections.fetch_sub(1, std::memory_order_relaxed); }
 
   // What it was last found to speak, by whoever found it. Any thread.
-  SpokenProtocol protocol() const { return protocol_.load(std::memory_order_relaxed); }
-  void set_protocol(SpokenProtocol protocol) { protocol_.store(protocol, std::memory_order_relaxed); }
+  SpokenProtocol protocol() const { return server_->protocol.load(std::memory_order_relaxed); }
+  void set_protocol(SpokenProtocol protocol) { server_->protocol.store(protocol, std::memory_order_relaxed); }
   // Somebody has to find out: false if that was said already. heard_want() comes before finding out.
-  bool want_protocol() { return !protocol_wanted_.exchange(true, std::memory_order_relaxed); }
-  void heard_want() { protocol_wanted_.store(false, std::memory_order_relaxed); }
+  bool want_protocol() { return !server_->protocol_wanted.exchange(true, std::memory_order_relaxed); }
+  void heard_want() { server_->protocol_wanted.store(false, std::memory_order_relaxed); }
   // What its SETTINGS last said, for connections whose SETTINGS have not come yet. Any thread.
   static constexpr std::uint32_t kStreamsUnsaid = 100;
-  std::uint32_t http2_streams_max() const { return http2_streams_max_.load(std::memory_order_relaxed); }
+  std::uint32_t http2_streams_max() const { return server_->http2_streams_max.load(std::memory_order_relaxed); }
   // Whether it offers extended CONNECT (RFC 8441): not known before its first SETTINGS.
   enum class ExtendedConnect : std::uint8_t { unknown, no, yes };
-  ExtendedConnect extended_connect() const { return extended_connect_.load(std::memory_order_relaxed); }
+  ExtendedConnect extended_connect() const { return server_->extended_connect.load(std::memory_order_relaxed); }
   void learn_http2(std::uint32_t streams_max, bool extended_connect) {
     const ExtendedConnect offered = extended_connect ? ExtendedConnect::yes : ExtendedConnect::no;
-    if (http2_streams_max() != streams_max) http2_streams_max_.store(streams_max, std::memory_order_relaxed);
-    if (this->extended_connect() != offered) extended_connect_.store(offered, std::memory_order_relaxed);
+    if (http2_streams_max() != streams_max) server_->http2_streams_max.store(streams_max, std::memory_order_relaxed);
+    if (this->extended_connect() != offered) server_->extended_connect.store(offered, std::memory_order_relaxed);
   }
   // It is another program now, or may be.
   void forget_protocol() {
     set_protocol(SpokenProtocol::unknown);
-    http2_streams_max_.store(kStreamsUnsaid, std::memory_order_relaxed);
-    extended_connect_.store(ExtendedConnect::unknown, std::memory_order_relaxed);
-  }
-  // Under another name it is the same server.
-  void learn_from(const Backend& other) {
-    set_protocol(other.protocol());
-    http2_streams_max_.store(other.http2_streams_max(), std::memory_order_relaxed);
-    extended_connect_.store(other.extended_connect(), std::memory_order_relaxed);
+    server_->http2_streams_max.store(kStreamsUnsaid, std::memory_order_relaxed);
+    server_->extended_connect.store(ExtendedConnect::unknown, std::memory_order_relaxed);
   }
 
  private:
+  struct Server {
+    explicit Server(std::uint32_t connections_max) : max_connections(connections_max) {}
+
+    std::atomic<std::uint32_t> max_connections;
+    std::atomic<std::uint32_t> connections{0};
+    std::atomic<std::uint32_t> http2_streams_max{kStreamsUnsaid};
+    std::atomic<bool> protocol_wanted{false};
+    std::atomic<SpokenProtocol> protocol{SpokenProtocol::unknown};
+    std::atomic<ExtendedConnect> extended_connect{ExtendedConnect::unknown};
+  };
+
   const std::string name_;
   const std::string url_;
   const SocketAddress address_;
-  std::atomic<std::uint32_t> max_connections_;
-  std::atomic<std::uint32_t> connections_{0};
-  std::atomic<std::uint32_t> http2_streams_max_{kStreamsUnsaid};
-  std::atomic<bool> protocol_wanted_{false};
-  std::atomic<SpokenProtocol> protocol_{SpokenProtocol::unknown};
-  std::atomic<ExtendedConnect> extended_connect_{ExtendedConnect::unknown};
+  const std::shared_ptr<Server> server_;
 };
 
 inline std::string_view Backend::host() const {

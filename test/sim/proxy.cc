@@ -120,9 +120,16 @@ void SimProxy::reload(Duration drain_timeout) {
   const auto snapshot = compile();
   auto sockets = bind_new();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i]->loop.post([part = workers_[i].get(), snapshot, mine = std::move(sockets[i]), drain_timeout]() mutable {
-      part->worker->apply(snapshot, std::move(mine), drain_timeout);
-    });
+    auto tell = [part = workers_[i].get(), snapshot, mine = std::move(sockets[i]), drain_timeout]() mutable {
+      part->loop.post([part, snapshot, mine = std::move(mine), drain_timeout]() mutable {
+        part->worker->apply(snapshot, std::move(mine), drain_timeout);
+      });
+    };
+    if (i == 0 || reload_lag <= Duration::zero()) {
+      tell();
+    } else {
+      world_.after(reload_lag * static_cast<Duration::rep>(i), std::move(tell));
+    }
   }
 }
 

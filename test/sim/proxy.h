@@ -94,6 +94,8 @@ class SimProxy {
   std::size_t reclaims = 0;
   std::size_t protocol_wishes = 0;  // nobody finds anything out: tests set what a backend speaks
   std::size_t accept_pauses = 0;
+  // How much later each worker hears of a reload than the one before it.
+  Duration reload_lag{0};
   // How often a connection went from one worker to another.
   std::size_t hand_overs = 0;
 
