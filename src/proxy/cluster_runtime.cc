@@ -56,9 +56,12 @@ bool ClusterRuntime::set_members(const Membership& members) {
   }
   ++epoch_;
   stale_ = true;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    if (!members[i].failing) continue;
-    if (BackendRuntime* backend = find(*members[i].backend)) tell_attempts(*backend);
+  for (const Member& member : members) {
+    if (member.usable && !member.failing) continue;
+    BackendRuntime* backend = find(*member.backend);
+    if (backend == nullptr) continue;
+    if (!member.usable) backend->pool.close_idle();
+    if (member.failing) tell_attempts(*backend);
   }
   return any_left;
 }

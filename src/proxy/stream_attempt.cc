@@ -7,6 +7,15 @@ namespace weir::proxy {
 
 using http::BodyKind;
 
+namespace {
+
+// No connection was tried: it has as many as it may, or we had no socket or port for one. Another may do.
+bool says_nothing_of_backend(UpstreamFailure failure) {
+  return failure == UpstreamFailure::overloaded || failure == UpstreamFailure::own_trouble;
+}
+
+}  // namespace
+
 // Tries until one is under way, waits for a connection, or the request is answered.
 void Stream::start_attempt() {
   while (!finished_) {
@@ -24,7 +33,7 @@ bool Stream::begin_try(BackendRuntime& backend) {
   backend_ = LocalRef<BackendRuntime>(&backend);
   pool_ = &pool_at(backend);
   const Pool::Acquired acquired = pool_->acquire(*this, fresh_connection_);
-  if (acquired.status == Pool::Acquired::Status::refused && acquired.error.failure == UpstreamFailure::overloaded) {
+  if (acquired.status == Pool::Acquired::Status::refused && says_nothing_of_backend(acquired.error.failure)) {
     if (pass_over(backend.position)) return false;
     reply(ReplyReason::overloaded);
     return true;
@@ -48,7 +57,8 @@ bool Stream::begin_try(BackendRuntime& backend) {
   return true;
 }
 
-// Full is not broken: the others are asked, each once, and it is no try. False if there are none.
+// Full is not broken, nor is what we lack its fault: the others are asked, each once, and it is no try. False if there
+// are none.
 bool Stream::pass_over(std::uint32_t position) {
   forget_old_positions();
   if (position == balancing::kNoBackend) return true;  // it has left; the others are as new
@@ -133,7 +143,7 @@ void Stream::on_lease(UpstreamStream& stream) {
 }
 
 void Stream::on_lease_failed(const UpstreamError& error) {
-  if (error.failure != UpstreamFailure::overloaded) return attempt_failed(error);
+  if (!says_nothing_of_backend(error.failure)) return attempt_failed(error);
   // It was full, and other workers had nothing to spare: as if it had been refused at once.
   in_attempt_ = false;
   --attempts_;

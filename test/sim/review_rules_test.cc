@@ -173,5 +173,47 @@ TEST_P(Bugs, Case117AnIdleHttp2ConnectionMakesRoomForATunnel) {
   EXPECT_EQ(client.answers()[0].status, 101);
 }
 
+// A port or a place in a unix socket's queue that is missing towards one backend is not missing towards the others.
+TEST_P(Bugs, Case142AnotherBackendIsTakenWhereOneCannotBeConnectedTo) {
+  cluster().retry.attempts = 1;
+  SimBackend& other = add_backend("two");
+  start();
+  for (const int error : {EADDRNOTAVAIL, ENOBUFS, EAGAIN}) {
+    LinkPlan& plan = fates_.to_address[backend().address()];
+    plan = fates_.backend;
+    plan.connect_errno = error;
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(get("/").answers().at(0).status, 200);
+  }
+  EXPECT_EQ(backend().heads(), 0U);
+  EXPECT_EQ(other.heads(), 12U);
+  EXPECT_TRUE(proxy_.connect_failures.empty());
+}
+
+// A listener is heard of by one worker after the other, and the first hands connections to the last.
+TEST_P(BugsOfWorkers, Case143AConnectionComesBeforeTheNewsOfItsListener) {
+  proxy_.reload_lag = 10ms;
+  proxy_.start();
+  for (int i = 0; i < 8; ++i) connect().get("/");
+  run(5ms);
+  EXPECT_GT(proxy_.hand_overs, 0U);
+  run(1s);
+  for (const auto& client : clients_) {
+    ASSERT_EQ(client->answer_count(), 1U) << client->reader().error();
+    EXPECT_EQ(client->answers()[0].status, 200);
+  }
+}
+
+// Many changes at once come to a worker as a new list.
+TEST_P(Bugs, Case147WhatAListMakesUnusableKeepsItsIdleConnections) {
+  start();
+  EXPECT_EQ(get("/").answers().at(0).status, 200);
+  ASSERT_EQ(backend().connections().size(), 1U);
+  EXPECT_FALSE(backend().connections()[0]->ended());
+  proxy_.setup.clusters.front().members.front().usable = false;
+  proxy_.update_members("app");
+  run(10ms);
+  EXPECT_TRUE(backend().connections()[0]->ended());
+}
+
 }  // namespace
 }  // namespace weir::sim

@@ -39,11 +39,9 @@ void HealthCheck::start(Duration spread) {
 void HealthCheck::refused() {
   if (!state_.on_refused()) return;
   quick_probes_left_ = kQuickProbes;
-  if (probe_ != nullptr) {
-    outdated_ = true;
-  } else {
-    loop_.timers().arm(timer_, std::min(timer_.deadline(), loop_.now() + soon()));
-  }
+  // A probe that began before proves nothing, however long it may still take.
+  outdated_ = probe_ != nullptr;
+  loop_.timers().arm(timer_, std::min(timer_.deadline(), loop_.now() + soon()));
   listener_.on_health_changed(*this, false, "connection refused");
 }
 
@@ -67,7 +65,8 @@ void HealthCheck::on_ready(Readiness readiness) {
 }
 
 void HealthCheck::on_timer(Timer&) {
-  if (probe_ == nullptr) {
+  if (probe_ == nullptr || outdated_) {
+    give_up_probe();
     begin_probe();
   } else {
     on_result({Outcome::failure, fmt::format("timeout: {}", probe_->waiting_for())});

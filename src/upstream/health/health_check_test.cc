@@ -293,6 +293,19 @@ TEST_F(HealthCheckTest, AProbeFromBeforeTheRefusalProvesNothing) {
   EXPECT_TRUE(check->healthy());
 }
 
+TEST_F(HealthCheckTest, Case146AProbeThatHangsHoldsUpTheOneAfterARefusal) {
+  settings.timeout = 60s;
+  settings.interval = 100s;
+  fate.plan.blackhole = true;
+  start();
+  run(2s);
+  check->refused();
+  fate.plan.blackhole = false;
+  run(1s);
+  EXPECT_TRUE(check->healthy());
+  EXPECT_EQ(notes.answered, 1);
+}
+
 TEST_F(HealthCheckTest, ALongOutageIsProbedAtTheInterval) {
   settings.interval = 20s;
   fate.plan.refuse = true;
