@@ -183,8 +183,8 @@ void Stream::attempt_failed(const UpstreamError& error) {
     }
     return reply(reason_of(error.failure));
   }
-  // The same backend may well be fine: only its kept connections are not to be trusted, unless one has just refused.
-  if (stale && !error.connection_stays) fresh_connection_ = true;
+  // The same backend may well be fine: only its kept connections are not to be trusted.
+  if (stale) fresh_connection_ = true;
   try_elsewhere(position, to_string(error.failure), stale);
 }
 
@@ -249,16 +249,16 @@ bool Stream::may_retry(const UpstreamError& error, bool& free_of_charge, bool& s
   const bool connecting =
       error.failure == UpstreamFailure::connect_refused || error.failure == UpstreamFailure::connect_failed ||
       error.failure == UpstreamFailure::connect_timeout || error.failure == UpstreamFailure::tls_failed;
+  // What was said of one stream of a connection that goes on is an answer to this try.
+  const bool may_be_stale = error.reused && !error.connection_stays && stale_retries_ < 3;
   if (!replay_complete_) return false;
   // A kept connection that turned out closed before a byte of this request went into it: nothing was tried yet.
-  if (error.failure == UpstreamFailure::reset && error.reused && !error.written && stale_retries_ < 3) {
-    return stale = free_of_charge = true;
-  }
+  if (error.failure == UpstreamFailure::reset && may_be_stale && !error.written) return stale = free_of_charge = true;
   if (policy.attempts <= 1) return false;
   // Whatever the method. What a connection said that is about to go is no more than a stale one's end.
   if (error.unprocessed && (policy.on_connect_failure || policy.on_reset)) {
     free_of_charge = true;
-    if (error.reused && stale_retries_ < 3) return stale = true;
+    if (may_be_stale) return stale = true;
     return attempts_ < policy.attempts;
   }
   if (connecting) {
@@ -266,7 +266,7 @@ bool Stream::may_retry(const UpstreamError& error, bool& free_of_charge, bool& s
     return policy.on_connect_failure && attempts_ < policy.attempts;
   }
   if (error.failure != UpstreamFailure::reset || !policy.on_reset || !keep_replay_) return false;
-  if (error.reused && !error.answered && stale_retries_ < 3) return stale = free_of_charge = true;
+  if (may_be_stale && !error.answered) return stale = free_of_charge = true;
   return attempts_ < policy.attempts && cluster_->budget().take(context_.loop.now(), policy.budget);
 }
 
