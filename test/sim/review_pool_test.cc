@@ -46,6 +46,50 @@ TEST_P(Bugs, Case014ARequestThatWaitsForABackendThatLeftGetsItsConnection) {
   EXPECT_EQ(backend().open_connections(), 0U);
 }
 
+// The same for a WebSocket: the connection that was made for it was closed, and connected anew; and so was the one
+// whose SETTINGS it waited for.
+TEST_P(Bugs, Case130AWebSocketThatWaitsForABackendThatLeftGetsItsConnection) {
+  if (to_http1()) return;
+  fates_.backend.delay = 20ms;
+  cluster().retry.attempts = 1;
+  backend().on("/chat", Handler{{}, [](const Message& request) {
+                                  return Script{send_bytes(switching(request)), then(Action::Kind::tunnel)};
+                                }});
+  auto& members = proxy_.setup.clusters.front().members;
+  const Member left = members.front();
+  enum class Known { no_tunnels, nothing, nothing_yet };
+  for (const Known known : {Known::no_tunnels, Known::nothing, Known::nothing_yet}) {
+    const Backend& was = *left.backend;
+    members = {{std::make_shared<Backend>(was.name(), was.url(), was.address(), Backend::kNoLimit), 1, true}};
+    speak_http2(0, {.streams_max = 100, .offers_tunnels = false});
+    if (known == Known::no_tunnels) members.front().backend->learn_http2(100, false);
+    backend().http2_mute = known == Known::nothing_yet ? 500ms : 0ms;
+    // What serves the tunnel is HTTP/1.1.
+    bool first = true;
+    backend().before_connection = [&] {
+      if (known == Known::no_tunnels || !std::exchange(first, false)) backend().http2.reset();
+    };
+    const std::size_t before = backend().connections().size();
+    if (before == 0) start();
+    proxy_.update_members("app");
+    SimClient& client = connect();
+    client.raw(
+        "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    run(known == Known::nothing_yet ? 300ms : 5ms);
+    members.clear();
+    proxy_.update_members("app");
+    run(2s);
+    ASSERT_EQ(client.answer_count(), 1U) << static_cast<int>(known) << client.reader().error();
+    EXPECT_EQ(client.answers()[0].status, 101) << static_cast<int>(known);
+    EXPECT_EQ(backend().connections().size() - before, known == Known::no_tunnels ? 1U : 2U);
+    EXPECT_EQ(backend().open_connections(), 1U);
+    client.close();
+    run(100ms);
+    backend().before_connection = {};
+  }
+}
+
 TEST_P(Review, IdleTimeOfNothingStillConnects) {
   cluster().timeouts.idle = Duration::zero();
   start();

@@ -75,7 +75,8 @@ void UpstreamConnecting::go_on_with_handshake() {
   const SecureLayer& layer = *io_.secure_layer();
   switch (step.status) {
     case SecureLayer::Handshake::Status::waiting:
-      if (!step.drained) context_.handshakes->request_later(*this);
+      // A FIN behind what came gives no further edge: it is looked for.
+      if (!step.drained || readiness_.peer_gone()) context_.handshakes->request_later(*this);
       return;
     case SecureLayer::Handshake::Status::failed:
       pool_.on_not_secured(layer);

@@ -46,7 +46,8 @@ Http1Connection::Http1Connection(Pool& pool, Transport io)
       timer_(static_cast<TimerHandler&>(*this)),
       arena_(io_.loop().buffers()),
       head_(arena_),
-      trailers_(arena_) {}
+      trailers_(arena_),
+      epoch_(pool.epoch()) {}
 
 Result<void> Http1Connection::start(Readiness readiness) {
   // What was read behind the handshake gives no further edge.

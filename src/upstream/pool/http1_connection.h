@@ -44,6 +44,8 @@ class Http1Connection final : public UpstreamStream,
 
   bool idle() const { return state_ == State::idle; }
   TimePoint idle_since() const { return idle_since_; }
+  // The pool's, when it was made.
+  std::uint32_t epoch() const { return epoch_; }
   // What the backend said of how long it keeps idle connections, in seconds; -1 if nothing.
   std::int32_t keep_alive_timeout_s() const { return keep_alive_timeout_s_; }
 
@@ -103,6 +105,7 @@ class Http1Connection final : public UpstreamStream,
   std::string_view websocket_key_;  // that was made for a client of HTTP/2, in the arena; or empty
   TimePoint idle_since_{};
   std::uint64_t served_ = 0;
+  const std::uint32_t epoch_;
   std::int32_t keep_alive_timeout_s_ = -1;
   State state_ = State::fresh;
   http::BodyKind request_body_ = http::BodyKind::none;

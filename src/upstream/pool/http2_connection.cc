@@ -287,7 +287,7 @@ void Http2Connection::write_failed() {
 void Http2Connection::on_timer(Timer&) {
   switch (state_) {
     case State::live:
-      if (load_ == 0) return close_unused();
+      if (load_ == 0) return pool_.on_http2_rested(*this);
       return look_for_silence();
     case State::checking:
       return close_unused();

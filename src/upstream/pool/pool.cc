@@ -12,7 +12,7 @@ namespace {
 // anything older than its last turns.
 constexpr Duration kTrustedIdle = 5ms;
 // A connection that somebody waits for is kept at least so long, whatever else is said.
-constexpr Duration kForWaiters = 1s;
+constexpr Duration kForWaiters = 100ms;
 
 // EAGAIN: a unix socket's backlog is full.
 bool passes_soon(int error) {
@@ -87,9 +87,14 @@ Pool::Acquired Pool::refuse(UpstreamHandler& handler, UpstreamFailure failure) {
   return {Acquired::Status::refused, nullptr, error};
 }
 
+// Tunnels apart.
+std::size_t Pool::served_by(ConnectionWish wish) const {
+  if (wish == ConnectionWish::http1_only) return 0;
+  return wish == ConnectionWish::http2 ? std::max<std::size_t>(backend_->http2_streams_max(), 1) : 1;
+}
+
 std::size_t Pool::coming() const {
-  const std::size_t streams = std::max<std::size_t>(backend_->http2_streams_max(), 1);
-  return connecting_count_ + (connecting_http2_ + checking_) * streams;
+  return connecting_count_ + (connecting_http2_ + checking_) * served_by(ConnectionWish::http2);
 }
 
 ConnectionWish Pool::wish() const {
@@ -214,16 +219,22 @@ void Pool::keep_idle(Http1Connection& connection) {
   if (connection.keep_alive_timeout_s() >= 0) {
     keep = std::min<Duration>(keep, std::chrono::seconds(connection.keep_alive_timeout_s() - 1));
   }
-  if (retired_) keep = Duration::zero();
-  // Who waits takes it in the next turn.
-  if (!waiters_.empty()) keep = std::max(keep, kForWaiters);
+  keep = keep_for(keep);
+  // Whoever waits gets one that is made as the settings are now.
+  if (connection.epoch() != epoch_) keep = Duration::zero();
   idle_.push_front(connection);
   note_idle(connection);
   ++idle_count_;
   http1_gauges_.idle->add(1);
   connection.rest_until(deadline_after(context_.loop->now(), keep));
   if (keep <= Duration::zero()) return connection.close_unused();
-  if (!waiters_.empty()) context_.loop->mark_ready(*this);
+  if (anybody_waits()) context_.loop->mark_ready(*this);
+}
+
+// Who waits takes it in one of the next turns.
+Duration Pool::keep_for(Duration idle) const {
+  const Duration keep = retired_ ? Duration::zero() : idle;
+  return anybody_waits() ? std::max(keep, kForWaiters) : keep;
 }
 
 void Pool::on_connected(UpstreamConnecting& made, bool http2, Readiness readiness) {
@@ -247,7 +258,8 @@ void Pool::add_http1(UpstreamConnecting& made, Readiness readiness) {
   if (!connection.start(readiness)) {
     connection.abandon();
     forget();
-    return fail_waiters(UpstreamFailure::own_trouble, 1);
+    fail_waiters(UpstreamFailure::own_trouble, served_by(made.wish()));
+    return fail_tunnel_waiters(UpstreamFailure::own_trouble);
   }
   ask_for_protocol(SpokenProtocol::unknown);
   keep_idle(connection);
@@ -274,8 +286,7 @@ void Pool::on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure
   if (context_.events != nullptr) {
     context_.events->connect_failed(cluster_->name, backend_, failure == UpstreamFailure::connect_refused);
   }
-  const bool for_many = failed.wish() == ConnectionWish::http2;
-  fail_waiters(failure, for_many ? std::max<std::size_t>(backend_->http2_streams_max(), 1) : 1);
+  fail_waiters(failure, served_by(failed.wish()));
   fail_tunnel_waiters(failure);
   // Meanwhile its SETTINGS on another connection may have said that one carries fewer streams.
   if (waiting_ > coming()) context_.loop->mark_ready(*this);
@@ -327,7 +338,7 @@ void Pool::on_idle_closed(Http1Connection& connection) {
 void Pool::forget() {
   count_connection(-1);
   backend_->give_connection_slot();
-  if (waiting_ + waiting_tunnels_ > 0) context_.loop->mark_ready(*this);
+  if (anybody_waits()) context_.loop->mark_ready(*this);
 }
 
 bool Pool::close_one_idle() {
@@ -339,7 +350,8 @@ bool Pool::close_one_idle() {
 
 void Pool::close_idle() {
   while (!idle_.empty()) idle_.back().close_unused();
-  while (close_one_idle_http2(IdleHttp2::any)) {
+  const IdleHttp2 which = retired_ && waiting_tunnels_ > 0 ? IdleHttp2::settled : IdleHttp2::any;
+  while (close_one_idle_http2(which)) {
   }
   below_.for_each([](Pool& pool) { pool.close_idle(); });
 }
@@ -356,7 +368,7 @@ void Pool::retire() {
 void Pool::reclaimed(std::size_t closed) {
   reclaiming_ = false;
   if (!below_.empty()) tell_below_of_reclaimed(closed);
-  if (waiting_ + waiting_tunnels_ == 0) return;
+  if (!anybody_waits()) return;
   if (closed > 0) return context_.loop->mark_ready(*this);
   fail_waiters(UpstreamFailure::overloaded, waiting_);
   fail_tunnel_waiters(UpstreamFailure::overloaded);

@@ -69,6 +69,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   // Makes it. What is connected for it begins with a PROXY header that tells of `ends`. It goes with the client
   // (ClientPools::finish), or with this one. The cluster's settings have a proxy_protocol.
   Pool& make_for(ClientPools& client, const ProxiedEnds& ends);
+  // Counts how often settings have changed which a connection keeps as they were when it was made.
+  std::uint32_t epoch() const { return epoch_; }
   // What a connection says before anything else; empty for nothing.
   std::string_view opening() const { return opening_; }
 
@@ -108,6 +110,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   // From Http2Connection. Its room(), state or offers may have changed.
   void on_http2_changed(Http2Connection& connection);
   void on_http2_released(Http2Connection& connection);
+  // It has carried nothing until its deadline.
+  void on_http2_rested(Http2Connection& connection);
   // It has closed, or is about to: nothing is lent of it any more.
   void on_http2_closed(Http2Connection& connection);
   // It was asked whether it is still there, and is not asked any more.
@@ -139,6 +143,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   void count_connecting(ConnectionWish wish, int change);
   // How many that wait what is being made will serve.
   std::size_t coming() const;
+  std::size_t served_by(ConnectionWish wish) const;
+  bool anybody_waits() const { return waiting_ + waiting_tunnels_ > 0; }
   void drop(UpstreamConnecting& connecting);
   Acquired wait(UpstreamHandler& handler);
   Acquired refuse(UpstreamHandler& handler, UpstreamFailure failure);
@@ -151,6 +157,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   Http1Connection* take_idle(UpstreamHandler& handler);
   void serve(Http1Connection& connection, Waiters& waiters, std::size_t& count);
   void keep_idle(Http1Connection& connection);
+  // How long a connection that carries nothing is kept, where `idle` is how long it would be.
+  Duration keep_for(Duration idle) const;
   void forget();
   // Those lose their place that waited for a connection which is not coming: as many as it would have served.
   void fail_waiters(UpstreamFailure failure, std::size_t at_most);
@@ -182,6 +190,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   Acquired wait_for_tunnel(UpstreamHandler& handler);
   UpstreamFailure open_for_tunnels();
   void rest(Http2Connection& connection);
+  // A tunnel may wait for its SETTINGS.
+  bool awaited(const Http2Connection& connection) const { return waiting_tunnels_ > 0 && !connection.settled(); }
   void enlist(Http2Connection& connection);
   void drop_surplus();
   enum class IdleHttp2 : std::uint8_t { any, settled };
@@ -224,6 +234,7 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   IntrusiveList<Http2Connection, PoolTag> http2_rest_;
   Waiters tunnel_waiters_;  // for what an HTTP/2 connection may not offer
 
+  std::uint32_t epoch_ = 0;
   bool reclaiming_ = false;
   bool retired_ = false;
   Gauges http1_gauges_;

@@ -48,8 +48,11 @@ void Pool::destroy() {
 
 // Connections say now what they did not say before, or the other way round.
 void Pool::start_anew() {
+  ++epoch_;
   close_idle();
   finish_http2();
+  while (!connecting_.empty()) drop(connecting_.front());
+  if (anybody_waits()) context_.loop->mark_ready(*this);
   below_.for_each([](Pool& pool) { pool.retire(); });
 }
 

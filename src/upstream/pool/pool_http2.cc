@@ -78,7 +78,8 @@ void Pool::add_http2(UpstreamConnecting& made, Readiness readiness) {
   if (!connection.start(readiness)) {
     connection.abandon();
     forget();
-    return fail_waiters(UpstreamFailure::own_trouble, waiting_);
+    fail_waiters(UpstreamFailure::own_trouble, waiting_);
+    return fail_tunnel_waiters(UpstreamFailure::own_trouble);
   }
   ++http2_count_;
   enlist(connection);
@@ -164,10 +165,15 @@ void Pool::fail_tunnel_waiters(UpstreamFailure failure) {
 // It carries no stream.
 void Pool::rest(Http2Connection& connection) {
   const bool serves_nobody = connection.settled() && connection.room() == 0;
-  if (serves_nobody || (retired_ && waiters_.empty())) return connection.close_unused();
+  if (serves_nobody || (retired_ && !anybody_waits())) return connection.close_unused();
   note_idle(connection);
   http2_gauges_.idle->add(1);
-  connection.rest_until(deadline_after(context_.loop->now(), cluster_->timeouts.idle));
+  connection.rest_until(deadline_after(context_.loop->now(), keep_for(cluster_->timeouts.idle)));
+}
+
+void Pool::on_http2_rested(Http2Connection& connection) {
+  if (!awaited(connection)) return connection.close_unused();
+  connection.rest_until(deadline_after(context_.loop->now(), keep_for(cluster_->timeouts.idle)));
 }
 
 // Into the list that it belongs to.
@@ -178,7 +184,7 @@ void Pool::enlist(Http2Connection& connection) {
 
 void Pool::on_http2_changed(Http2Connection& connection) {
   enlist(connection);
-  if (waiting_ + waiting_tunnels_ > 0) context_.loop->mark_ready(*this);
+  if (anybody_waits()) context_.loop->mark_ready(*this);
 }
 
 void Pool::on_http2_released(Http2Connection& connection) {
@@ -194,7 +200,7 @@ void Pool::on_http2_released(Http2Connection& connection) {
     if (connection.gone()) return;
   }
   if (connection.room() == 1) enlist(connection);
-  if (waiting_ > 0) context_.loop->mark_ready(*this);
+  if (anybody_waits()) context_.loop->mark_ready(*this);
 }
 
 void Pool::on_http2_closed(Http2Connection& connection) {
@@ -230,7 +236,10 @@ bool Pool::close_one_idle_http2(IdleHttp2 which) {
 
 // No further stream on any of them.
 void Pool::finish_http2() {
-  const auto finish = [](Http2Connection& connection) { connection.finish_up(); };
+  const auto finish = [this](Http2Connection& connection) {
+    if (!retired_ || !awaited(connection)) return connection.finish_up();
+    if (connection.load() == 0) on_http2_rested(connection);
+  };
   http2_open_.for_each(finish);
   http2_rest_.for_each(finish);
 }

@@ -441,6 +441,67 @@ TEST_F(Bugs, Case112NobodyWaitsForNothing) {
   for (const Try& each : tries) EXPECT_EQ(each.lease_error.failure, UpstreamFailure::connect_timeout);
 }
 
+// The connection whose SETTINGS a tunnel waited for was closed for idling.
+TEST_F(Bugs, Case131AConnectionIsNotIdleWhileATunnelWaitsForItsSettings) {
+  configured->timeouts.idle = 10us;
+  make_http2();
+  Try& one = ask_tunnel();
+  const SocketId socket = accept();
+  pass(5s);
+  EXPECT_EQ(one.lease_error.failure, UpstreamFailure::none);
+  check(1, 0);
+  say(socket, settings(setting(Setting::enable_connect_protocol, 1)));
+  ASSERT_NE(one.lent, nullptr);
+  one.lent->cancel();
+  run();
+  check(0, 0);
+  Try& two = ask_tunnel();
+  pool->give_up(two);
+  pass(2s);
+  check(0, 0);
+}
+
+// What could not be made for a tunnel failed a request that waited for another worker's answer.
+TEST_F(Bugs, Case132ATunnelsFailureIsItsOwn) {
+  plan.link.blackhole = true;
+  configured->timeouts.connect = 1s;
+  make_http2(2);
+  backend->learn_http2(100, false);
+  ASSERT_TRUE(backend->take_connection_slot());  // another worker's
+  Try& tunnel = ask_tunnel();
+  Try& other = ask();
+  EXPECT_EQ(acquired.status, Status::pending);
+  EXPECT_EQ(reclaims, 1);
+  pass(2s);
+  EXPECT_EQ(failures, 1);
+  EXPECT_EQ(other.lease_error.failure, UpstreamFailure::none);
+  backend->give_connection_slot();
+  plan.link = {};
+  pool->reclaimed(1);
+  run();
+  ASSERT_NE(other.lent, nullptr);
+  ASSERT_NE(tunnel.lent, nullptr);
+  other.lent->cancel();
+  tunnel.lent->cancel();
+}
+
+// A stream that came back was offered to requests alone.
+TEST_F(Bugs, Case133ATunnelGetsTheStreamThatHasBecomeFree) {
+  make_http2(2);
+  ASSERT_TRUE(backend->take_connection_slot());  // another worker's
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings(setting(Setting::enable_connect_protocol, 1) + setting(Setting::max_concurrent_streams, 1)));
+  Try& tunnel = ask_tunnel();
+  EXPECT_EQ(reclaims, 1);
+  say(socket, headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  ASSERT_NE(tunnel.lent, nullptr);
+  tunnel.lent->cancel();
+  pool->reclaimed(0);
+  backend->give_connection_slot();
+}
+
 TEST_F(PoolHttp2, ARetiredPoolClosesWithTheLastStream) {
   make_http2();
   Try& one = get();

@@ -1,5 +1,6 @@
 // One pool with its connections over the simulated network: where each state leads, and that the counts stay true.
 
+#include "tls/client_context.h"
 #include "upstream/pool/pool_fixture.h"
 
 namespace weir {
@@ -130,6 +131,37 @@ TEST_F(PoolTest, ARetiredPoolKeepsNothing) {
   answer(accept(), kAnswer);
   EXPECT_TRUE(one.ended);
   check(0, 0);
+}
+
+// Under a load that never lets a connection idle, those from before a change of trust were lent on for ever; and those
+// whose handshake was under way joined them.
+TEST_F(PoolTest, AChangeOfTrustLeavesNoConnectionFromBefore) {
+  make();
+  Try& one = ask();
+  run();
+  one.send();
+  run();
+  const SocketId first = accept();
+  plan.link.blackhole = true;
+  Try& two = ask();
+  run();
+  check(2, 0);
+  plan.link = {};
+  const auto changed = std::make_shared<ClusterSettings>(*configured);
+  changed->tls = *tls::ClientContext::make({.verify = false});
+  pool->configure(changed);
+  check(1, 0);
+  run();
+  ASSERT_NE(two.lent, nullptr);
+  check(2, 0);
+  answer(first, kAnswer);
+  EXPECT_TRUE(one.ended);
+  check(1, 0);
+  two.send();
+  run();
+  answer(accept(), kAnswer);
+  EXPECT_TRUE(two.ended);
+  check(1, 1);
 }
 
 TEST_F(PoolTest, AFinClosesAnIdleConnection) {
