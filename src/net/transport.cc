@@ -27,6 +27,34 @@ std::span<char> ReadScratch::wire() {
   return {wire_.get(), kReadBytes};
 }
 
+bool ReadScratch::borrow(std::size_t size) {
+  if (size > kAheadBytes - ahead_) return false;
+  ahead_ += size;
+  return true;
+}
+
+Transport::Kept::~Kept() {
+  if (borrowed > 0) lender->give_back(borrowed);
+}
+
+// For `size` bytes in all.
+bool Transport::Kept::borrow(ReadScratch& scratch, std::size_t size) {
+  if (size <= kReadAheadBytes + borrowed) return true;
+  const std::size_t more = size - kReadAheadBytes - borrowed;
+  if (size > kReadAheadMax || !scratch.borrow(more)) return false;
+  lender = &scratch;
+  borrowed += more;
+  return true;
+}
+
+void Transport::Kept::settle() {
+  if (borrowed == 0) return;
+  const std::size_t needed = bytes.size() - std::min(bytes.size(), kReadAheadBytes);
+  if (needed >= borrowed) return;
+  lender->give_back(borrowed - needed);
+  borrowed = needed;
+}
+
 Transport::Transport(Transport&& other) noexcept
     : loop_(other.loop_),
       socket_(std::exchange(other.socket_, kNoSocket)),
@@ -49,13 +77,15 @@ Transport& Transport::operator=(Transport&& other) noexcept {
 
 void Transport::secure(std::unique_ptr<SecureLayer> layer) {
   secure_ = std::move(layer);
-  if (kept() > 0) secure_->begin_with(*kept_);
+  if (kept() > 0) secure_->begin_with(kept_->bytes);
 }
 
 Transport::Input Transport::read(ReadScratch& scratch, std::size_t at_most) {
-  const std::size_t before = kept();
-  char* memory = scratch.reserve(before + at_most);
-  if (before > 0) take_kept(memory);
+  const std::span<char> kept = take_kept(scratch, at_most);
+  char* memory = kept.data();
+  const std::size_t before = kept.size();
+  if (is_ahead()) [[unlikely]]
+    return {{memory, before}, 0, 0, IoStatus::ok, 0, false};
   if (secure_ != nullptr) [[unlikely]]
     return read_secure(memory, before, scratch, at_most);
   const IoResult result = loop_->engine().read(socket_, {memory + before, at_most});
@@ -78,35 +108,56 @@ bool Transport::quiet(ReadScratch& scratch) {
 }
 
 Transport::Input Transport::reread(ReadScratch& scratch) {
-  const std::size_t before = kept();
-  char* memory = scratch.reserve(before + 1);
-  if (before > 0) take_kept(memory);
-  return {{memory, before}, 0, 0, IoStatus::ok, 0, false};
+  const std::span<char> kept = take_kept(scratch, 1);
+  return {{kept.data(), kept.size()}, 0, 0, IoStatus::ok, 0, false};
 }
 
 void Transport::keep(std::string_view rest) {
   if (rest.empty()) return;
-  if (kept_ == nullptr) kept_ = std::make_unique<Buffer>(loop_->buffers());
-  kept_->append(rest);
+  Buffer& bytes = make_kept().bytes;
+  if (!is_ahead()) return bytes.append(rest);
+  // It stands before what was not taken.
+  Buffer all(loop_->buffers());
+  all.append(rest);
+  all.splice_back(bytes);
+  bytes = std::move(all);
 }
 
-Transport::Left Transport::left(ReadScratch& scratch) {
-  if (secure_ == nullptr) return {kept() + loop_->engine().unread(socket_), 0, 0};
-  std::size_t wire = 0;
-  // Where the socket is empty, the layer's last record is all that is left.
-  while (kept() < kReadAheadBytes || loop_->engine().unread(socket_) == 0) {
-    const Input input = read(scratch, std::max(kReadAheadBytes, kept() + kReadMin) - kept());
-    wire += input.wire;
-    keep(input.bytes);
-    if (input.status == IoStatus::end || input.status == IoStatus::failed) return {kept(), 0, wire};
+Transport::Left Transport::left(ReadScratch& scratch, std::uint64_t wanted) {
+  if (secure_ == nullptr) return {kept() + loop_->engine().unread(socket_), 0};
+  Left result{0, 0};
+  bool known = kept() >= wanted;
+  while (!known) {
+    const std::uint64_t missing = wanted - kept();
+    const auto size = static_cast<std::size_t>(std::clamp<std::uint64_t>(missing, kReadMin, kReadAheadBytes));
+    if (!make_kept().borrow(scratch, kept() + size)) break;
+    const Input input = read_secure(scratch.reserve(size), 0, scratch, size);
+    result.wire += input.wire;
+    kept_->bytes.append(input.bytes);
+    known = kept() >= wanted || input.status == IoStatus::end || input.status == IoStatus::failed;
     if (input.status == IoStatus::would_block && input.drained) break;
   }
-  return {kept() + loop_->engine().unread(socket_), kLayerBytes, wire};
+  if (kept_ != nullptr) kept_->settle();
+  result.bytes = kept();
+  if (!known) result.bytes += loop_->engine().unread(socket_) + kLayerBytes;
+  return result;
 }
 
-void Transport::take_kept(char* memory) {
-  kept_->peek(memory, kept_->size());
-  kept_->clear();
+Transport::Kept& Transport::make_kept() {
+  if (kept_ == nullptr) kept_ = std::make_unique<Kept>(loop_->buffers());
+  return *kept_;
+}
+
+std::span<char> Transport::take_kept(ReadScratch& scratch, std::size_t more) {
+  std::size_t size = kept();
+  if (size == 0) [[likely]]
+    return {scratch.reserve(more), 0};
+  kept_->settle();
+  if (is_ahead()) size = std::min(size, kReadAheadBytes);
+  char* memory = scratch.reserve(size + more);
+  kept_->bytes.peek(memory, size);
+  kept_->bytes.consume(size);
+  return {memory, size};
 }
 
 Transport::Flush Transport::flush_secure(std::size_t& sent) {

@@ -17,16 +17,24 @@ namespace weir {
 class ReadScratch {
  public:
   static constexpr std::size_t kReadBytes = 64 * 1024;
+  // What all connections together may keep of what they have read ahead (Transport::left).
+  static constexpr std::size_t kAheadBytes = 16 * 1024 * 1024;
 
   // At least `size` bytes. Growing loses what was there.
   char* reserve(std::size_t size);
   // The same amount of other memory, for what is read before it is decrypted. Made when first needed.
   std::span<char> wire();
 
+  // Takes `size` of kAheadBytes; false if so much is not left.
+  bool borrow(std::size_t size);
+  void give_back(std::size_t size) { ahead_ -= size; }
+  std::size_t ahead() const { return ahead_; }
+
  private:
   std::unique_ptr<char[]> data_;
   std::size_t capacity_ = 0;
   std::unique_ptr<char[]> wire_;
+  std::size_t ahead_ = 0;
 };
 
 // A byte stream over one socket, in the clear or through a SecureLayer: input through the worker's scratch with what
@@ -62,22 +70,23 @@ class Transport {
     int error;
     bool drained;  // nothing more will come before the next edge
   };
-  // Reads at most `at_most` bytes behind what was kept. What is not kept() again is gone.
+  // Reads at most `at_most` bytes behind what was kept. What is not kept() again is gone. What was read ahead (left())
+  // comes in pieces, before anything else is read.
   Input read(ReadScratch& scratch, std::size_t at_most = ReadScratch::kReadBytes);
   // What was kept, without reading.
   Input reread(ReadScratch& scratch);
   void keep(std::string_view rest);
-  std::size_t kept() const { return kept_ == nullptr ? 0 : kept_->size(); }
+  std::size_t kept() const { return kept_ == nullptr ? 0 : kept_->bytes.size(); }
   // Of a peer that has sent FIN.
   struct Left {
-    std::size_t bytes;  // so many are still to come, what is kept included
-    std::size_t more;   // or at most so many more
-    std::size_t wire;   // bytes off the wire that it took to know
+    std::uint64_t bytes;  // so many are still to come, what is kept included; or fewer, where that is not known
+    std::size_t wire;     // bytes off the wire that it took to know
   };
-  // Through a SecureLayer only reading tells: of what is there up to kReadAheadBytes are read, and kept. Of more the
-  // size on the wire is known, and not what the layer holds.
-  Left left(ReadScratch& scratch);
-  static constexpr std::size_t kReadAheadBytes = 64 * 1024;
+  // How many are, up to `wanted`. Through a SecureLayer only reading tells: what is there is read, and kept, as far as
+  // kReadAheadMax and what the worker has for all (ReadScratch::borrow) allow.
+  Left left(ReadScratch& scratch, std::uint64_t wanted);
+  static constexpr std::size_t kReadAheadBytes = 64 * 1024;  // each may keep so much
+  static constexpr std::size_t kReadAheadMax = 1024 * 1024;
 
   // With a SecureLayer: goes on with its handshake.
   SecureLayer::Handshake handshake(ReadScratch& scratch) {
@@ -108,16 +117,34 @@ class Transport {
   void reset();
 
  private:
+  // What was read and not used yet.
+  struct Kept {
+    explicit Kept(BufferPool& buffers) : bytes(buffers) {}
+    Kept(const Kept&) = delete;
+    Kept& operator=(const Kept&) = delete;
+    ~Kept();
+    bool borrow(ReadScratch& scratch, std::size_t size);
+    // Gives back what is not needed any more.
+    void settle();
+
+    Buffer bytes;
+    ReadScratch* lender = nullptr;
+    std::size_t borrowed = 0;  // what is read ahead beyond kReadAheadBytes
+  };
+
+  Kept& make_kept();
   Input read_secure(char* memory, std::size_t before, ReadScratch& scratch, std::size_t at_most);
   Flush flush_secure(std::size_t& sent);
-  void take_kept(char* memory);
+  // What was kept, or a piece of what was read ahead, with room for `more` behind it.
+  std::span<char> take_kept(ReadScratch& scratch, std::size_t more);
+  bool is_ahead() const { return kept_ != nullptr && kept_->borrowed > 0; }
   void forget();
 
   EventLoop* loop_;
   SocketId socket_ = kNoSocket;
   TimePoint last_written_{};
   Buffer output_;
-  std::unique_ptr<Buffer> kept_;  // made when it is first needed: most connections keep nothing
+  std::unique_ptr<Kept> kept_;  // made when it is first needed: most connections keep nothing
   std::unique_ptr<SecureLayer> secure_;
 };
 

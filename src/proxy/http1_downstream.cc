@@ -69,11 +69,11 @@ void Http1Downstream::cut() {
 void Http1Downstream::on_ready(Readiness readiness) {
   if (phase_ == Phase::closed) return;
   if ((readiness.bits & Readiness::failed) != 0) return client_gone();
-  const bool fin_is_new = readiness.peer_gone() && !std::exchange(peer_fin_, readiness.peer_gone());
+  if (readiness.peer_gone()) peer_fin_ = true;
   if (readiness.can_write() && (io_.unsent() > 0 || response_relay_ != nullptr)) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
   readable_ = true;
-  if (request_cut_short(!fin_is_new)) return client_gone();
+  if (request_cut_short()) return client_gone();
   if (wants_input()) read();
 }
 
@@ -162,7 +162,7 @@ void Http1Downstream::decode(Transport::Input input) {
     return;
   }
   // It may have been held back only just now, for a moment.
-  if (request_cut_short(true)) return client_gone();
+  if (request_cut_short()) return client_gone();
   if ((readable_ || peer_fin_) && wants_input()) context_.loop.mark_ready(*this);
 }
 
@@ -239,7 +239,8 @@ void Http1Downstream::begin_request() {
   advance(DownstreamEvent::request_began);
   fresh_ = diversion_over_ = awaits_100_ = false;
   stream_ = context_.streams.make(context_, listener_, *this, facts_);
-  arm(listener_->settings->header_timeout);
+  // It runs already for what might have been HTTP/2's first bytes.
+  if (!std::exchange(undecided_, false)) arm(listener_->settings->header_timeout);
 }
 
 // What came was only an empty line behind the last request (RFC 9112 2.2).
@@ -270,17 +271,16 @@ void Http1Downstream::on_end_of_input(IoStatus status) {
 }
 
 // A FIN came inside the request's body: what is left to be read can't make it whole, although reading it may have to
-// wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.) Over TLS what the
-// layer holds of a record isn't known: it counts for the client if it must be `surely` so, and not as a FIN comes to a
-// body that is held back, whose client has most likely left.
-bool Http1Downstream::request_cut_short(bool surely) {
+// wait for the backend. (Where that isn't clear from the number of bytes, reading them will tell.)
+bool Http1Downstream::request_cut_short() {
   if (!peer_fin_ || phase_ != Phase::body || !decoder_.body().in_body()) return false;
   // Over TLS to look is to read, which will be done anyway unless the body is held back.
   if (io_.secure_layer() != nullptr && !paused_) return false;
   const std::uint64_t spliced = request_relay_ != nullptr ? request_relay_->taken() : 0;
-  const Transport::Left left = io_.left(context_.scratch);
+  const std::uint64_t wanted = decoder_.body().remaining() - spliced;
+  const Transport::Left left = io_.left(context_.scratch, wanted);
   if (left.wire > 0) listener_->received->add(left.wire);
-  return decoder_.body().remaining() - spliced > left.bytes + (surely ? left.more : 0);
+  return wanted > left.bytes;
 }
 
 void Http1Downstream::client_gone() {

@@ -78,7 +78,7 @@ class Http1Downstream final : public Downstream,
   bool deliver(const http1::Step& step);
   bool divert();
   void on_end_of_input(IoStatus status);
-  bool request_cut_short(bool surely);
+  bool request_cut_short();
   void client_gone();
   void begin_request();
   void forget_request();

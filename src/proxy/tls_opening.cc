@@ -63,6 +63,7 @@ void TlsOpening::cut() {
 
 void TlsOpening::on_ready(Readiness readiness) {
   if (phase_ == Phase::closed) return;
+  if (readiness.peer_gone()) peer_fin_ = true;
   if (readiness.can_write() && io_.unsent() > 0) context_.loop.mark_dirty(*this);
   if (!readiness.can_read()) return;
   if (phase_ == Phase::linger) return read_linger();
@@ -83,7 +84,8 @@ void TlsOpening::step() {
     case SecureLayer::Handshake::Status::failed:
       return fail(io_.secure_layer()->failure());
     case SecureLayer::Handshake::Status::waiting:
-      if (!step.drained) context_.handshakes.request_later(*this);
+      // A FIN behind what came gives no further edge: it is looked for.
+      if (!step.drained || peer_fin_) context_.handshakes.request_later(*this);
       return;
   }
 }

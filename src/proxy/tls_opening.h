@@ -56,7 +56,8 @@ class TlsOpening final : public Downstream,
   Timer timer_;
   std::size_t discarded_ = 0;
   Phase phase_ = Phase::handshake;
-  bool spoken_ = false;  // a byte has come
+  bool spoken_ = false;    // a byte has come
+  bool peer_fin_ = false;  // a FIN was announced: read to the end
 };
 
 }  // namespace weir::proxy

@@ -103,6 +103,25 @@ TEST_F(ContextTest, ARenegotiationIsRefused) {
   EXPECT_EQ(server_->received, "");
 }
 
+// Each is answered, and the answers wait where nobody reads them.
+TEST_F(ContextTest, ManyRenegotiationsEndTheConnection) {
+  connect(serve({}), special_client([](SSL* client) {
+            SSL_set_max_proto_version(client, TLS1_2_VERSION);
+            SSL_set_options(client, SSL_OP_NO_RENEGOTIATION);
+          }));
+  ASSERT_TRUE(client_->secured && server_->secured);
+  server_->reading = false;
+  SSL_clear_options(ssl(server_), SSL_OP_NO_RENEGOTIATION);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(SSL_renegotiate(ssl(server_)), 1);
+    ASSERT_EQ(SSL_do_handshake(ssl(server_)), 1);
+  }
+  loop_.mark_dirty(*server_);
+  run(1s);
+  EXPECT_EQ(client_->status, IoStatus::failed);
+  EXPECT_LT(client_->wire_sent, 5000U);
+}
+
 TEST_F(ContextTest, ProtocolsAreChosenByTheServersWish) {
   connect(serve({.protocols = {"h2", "http/1.1"}}), ask({.protocols = {"http/1.1", "h2"}}));
   EXPECT_EQ(server_->io.secure_layer()->protocol(), "h2");
@@ -251,6 +270,26 @@ TEST_F(ResumptionTest, AResumedSessionKnowsTheClientsCertificate) {
   EXPECT_TRUE(resumes(server));
   ASSERT_NE(server_->io.secure_layer()->peer_certificate(), nullptr);
   EXPECT_EQ(server_->io.secure_layer()->peer_certificate()->subject, "CN=alice");
+}
+
+TEST_F(ResumptionTest, AClientsCertificateThatHasExpiredIsNotResumed) {
+  const TestAuthority staff("staff");
+  const auto server = serve({.client_ca = staff.certificate()});
+  client_context_ = ask({.identity = staff.issue({})});
+  EXPECT_FALSE(resumes(server));
+  // What is over for a minute was good when the server's clock, as far as it verifies certificates, stood before that.
+  const IdentityText expired = staff.issue({.valid_from_s = -7200, .valid_to_s = -60});
+  std::tm end{};
+  ASSERT_EQ(ASN1_TIME_to_tm(X509_get0_notAfter(read_identity(expired)->certificate.get()), &end), 1);
+  X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(SSL_get_SSL_CTX(ssl(server_))), timegm(&end) - 600);
+  client_context_ = ask({.identity = expired});
+  EXPECT_FALSE(resumes(server));
+  EXPECT_FALSE(resumes(server)) << "it stands for a certificate that is over";
+}
+
+TEST_F(ResumptionTest, ASessionIsSaidToLastAsLongAsTheKeysAllow) {
+  EXPECT_FALSE(resumes(serve({})));
+  EXPECT_EQ(SSL_SESSION_get_ticket_lifetime_hint(slot_.session.get()), 24U * 3600);
 }
 
 TEST_F(ResumptionTest, AChangedContextVerifiesAnew) {

@@ -27,6 +27,10 @@ constexpr std::size_t kBatchBytes = 128 * 1024;
 // An unfinished record may wait in OpenSSL: so much more than what is read may come out.
 constexpr std::size_t kHeldBytes = 16 * 1024;
 constexpr int kHandshakeRounds = 4;
+// A peer may have business with TLS itself, such as tickets and new keys: so much more of it than it sends data.
+constexpr std::uint32_t kNoiseMax = 32;
+// Nothing of that is answered behind so much that the socket has not taken.
+constexpr std::size_t kUntakenBytesMax = 2 * kBatchBytes;
 
 std::string_view reason_of(unsigned long error) {
   if (ERR_GET_LIB(error) != ERR_LIB_SSL) return "protocol_error";
@@ -67,6 +71,8 @@ int Layer::bio_read(BIO* bio, char* into, int size) {
     BIO_set_retry_read(bio);
     return -1;
   }
+  // A record begins: its header is asked for alone.
+  if (size == SSL3_RT_HEADER_LENGTH && layer.reading_ && ++layer.noise_ > kNoiseMax) return -1;
   const std::size_t count = std::min(layer.incoming_.size(), static_cast<std::size_t>(size));
   std::copy_n(layer.incoming_.data(), count, into);
   layer.incoming_.remove_prefix(count);
@@ -76,6 +82,10 @@ int Layer::bio_read(BIO* bio, char* into, int size) {
 int Layer::bio_write(BIO* bio, const char* from, int size) {
   auto& layer = *static_cast<Layer*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
+  if (layer.reading_ && (++layer.noise_ > kNoiseMax || layer.outgoing_.size() > kUntakenBytesMax)) {
+    layer.noise_ = kNoiseMax;  // the next record is one too many
+    return -1;
+  }
   layer.outgoing_.append({from, static_cast<std::size_t>(size)});
   return size;
 }
@@ -217,14 +227,18 @@ SecureLayer::Input Layer::read(Engine& engine, SocketId socket, ReadScratch& scr
   return input;
 }
 
+// One call of OpenSSL goes through all records that are without data: how many may be is seen to where it reads.
 std::size_t Layer::decrypt(std::span<char> into, bool& broken) {
   std::size_t total = 0;
   ERR_clear_error();
+  reading_ = true;
   while (total < into.size() && (!incoming_.empty() || SSL_pending(ssl_.get()) > 0)) {
     std::size_t count = 0;
     const int done = SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &count);
     if (done == 1) {
       total += count;
+      // Its own record, and one more.
+      noise_ -= std::min(noise_, 2U);
       continue;
     }
     const int error = SSL_get_error(ssl_.get(), done);
@@ -238,6 +252,7 @@ std::size_t Layer::decrypt(std::span<char> into, bool& broken) {
     }
     break;
   }
+  reading_ = false;
   return total;
 }
 

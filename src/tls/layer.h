@@ -69,6 +69,8 @@ class Layer : public SecureLayer {
   TimePoint last_record_{};
   std::size_t sent_in_reads_ = 0;    // and not yet told by flush()
   std::uint32_t small_records_ = 0;  // sent since the connection was last idle
+  std::uint32_t noise_ = 0;  // records that came without a byte for the owner, and answers to them; see decrypt()
+  bool reading_ = false;
   bool established_ = false;
   bool broken_ = false;  // no more of TLS can be said or understood
   bool peer_fin_ = false;

@@ -1,5 +1,6 @@
 #include <openssl/err.h>
 
+#include "tls/layer.h"
 #include "tls/pair_fixture.h"
 
 namespace weir::tls {
@@ -117,6 +118,90 @@ TEST_F(LayerTest, GarbageBehindTheHandshakeBreaksTheConnection) {
   run(1s);
   EXPECT_EQ(server_->status, IoStatus::failed);
   EXPECT_EQ(client_->status, IoStatus::failed) << "the alert";
+}
+
+// New keys cost the receiver much more than the sender, and a refused renegotiation an answer each.
+TEST_F(LayerTest, APeerWithoutAnythingToSayIsNotListenedToForEver) {
+  connect_well();
+  SSL* client = static_cast<const Layer*>(client_->io.secure_layer())->ssl();
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_EQ(SSL_key_update(client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    ASSERT_EQ(SSL_do_handshake(client), 1);
+    client_->send("x");
+    run(1ms);
+  }
+  EXPECT_EQ(server_->received, std::string(200, 'x')) << "it does have something to say";
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(SSL_key_update(client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    ASSERT_EQ(SSL_do_handshake(client), 1);
+  }
+  loop_.mark_dirty(*client_);
+  run(1s);
+  EXPECT_EQ(server_->status, IoStatus::failed);
+}
+
+struct Wide final : FaultPlan {
+  LinkPlan draw(const IpAddress&, const SocketAddress&, TimePoint, Rng&) override {
+    LinkPlan link;
+    link.send_buffer_bytes = 4 * 1024 * 1024;
+    return link;
+  }
+};
+
+// What is left of a peer that has sent FIN is known to the byte, as far as the worker can spare the memory.
+TEST_F(LayerTest, WhatIsLeftIsReadAhead) {
+  Wide wide;
+  world_.set_faults(&wide);
+  ReadScratch scratch;
+  for (const bool spare : {true, false}) {
+    connect_well();
+    server_->reading = false;
+    const std::string much = pattern(500'000);
+    client_->send(much);
+    run(1s);
+    client_->io.shutdown_write();
+    run(1s);
+    if (!spare) ASSERT_TRUE(scratch.borrow(ReadScratch::kAheadBytes));
+    Transport& io = server_->io;
+    EXPECT_GE(io.left(scratch, 1000).bytes, 1000U);
+    EXPECT_LT(io.kept(), 100'000U);
+    if (spare) {
+      EXPECT_EQ(io.left(scratch, 500'001).bytes, 500'000U);
+      EXPECT_EQ(scratch.ahead(), 500'000U - Transport::kReadAheadBytes);
+    } else {
+      EXPECT_GT(io.left(scratch, 500'001).bytes, 500'000U);
+      EXPECT_LT(io.kept(), 100'000U);
+      scratch.give_back(ReadScratch::kAheadBytes);
+    }
+    // All of it is there, in pieces, of which a part may be kept.
+    std::string all;
+    for (bool ended = false; !ended;) {
+      const Transport::Input input = io.read(scratch);
+      ASSERT_LE(input.bytes.size(), 2 * ReadScratch::kReadBytes);
+      const std::size_t used = input.bytes.size() - input.bytes.size() / 3;
+      all += input.bytes.substr(0, used);
+      io.keep(input.bytes.substr(used));
+      ended = input.status == IoStatus::end && io.kept() == 0;
+    }
+    EXPECT_TRUE(all == much);
+    EXPECT_EQ(scratch.ahead(), 0U);
+  }
+  world_.set_faults(nullptr);
+}
+
+TEST_F(LayerTest, AConnectionThatGoesGivesItsShareBack) {
+  Wide wide;
+  world_.set_faults(&wide);
+  connect_well();
+  server_->reading = false;
+  client_->send(pattern(500'000));
+  run(1s);
+  ReadScratch scratch;
+  EXPECT_GE(server_->io.left(scratch, 500'000).bytes, 500'000U);
+  EXPECT_GT(scratch.ahead(), 0U);
+  server_->io.close();
+  EXPECT_EQ(scratch.ahead(), 0U);
+  world_.set_faults(nullptr);
 }
 
 TEST_F(LayerTest, AnIdleConnectionIsQuietThoughTicketsCame) {

@@ -16,7 +16,7 @@ namespace weir::tls {
 namespace {
 
 // How long a session may be resumed: what the ticket keys allow at least.
-constexpr long kSessionLifetimeS = std::chrono::duration_cast<std::chrono::seconds>(TicketKeys::kRotation).count();
+constexpr long kSessionLifetimeS = std::chrono::duration_cast<std::chrono::seconds>(2 * TicketKeys::kRotation).count();
 
 constexpr std::size_t kHostBytesMax = 255;
 
@@ -93,6 +93,7 @@ Result<SSL_CTX*> ServerContext::context_of(const std::vector<std::size_t>& given
   // Sessions live in tickets, with the client: there is nothing to share between workers but the keys.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &ServerContext::on_ticket);
+  SSL_CTX_set_session_ticket_cb(context, nullptr, &ServerContext::on_session, nullptr);
   SSL_CTX_set_timeout(context, kSessionLifetimeS);
   const auto scope = session_scope(options);
   SSL_CTX_set_session_id_context(context, scope.data(), static_cast<unsigned int>(scope.size()));
@@ -188,6 +189,18 @@ int ServerContext::on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, E
   if (EVP_MAC_CTX_set_params(mac, parameters) != 1) return -1;
   // After 2 the client gets a new ticket: for one of an old key, and with TLS 1.3 always, since a ticket is used once.
   return encrypt == 0 && (which > 0 || SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
+}
+
+// A session stands for the certificate that the client showed when it began, and each resumption gives it a new
+// ticket: it must not outlive the certificate.
+SSL_TICKET_RETURN ServerContext::on_session(SSL*, SSL_SESSION* session, const unsigned char*, std::size_t,
+                                            SSL_TICKET_STATUS status, void*) {
+  if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  const X509* certificate = SSL_SESSION_get0_peer(session);
+  if (certificate != nullptr && X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0) {
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+  return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
 }  // namespace weir::tls

@@ -62,6 +62,8 @@ class ServerContext : public std::enable_shared_from_this<ServerContext> {
                           const unsigned char* offered, unsigned int offered_size, void* self);
   static int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                        int encrypt);
+  static SSL_TICKET_RETURN on_session(SSL* ssl, SSL_SESSION* session, const unsigned char* name, std::size_t name_size,
+                                      SSL_TICKET_STATUS status, void* nothing);
 
   std::shared_ptr<const TicketKeys> tickets_;
   BioMethodPtr bio_method_;

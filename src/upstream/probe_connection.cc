@@ -65,9 +65,10 @@ void ProbeConnection::shake_hands() {
   if (io_.unsent() > 0) static_cast<void>(io_.flush(sent));
   ReadScratch scratch;
   SecureLayer::Handshake step{SecureLayer::Handshake::Status::waiting};
+  // A FIN behind what came gives no further edge: it is looked for.
   do {
     step = io_.handshake(scratch);
-  } while (step.status == SecureLayer::Handshake::Status::waiting && !step.drained);
+  } while (step.status == SecureLayer::Handshake::Status::waiting && (step.received > 0 || !step.drained));
   switch (step.status) {
     case SecureLayer::Handshake::Status::waiting:
       return;

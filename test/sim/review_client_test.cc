@@ -159,6 +159,20 @@ TEST_P(Bugs, Case022ATunnelWhoseBackendIsGoneEnds) {
 
 // The client may leave the body out that a final answer made needless, and go on with another request: the only safe
 // thing is to close.
+// What might have been HTTP/2's preface, and was not, got the time for a head twice.
+TEST_F(BugsOfHttp1, Case137AHeadHasItsTimeFromItsFirstByteOn) {
+  listener().header_timeout = 5s;
+  start();
+  SimClient& client = connect();
+  client.raw("P", "POST");
+  run(4s);
+  client.send("OST / HTTP/1.1\r\n");
+  run(500ms);
+  EXPECT_EQ(client.answer_count(), 0U);
+  run(1s);
+  expect_local_reply(client, 408, "request_timeout");
+}
+
 TEST_F(BugsOfHttp1, Case023ARefusedExpectationClosesTheConnection) {
   Handler handler;
   handler.at_head = [](const Message&) { return Script{send_bytes(response("no", "", "417 Expectation Failed"))}; };

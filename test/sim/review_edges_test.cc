@@ -81,6 +81,29 @@ TEST_P(Bugs, Case115AWholeRequestWithAFinBehindItIsAnsweredHoweverLate) {
   for (const Message& request : backend().requests()) EXPECT_TRUE(request.body == body);
 }
 
+// The same where the FIN came alone, behind a body that had been held back for a while.
+TEST_P(Bugs, Case138AFinThatComesLaterEndsNoWholeRequest) {
+  if (!from_http1()) return;
+  fates_.client.send_buffer_bytes = 1024 * 1024;
+  backend().greeting = {then(Action::Kind::stop_reading)};
+  start();
+  const std::string body = pattern(1, 400'000);
+  connect().raw(upload(body.size()) + body, "POST");
+  connect().raw("POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(body, 100'000),
+                "POST");
+  run(1s);
+  for (auto& client : clients_) client->half_close();
+  run(5s);
+  EXPECT_EQ(proxy_.live_streams(), 2U);
+  for (const auto& connection : backend().connections()) connection->go_on_reading();
+  run(1s);
+  for (auto& client : clients_) {
+    ASSERT_EQ(client->answer_count(), 1U) << client->reader().error();
+    EXPECT_EQ(client->answers()[0].status, 200);
+  }
+  for (const Message& request : backend().requests()) EXPECT_TRUE(request.body == body);
+}
+
 // A client that does not wait for its 100, and whose body is spliced, was waited for without end.
 TEST_P(Bugs, Case084ASplicedBodyAwaitsNo100) {
   listener().body_timeout = 2s;

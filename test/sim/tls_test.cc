@@ -151,6 +151,17 @@ TEST_F(TlsTest, AClientThatLeavesInItsHandshakeIsForgotten) {
   EXPECT_EQ(proxy_.connections(), 0U);
 }
 
+// The FIN had come with the bytes: nothing told of it a second time, and its place was taken until the timeout.
+TEST_F(TlsTest, AFinRightBehindAPartOfAHandshakeIsHeard) {
+  start();
+  SimClient& client = connect();
+  client.raw(std::string_view("\x16\x03\x01\x02\x00\x01", 6));
+  client.half_close();
+  run(1s);
+  EXPECT_EQ(failures("closed"), 1);
+  EXPECT_EQ(proxy_.connections(), 0U);
+}
+
 TEST_F(TlsTest, AboveTheLimitTheConnectionIsJustClosed) {
   listener().max_connections = 1;
   start();

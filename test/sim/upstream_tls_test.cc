@@ -181,6 +181,38 @@ TEST_F(UpstreamTlsTest, TheNameToVerifyAndTheVerificationCanBeConfigured) {
   EXPECT_EQ(ask(), 200);
 }
 
+// What was busy at a reload went on under the old trust for as long as it was never idle, and so did what had only
+// begun its handshake.
+TEST_F(UpstreamTlsTest, NothingIsSentUnderAnOldTrust) {
+  const auto old = cluster().tls;
+  const tls::TestAuthority stranger("stranger");
+  const auto strict = *tls::ClientContext::make({.ca = stranger.certificate(), .protocols = {"http/1.1"}});
+  start();
+  SimClient& slow = get("/slow");
+  cluster().tls = strict;
+  proxy_.reload();
+  run(10ms);
+  server_.answer();
+  run(10ms);
+  ASSERT_EQ(slow.answers().size(), 1U);
+  EXPECT_EQ(slow.answers().front().status, 200);
+  expect_local_reply(get("/"), 502, "upstream_tls_failed");
+  EXPECT_EQ(server_.requests.size(), 1U);
+
+  cluster().tls = old;
+  proxy_.reload();
+  fates_.backend.delay = 20ms;
+  SimClient& waits = connect();
+  waits.get("/");
+  run(60ms);
+  ASSERT_EQ(server_.ends().size(), 3U);
+  cluster().tls = strict;
+  proxy_.reload();
+  run(1s);
+  expect_local_reply(waits, 502, "upstream_tls_failed");
+  EXPECT_EQ(failures("bad_certificate"), 2);
+}
+
 TEST_F(UpstreamTlsTest, WhatIsNoTlsIsAFailureThatCanBeTriedElsewhere) {
   // The plain backend "one" stands where TLS is expected, and the secure one beside it.
   auto& members = proxy_.setup.clusters.front().members;
@@ -191,6 +223,16 @@ TEST_F(UpstreamTlsTest, WhatIsNoTlsIsAFailureThatCanBeTriedElsewhere) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(ask(), 200);
   EXPECT_EQ(failures("not_tls"), proxy_.metric(Family::kRetries, {"tls_failed"}));
   EXPECT_GT(failures("not_tls"), 0);
+}
+
+TEST_F(UpstreamTlsTest, AFinRightBehindAPartOfAHandshakeIsHeard) {
+  proxy_.setup.clusters.front().members = {
+      {std::make_shared<Backend>("plain", "https://10.1.0.1:80", backend().address(), 10U), 1, true}};
+  backend().greeting = {send_bytes(std::string("\x16\x03\x03\x00\x50\x02", 6)), then(Action::Kind::half_close)};
+  start();
+  const SimClient& client = get("/");
+  run(1s);
+  expect_local_reply(client, 502, "upstream_tls_failed");
 }
 
 TEST_F(UpstreamTlsTest, ConnectingEndsWithTheHandshake) {
