@@ -16,6 +16,9 @@ class FloodGuard {
 
   // A stream got its answer: it makes up for one that was reset.
   void served() { ++served_; }
+  // We have opened a stream (client). If it ends early on our side, its head, its trailers and its RST_STREAM may still
+  // come.
+  void opened() { ++opened_; }
   // We have sent a frame that peers answer: some acknowledge each of them by PING or WINDOW_UPDATE.
   void sent() { ++sent_; }
 
@@ -24,6 +27,8 @@ class FloodGuard {
 
   std::array<std::uint32_t, kKinds> counts_{};
   std::uint32_t served_ = 0;
+  std::uint32_t opened_ = 0;
+  std::uint32_t opened_before_ = 0;  // and whose frames may come in this window
   std::uint32_t sent_ = 0;
   TimePoint began_{};
 };

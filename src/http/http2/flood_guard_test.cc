@@ -43,6 +43,17 @@ TEST(FloodGuard, AnswersMakeUpForResets) {
   EXPECT_EQ(allowed(guard, Abuse::rapid_reset, TimePoint{200s}), 5);
 }
 
+TEST(FloodGuard, StreamsThatWeOpenMayGetTheirFramesLate) {
+  FloodGuard guard;
+  ASSERT_TRUE(guard.count(Abuse::reset, TimePoint{100s}, kLimits));
+  for (int i = 0; i < 7; ++i) guard.opened();
+  EXPECT_EQ(allowed(guard, Abuse::reset, TimePoint{100s}), 10 + 3 * 7 - 1);
+  EXPECT_EQ(allowed(guard, Abuse::rapid_reset, TimePoint{100s}), 5);
+  // In the next window too, but not for ever.
+  EXPECT_EQ(allowed(guard, Abuse::reset, TimePoint{110s}), 10 + 3 * 7);
+  EXPECT_EQ(allowed(guard, Abuse::reset, TimePoint{120s}), 10);
+}
+
 TEST(FloodGuard, WhoGetsFramesMayAcknowledgeThem) {
   FloodGuard guard;
   ASSERT_TRUE(guard.count(Abuse::window_update, TimePoint{100s}, kLimits));

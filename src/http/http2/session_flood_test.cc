@@ -7,6 +7,7 @@
 namespace weir::http2 {
 namespace {
 
+using test::OwnedStream;
 using test::Owner;
 
 // Feeds what `next(i)` makes until the session ends; how many it took. What the session writes is read.
@@ -207,6 +208,46 @@ TEST(Bugs, Case075ABackendsFieldBlockIsBoundedByTheHeadsLimits) {
       flood(client, [](int) { return test::frame(FrameType::continuation, 0, 1, std::string(1024, '\x88')); });
   expect_end(client, Abuse::continuation);
   EXPECT_LE(count, 8 + 16);
+}
+
+// A server that needs no more of a request says so behind its answer (RFC 9113 8.1). It was taken for a flooder.
+TEST(Bugs, Case120TheEndOfEachUploadIsNoFlood) {
+  Owner client(Role::client);
+  client.feed(test::settings());
+  for (int i = 0; i < 5000; ++i) {
+    OwnedStream& upload = client.open({}, false);
+    const std::uint32_t id = upload.id();
+    client.feed(test::headers(id, test::kOk));
+    client.session.reset(upload, ErrorCode::cancel);
+    client.take();
+    client.feed(test::rst_stream(id, ErrorCode::no_error));
+  }
+  EXPECT_FALSE(client.session.broken());
+}
+
+// Nor is what comes for streams that were cancelled meanwhile, all of it together.
+TEST(Bugs, Case120LateAnswersAreNoFlood) {
+  Owner client(Role::client);
+  client.feed(test::settings());
+  std::string late;
+  for (int i = 0; i < 5000; ++i) {
+    OwnedStream& stream = client.open({}, false);
+    client.session.reset(stream, ErrorCode::cancel);
+    late += test::headers(stream.id(), test::kOk, false) + test::headers(stream.id(), test::field("a", "b")) +
+            test::rst_stream(stream.id(), ErrorCode::no_error);
+    client.take();
+  }
+  client.now += 20s;
+  client.feed(late);
+  EXPECT_FALSE(client.session.broken());
+}
+
+TEST(SessionFlood, AServerMayResetWhatIsOverOnlySoOften) {
+  Owner client(Role::client);
+  client.feed(test::settings());
+  client.session.reset(client.open(), ErrorCode::cancel);
+  EXPECT_EQ(flood(client, [](int) { return test::rst_stream(1); }), 1000 + 3 + 1);
+  expect_end(client, Abuse::reset);
 }
 
 TEST(SessionFlood, AServerMayFloodToo) {

@@ -118,6 +118,7 @@ void Session::open(SessionStream& stream, const http::RequestHead& head, std::st
   stream.answers_head_ = head.method == http::Method::head;
   stream.asks_for_tunnel_ = head.upgrade_websocket;
   stream.head_sent_ = true;
+  floods_.opened();
   put_block(stream, end, [&] { encode_request(encoder_, output_, head, scheme); });
   if (end) end_local(stream);
 }
