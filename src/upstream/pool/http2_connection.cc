@@ -67,7 +67,7 @@ bool Http2Connection::too_old() const {
 }
 
 bool Http2Connection::doubtful() const {
-  return load_ == 0 && now() - heard_ > kPingAfter;
+  return load_ == 0 && (doubted_ > heard_ || now() - heard_ > kPingAfter);
 }
 
 Http2UpstreamStream& Http2Connection::lend(UpstreamHandler& handler) {
@@ -75,7 +75,7 @@ Http2UpstreamStream& Http2Connection::lend(UpstreamHandler& handler) {
   Http2UpstreamStream& stream = *context_.http2_streams.make(*this, handler, served_ > 0);
   streams_.push_back(stream);
   if (++load_ == 1) {
-    heard_ = now();  // a silence begins with who waits for its end
+    busy_since_ = now();
     pinged_ = {};
     io_.loop().timers().arm(timer_, now() + kPingAfter);
   }
@@ -303,7 +303,8 @@ void Http2Connection::on_timer(Timer&) {
 void Http2Connection::look_for_silence() {
   if (heard_ > pinged_) ping_out_ = false;
   if (ping_out_ && now() - pinged_ >= kPingTimeout) return lose(UpstreamFailure::reset, false);
-  TimePoint next = heard_ + kPingAfter;
+  // A silence begins with who waits for its end.
+  TimePoint next = std::max(heard_, busy_since_) + kPingAfter;
   if (pinged_ != TimePoint{}) next = std::max(next, pinged_ + (ping_out_ ? kPingTimeout : kPingAgainAfter));
   if (next <= now()) {
     session_.ping();

@@ -52,7 +52,8 @@ class Http2Connection final : private ReadinessHandler,
   // Kept until `deadline`.
   void rest_until(TimePoint deadline);
   void close_unused() override;
-  // Nothing was heard of it for long: it must be asked before it is used again.
+  // Nothing was heard of it for long, or as long as somebody waited for it who then gave up: it must be asked before it
+  // is used again.
   bool doubtful() const;
   // Asks by PING. Pool::on_http2_changed() tells when the answer has come; without one it closes.
   void check();
@@ -86,6 +87,10 @@ class Http2Connection final : private ReadinessHandler,
   void lose(UpstreamFailure failure, bool unprocessed);
   // The stream has come back.
   void release(Http2UpstreamStream& stream);
+  // A stream that was lent then is given up.
+  void note_cancelled(TimePoint lent_at) {
+    if (heard_ <= lent_at) doubted_ = now();
+  }
   void close();
   bool open() const { return !gone(); }
   // Bytes of the session's output that the socket took.
@@ -105,6 +110,8 @@ class Http2Connection final : private ReadinessHandler,
   std::uint64_t served_ = 0;
   std::uint64_t sent_ = 0;  // bytes that the socket took
   TimePoint heard_{};       // when bytes came last
+  TimePoint busy_since_{};  // when it was lent last while it carried nothing
+  TimePoint doubted_{};     // when a stream was given up of which nothing had been heard
   TimePoint pinged_{};      // when the last PING was sent since a stream had something; 0 if none was
   TimePoint retire_at_{};
   State state_ = State::live;

@@ -18,6 +18,7 @@ Http2UpstreamStream::Http2UpstreamStream(Http2Connection& connection, UpstreamHa
       trailers_(arena_),
       held_(connection.io_.loop().buffers()),
       progress_(connection.now()),
+      lent_at_(connection.now()),
       reused_(reused) {}
 
 Flushable& Http2UpstreamStream::flusher() {
@@ -72,6 +73,7 @@ void Http2UpstreamStream::cancel() {
   handler_ = nullptr;
   connection_.session_.reset(*this, ErrorCode::cancel);
   connection_.io_.loop().mark_dirty(connection_);
+  if (opened_) connection_.note_cancelled(lent_at_);
   connection_.release(*this);
 }
 

@@ -79,6 +79,7 @@ class Http2UpstreamStream final : public UpstreamStream,
   std::size_t unconsumed_ = 0;      // body bytes that were passed on just before it was paused
   std::uint64_t written_from_ = 0;  // of the connection's bytes: where this request begins
   mutable http2::SendProgress progress_;
+  const TimePoint lent_at_;
   const bool reused_;
   bool opened_ = false;
   bool paused_ = false;

@@ -351,6 +351,51 @@ TEST_F(PoolHttp2, AfterALongSilenceAPingComesFirst) {
   three.lent->cancel();
 }
 
+// The path to a backend was gone: each request that was given up left its connection as good as new, for the next one.
+TEST_F(Bugs, Case121AConnectionThatHasFallenSilentIsAskedAtOnce) {
+  make_http2();
+  Try& one = get();
+  const SocketId silent = accept();
+  say(silent, settings() + headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  pass(10s);
+  Try& two = get();
+  ASSERT_NE(two.lent, nullptr);
+  pass(5s);
+  two.lent->cancel();
+  pass(5s);
+  heard(silent);
+  Try& three = get();
+  EXPECT_EQ(kinds(heard(silent)), "6@0 ");
+  pass(2s);
+  ASSERT_NE(three.lent, nullptr);
+  check(1, 0);
+  three.send();
+  run();
+  say(accept(), settings() + headers(1, kOk));
+  EXPECT_TRUE(three.ended);
+}
+
+TEST_F(PoolHttp2, OneThatAnsweredMeanwhileIsTrusted) {
+  make_http2();
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings());
+  pass(5s);
+  say(socket, headers(1, kOk, false));
+  pass(5s);
+  one.lent->cancel();
+  pass(1s);
+  Try& two = ask();
+  EXPECT_EQ(acquired.status, Status::ready);
+  two.lent->cancel();
+  // Nobody could answer what was not sent.
+  pass(1s);
+  Try& three = ask();
+  EXPECT_EQ(acquired.status, Status::ready);
+  three.lent->cancel();
+}
+
 TEST_F(PoolHttp2, ATunnelNeedsWhatTheSettingsOffer) {
   make_http2();
   Try& one = ask_tunnel();
