@@ -419,7 +419,7 @@ void Http2Downstream::read_linger() {
 }
 
 void Http2Downstream::end_streams() {
-  streams_.for_each([](Http2ClientStream& stream) { stream.on_gone(); });
+  while (!streams_.empty()) streams_.front().on_gone();
 }
 
 void Http2Downstream::client_gone() {

@@ -115,6 +115,62 @@ TEST_F(BugsOfHttp2, Case077ARefusedStreamIsTriedAgainOnItsConnection) {
   }
 }
 
+// A server that needs no more of an upload says so behind its answer: after as many as the limit on control frames it
+// was taken for a flooder, and its connection cut with all that others had on it.
+TEST_F(BugsOfHttp2, Case120EarlyAnswersToUploadsHarmNobody) {
+  speak_http2(0);
+  cluster().http2_limits.control_frames_per_window = 100;
+  backend().on("/enough", Handler{[](const Message&) {
+                                    return Script{send_bytes(response("enough")), then(Kind::reset_stream, kH2NoError)};
+                                  },
+                                  {}});
+  backend().on("/slow", Script{wait_for(500ms), send_bytes(response("slow"))});
+  start();
+  get("/");
+  SimH2Client& uploader = connect_h2();
+  run(10ms);
+  SimClient& other = connect();
+  for (int round = 0; round < 12; ++round) {
+    if (round % 4 == 0) other.get("/slow");
+    for (int i = 0; i < 50; ++i) uploader.open("POST", "/enough");
+    run(200ms);
+  }
+  run(1s);
+  EXPECT_EQ(uploader.complete_answers(), 600U);
+  EXPECT_EQ(other.answer_count(), 3U);
+  EXPECT_EQ(proxy_.log().size(), 604U);
+  for (const std::string& line : proxy_.log()) ASSERT_EQ(SimProxy::log_value(line, "status"), "200") << line;
+  EXPECT_EQ(backend().connections().size(), 1U);
+}
+
+// The end of one request closed the connection that another one of the same client waited for, which ended with it
+// while the client's requests were gone through.
+TEST_F(BugsOfHttp2, Case122AClientTakesAllItsRequestsAlong) {
+  fates_.backend.delay = 20ms;
+  cluster().retry.attempts = 1;
+  speak_http2(0);
+  backend().http2_mute = kForever;
+  start();
+  SimH2Client& client = connect_h2();
+  run(2ms);
+  client.get("/");
+  client.websocket("/ws");
+  run(5ms);
+  add_backend("two");
+  proxy_.setup.clusters.front().members.erase(proxy_.setup.clusters.front().members.begin());
+  proxy_.update_members("app");
+  run(100ms);
+  EXPECT_EQ(backend().heads(), 1U);
+  EXPECT_EQ(proxy_.live_streams(), 2U);
+  client.close();
+  run(1s);
+  EXPECT_EQ(proxy_.live_streams(), 0U);
+  // What a backend that has left saw is compared with the attempts at it, and the WebSocket never came to it.
+  http2_clients_.push_back(std::make_unique<SimH2Client>(outside_, backend().address()));
+  http2_clients_.back()->get("/");
+  run(100ms);
+}
+
 // Trailers behind a body that was said to be empty were lost.
 TEST_F(BugsOfHttp2, Case079AnEmptyBodyMayHaveTrailers) {
   speak_http2(0);

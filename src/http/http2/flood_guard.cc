@@ -33,7 +33,7 @@ bool FloodGuard::count(Abuse kind, TimePoint now, const SessionLimits& limits) {
   if (kind == Abuse::ping || kind == Abuse::window_update) allowed += std::uint64_t{sent_} * 2;
   if (kind == Abuse::priority || kind == Abuse::reset) allowed += served_;
   if (kind == Abuse::reset) allowed += kLateFrames * (std::uint64_t{opened_} + opened_before_);
-  return ++counts_[static_cast<std::size_t>(kind)] <= allowed;
+  return ++counts_[static_cast<std::size_t>(kind) - 1] <= allowed;
 }
 
 }  // namespace weir::http2

@@ -23,7 +23,7 @@ class FloodGuard {
   void sent() { ++sent_; }
 
  private:
-  static constexpr std::size_t kKinds = static_cast<std::size_t>(Abuse::count_);
+  static constexpr std::size_t kKinds = static_cast<std::size_t>(Abuse::count_) - 1;  // without `none`
 
   std::array<std::uint32_t, kKinds> counts_{};
   std::uint32_t served_ = 0;

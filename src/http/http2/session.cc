@@ -211,13 +211,14 @@ void Session::refuse(ErrorCode code) {
 }
 
 bool Session::can_open() const {
-  return role_ == Role::client && !broken() && !peer_going_away_ && !sent_goaway_ && next_id_ <= kStreamIdMax &&
+  return role_ == Role::client && !broken() && !peer_going_away_ && !sent_goaway_ && ids_left() &&
          table_.size() < peer_concurrent_;
 }
 
 void Session::reset(SessionStream& stream, ErrorCode code) {
   if (!stream.attached_) return;
-  if (!broken()) put_reset(stream.id_, code);
+  // What a client gives up is its own affair, and no answer to anything.
+  if (!broken()) role_ == Role::client ? put_cancel(stream.id_, code) : put_reset(stream.id_, code);
   detach(stream, StreamState::reset_local);
 }
 

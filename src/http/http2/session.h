@@ -171,6 +171,8 @@ class Session {
             http::ResponseHead& into, http::FieldList& trailers);
   // The peer's SETTINGS_MAX_CONCURRENT_STREAMS leaves room, it is not going away and ids are left.
   bool can_open() const;
+  // Client: ids for further streams are left.
+  bool ids_left() const { return next_id_ <= kStreamIdMax; }
 
   // Server: a response's head, any number of 1xx first. `end`: no body follows.
   void send_head(SessionStream& stream, const http::ResponseHead& head, bool end);
@@ -246,6 +248,8 @@ class Session {
   }
 
  private:
+  friend struct SessionPeer;  // of tests
+
   enum class Phase : std::uint8_t {
     preface,
     frames,
@@ -327,6 +331,7 @@ class Session {
   char* put_header(const FrameHeader& header);
   char* put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream, std::size_t bytes);
   void put_number_frame(FrameType type, std::uint32_t stream, std::uint32_t number);
+  void put_cancel(std::uint32_t id, ErrorCode code);
   void put_reset(std::uint32_t id, ErrorCode code);
   void put_goaway(std::uint32_t last_id, ErrorCode code, std::string_view detail);
   void put_window_update(std::uint32_t stream, std::uint32_t bytes);

@@ -179,6 +179,16 @@ TEST(SessionFlood, AnswersThatAreNotRead) {
   EXPECT_EQ(flood(read, [](int) { return test::frame(FrameType::ping, 0, 0, "12345678"); }, 20'000), 20'000);
 }
 
+// A client's own resets were counted as answers that the server made it queue.
+TEST(Bugs, Case124WhatAClientGivesUpIsNoAnswer) {
+  Owner client(Role::client);
+  client.feed(test::settings());
+  client.take();
+  for (int i = 0; i < 6000; ++i) client.session.reset(client.open(), ErrorCode::cancel);
+  client.feed(test::frame(FrameType::ping, 0, 0, "12345678"));
+  EXPECT_FALSE(client.session.broken());
+}
+
 TEST(SessionFlood, AHeaderBombIsBounded) {
   Server server;
   // One large field in the table, then a thousand references to it in each block.

@@ -30,8 +30,13 @@ void Session::put_number_frame(FrameType type, std::uint32_t stream, std::uint32
   write_u32(put_frame(type, 0, stream, 4), number);
 }
 
-void Session::put_reset(std::uint32_t id, ErrorCode code) {
+void Session::put_cancel(std::uint32_t id, ErrorCode code) {
   put_number_frame(FrameType::rst_stream, id, static_cast<std::uint32_t>(code));
+}
+
+// One that the peer made us send.
+void Session::put_reset(std::uint32_t id, ErrorCode code) {
+  put_cancel(id, code);
   note_control(kFrameHeaderBytes + 4);
 }
 

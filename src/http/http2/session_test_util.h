@@ -12,6 +12,15 @@
 #include "http/http2/session.h"
 
 // What the tests and fuzz targets of a session share: an owner that writes down what it is told, and frames as text.
+namespace weir::http2 {
+
+struct SessionPeer {
+  // A client's session goes on as if it had opened streams until so many ids were left.
+  static void leave_ids(Session& session, std::uint32_t count) { session.next_id_ = kStreamIdMax - 2 * (count - 1); }
+};
+
+}  // namespace weir::http2
+
 namespace weir::http2::test {
 
 inline std::string frame(FrameType type, std::uint8_t flags, std::uint32_t stream, std::string_view payload) {

@@ -1,6 +1,7 @@
 #include "upstream/pool/http2_connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "upstream/pool/pool.h"
 
@@ -17,6 +18,8 @@ constexpr Duration kPingAgainAfter = 5min + 5s;
 constexpr Duration kPingTimeout = 10s;
 // How long the backend may take to answer the PING that stands before a request.
 constexpr Duration kCheckTimeout = 1s;
+// No stream is lent while so much waits for a socket that takes no more: each would add its head, and then its end.
+constexpr std::size_t kCrowdedBytes = 256 * 1024;
 // Give or take a tenth, so that the connections of a worker don't all end at once.
 constexpr Duration kAgeMax = 1h;
 
@@ -57,7 +60,7 @@ Result<void> Http2Connection::start(Readiness readiness) {
 }
 
 std::size_t Http2Connection::room() const {
-  if (state_ != State::live || !session_.can_open()) return 0;
+  if (state_ != State::live || crowded_ || !session_.can_open()) return 0;
   const std::size_t allowed = session_.concurrent_streams();
   return allowed > load_ ? allowed - load_ : 0;
 }
@@ -97,7 +100,8 @@ void Http2Connection::check() {
   session_.ping();
   ping_out_ = true;
   io_.loop().mark_dirty(*this);
-  io_.loop().timers().arm(timer_, now() + kCheckTimeout);
+  // Whoever asked may have left meanwhile, and then it is idle.
+  io_.loop().timers().arm(timer_, now() + std::min<Duration>(kCheckTimeout, pool_.cluster().timeouts.idle));
 }
 
 void Http2Connection::end_check() {
@@ -268,12 +272,17 @@ void Http2Connection::flush() {
   } while (result == Transport::Flush::done && !write_broken_ && session_.sendable());
   sent_ += sent;
   if (result == Transport::Flush::failed) return write_failed();
+  note_crowd(result == Transport::Flush::blocked && io_.unsent() > kCrowdedBytes);
   closing_.for_each([](Http2UpstreamStream& stream) {
     if (stream.pending() > 0) return;
     stream.ListNode<ClosingTag>::unlink();
     stream.on_closing_written();
   });
   if (open() && session_.has_events()) io_.loop().mark_ready(*this);
+}
+
+void Http2Connection::note_crowd(bool crowded) {
+  if (std::exchange(crowded_, crowded) != crowded) pool_.on_http2_changed(*this);
 }
 
 // The backend takes no more. It may have answered before it closed: what it sent is read first.

@@ -38,6 +38,8 @@ class Http2Connection final : private ReadinessHandler,
   std::size_t load() const { return load_; }
   bool settled() const { return session_.settings_received(); }
   bool offers_tunnels() const { return session_.extended_connect(); }
+  // Much waits for the backend to read it.
+  bool crowded() const { return crowded_; }
   // Bytes came last at this time.
   TimePoint heard() const { return heard_; }
   // Takes no streams any more: gone with its last one.
@@ -65,6 +67,7 @@ class Http2Connection final : private ReadinessHandler,
 
  private:
   friend class Http2UpstreamStream;
+  friend struct Http2ConnectionPeer;  // of tests
   using State = Http2ConnectionPhase;
 
   void on_ready(Readiness readiness) override;
@@ -81,6 +84,7 @@ class Http2Connection final : private ReadinessHandler,
   void on_session_error();
   void on_settings();
   void write_failed();
+  void note_crowd(bool crowded);
   void look_for_silence();
   void end_check();
   void fail_all(UpstreamFailure failure, bool unprocessed);
@@ -119,6 +123,7 @@ class Http2Connection final : private ReadinessHandler,
   bool peer_gone_ = false;
   bool write_broken_ = false;
   bool ping_out_ = false;
+  bool crowded_ = false;
 };
 
 }  // namespace weir

@@ -38,6 +38,7 @@ void Http2UpstreamStream::send_head(const http::RequestHead& head) {
   written_from_ = connection_.sent_ + connection_.io_.unsent();
   const bool end = head.body == http::BodyKind::none && !wants_tunnel_;
   connection_.session_.open(*this, head, connection_.scheme_, end, head_, trailers_);
+  if (!connection_.session_.ids_left()) connection_.finish_up();
   connection_.io_.loop().mark_dirty(connection_);
 }
 

@@ -47,6 +47,7 @@ class Http2UpstreamStream final : public UpstreamStream,
 
  private:
   friend class Http2Connection;
+  friend struct Http2ConnectionPeer;
 
   void destroy() override;
 

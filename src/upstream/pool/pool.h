@@ -234,6 +234,7 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   IntrusiveList<Http2Connection, PoolTag> http2_rest_;
   Waiters tunnel_waiters_;  // for what an HTTP/2 connection may not offer
 
+  bool unsettled_lost_ = false;  // an HTTP/2 connection closed before it was known whether it carries tunnels
   std::uint32_t epoch_ = 0;
   bool reclaiming_ = false;
   bool retired_ = false;

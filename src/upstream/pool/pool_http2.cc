@@ -122,6 +122,7 @@ Pool::Acquired Pool::wait_for_tunnel(UpstreamHandler& handler) {
 }
 
 void Pool::serve_tunnel_waiters() {
+  if (std::exchange(unsettled_lost_, false)) fail_tunnel_waiters(UpstreamFailure::reset);
   while (!tunnel_waiters_.empty()) {
     if (Http2Connection* connection = find_http2(true, false)) {
       UpstreamHandler* handler = tunnel_waiters_.pop_front();
@@ -195,7 +196,7 @@ void Pool::on_http2_released(Http2Connection& connection) {
   }
   if (connection.gone()) return;  // on_http2_closed() comes
   if (connection.load() == 0) {
-    if (connection.finishing()) return connection.close_unused();
+    if (connection.finishing() || connection.crowded()) return connection.close_unused();
     rest(connection);
     if (connection.gone()) return;
   }
@@ -211,8 +212,9 @@ void Pool::on_http2_closed(Http2Connection& connection) {
   }
   --http2_count_;
   forget();
-  // It might have carried them; another that ends as soon would not.
-  if (!connection.settled()) fail_tunnel_waiters(UpstreamFailure::reset);
+  // It might have carried tunnels that wait; another that ends as soon would not. They are told by resume(): whoever
+  // closes it may be one of them, or walk over them.
+  if (!connection.settled() && waiting_tunnels_ > 0) unsettled_lost_ = true;
 }
 
 void Pool::on_http2_contradicted() {

@@ -4,6 +4,13 @@
 #include "upstream/pool/pool_fixture.h"
 
 namespace weir {
+
+struct Http2ConnectionPeer {
+  static http2::Session& session(UpstreamStream& stream) {
+    return static_cast<Http2UpstreamStream&>(stream).connection_.session_;
+  }
+};
+
 namespace {
 
 using namespace http2::test;
@@ -484,6 +491,117 @@ TEST_F(Bugs, Case112NobodyWaitsForNothing) {
   backend->learn_http2(10, false);
   pass(5s);
   for (const Try& each : tries) EXPECT_EQ(each.lease_error.failure, UpstreamFailure::connect_timeout);
+}
+
+// A stream that was cancelled was its connection's last, and the tunnels that waited for it were told within that call:
+// of a client that left, with all its requests, the one was the other's neighbour in the list that was gone through.
+TEST_F(Bugs, Case122NobodyIsToldWithinACallOfAnother) {
+  make_http2();
+  Try& one = get();
+  Try& tunnel = ask_tunnel();
+  const auto changed = std::make_shared<ClusterSettings>(*configured);
+  changed->protocol = UpstreamProtocol::http1;
+  pool->configure(changed);
+  one.lent->cancel();
+  EXPECT_EQ(tunnel.lease_error.failure, UpstreamFailure::none);
+  run();
+  EXPECT_EQ(tunnel.lease_error.failure, UpstreamFailure::reset);
+  EXPECT_TRUE(tunnel.lease_error.unprocessed);
+  check(0, 0);
+}
+
+// The stream that took the last id left its connection among those with room, and whoever came then failed on it.
+TEST_F(Bugs, Case123AConnectionWithoutIdsIsLentNoMore) {
+  make_http2();
+  Try& one = get();
+  say(accept(), settings());
+  http2::SessionPeer::leave_ids(Http2ConnectionPeer::session(*one.lent), 1);
+  Try& two = get();
+  Try& late = ask();
+  EXPECT_EQ(acquired.status, Status::pending);
+  run();
+  ASSERT_NE(late.lent, nullptr);
+  late.send();
+  run();
+  check(2, 0);
+  for (Try* each : {&one, &two, &late}) EXPECT_EQ(each->error.failure, UpstreamFailure::none);
+  for (Try* each : {&one, &two}) each->lent->cancel();
+  check(1, 0);
+  late.lent->cancel();
+}
+
+// Of two that are lent at once, the one for which no id is left has not been sent.
+TEST_F(PoolHttp2, WhoFindsNoIdLeftIsUnprocessed) {
+  make_http2();
+  Try& one = get();
+  say(accept(), settings());
+  http2::SessionPeer::leave_ids(Http2ConnectionPeer::session(*one.lent), 1);
+  Try& two = ask();
+  Try& three = ask();
+  two.send();
+  three.send();
+  run();
+  EXPECT_EQ(two.error.failure, UpstreamFailure::none);
+  EXPECT_EQ(three.error.failure, UpstreamFailure::reset);
+  EXPECT_TRUE(three.error.unprocessed);
+  for (Try* each : {&one, &two}) each->lent->cancel();
+  check(0, 0);
+}
+
+// Requests that were given up left their heads, and a reset each, in the output of a connection whose backend had
+// stopped, and the next ones were lent the same connection.
+TEST_F(Bugs, Case124WhatABackendDoesNotReadIsBounded) {
+  make_http2();
+  Try& kept = get();
+  const SocketId stopped = accept();
+  say(stopped, settings());
+  const std::string value(8000, 'x');
+  std::size_t most = 0;
+  for (int i = 0; i < 2000; ++i) {
+    Try& made = ask();
+    made.head.fields.add("x-long", value, http::FieldId::other);
+    run(1ms);
+    if (made.lent != nullptr) {
+      made.send();
+      run(1ms);
+      made.lent->cancel();
+    } else {
+      pool->give_up(made);
+    }
+    run(1ms);
+    most = std::max(most, loop.buffers().outstanding_bytes());
+    tries.pop_back();
+  }
+  EXPECT_LE(most, 2U * 1024 * 1024);
+  // Nothing is wrong with what the connection carries.
+  while (!heard(stopped).empty()) run(1ms);
+  say(stopped, headers(1, kOk));
+  EXPECT_TRUE(kept.ended);
+}
+
+// The backend reads slowly: the connection is lent again when it has caught up.
+TEST_F(PoolHttp2, AConnectionThatIsReadAgainIsLentAgain) {
+  make_http2(1);
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings());
+  const std::string value(8000, 'x');
+  for (int i = 0; i < 60; ++i) {
+    Try& made = ask();
+    ASSERT_EQ(acquired.status, Status::ready) << i;
+    made.head.fields.add("x-long", value, http::FieldId::other);
+    made.send();
+  }
+  run();
+  ask();
+  EXPECT_EQ(acquired.status, Status::refused);
+  EXPECT_EQ(acquired.error.failure, UpstreamFailure::overloaded);
+  tries.pop_back();
+  while (!heard(socket).empty()) run(1ms);
+  ask();
+  EXPECT_EQ(acquired.status, Status::ready);
+  for (Try& each : tries) each.lent->cancel();
+  EXPECT_FALSE(one.ended);
 }
 
 // The connection whose SETTINGS a tunnel waited for was closed for idling.
