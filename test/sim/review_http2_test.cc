@@ -117,7 +117,7 @@ TEST_F(BugsOfHttp2, Case077ARefusedStreamIsTriedAgainOnItsConnection) {
 
 // A server that needs no more of an upload says so behind its answer: after as many as the limit on control frames it
 // was taken for a flooder, and its connection cut with all that others had on it.
-TEST_F(BugsOfHttp2, Case120EarlyAnswersToUploadsHarmNobody) {
+TEST_F(BugsOfHttp2, Case127EarlyAnswersToUploadsHarmNobody) {
   speak_http2(0);
   cluster().http2_limits.control_frames_per_window = 100;
   backend().on("/enough", Handler{[](const Message&) {
@@ -145,7 +145,7 @@ TEST_F(BugsOfHttp2, Case120EarlyAnswersToUploadsHarmNobody) {
 
 // The end of one request closed the connection that another one of the same client waited for, which ended with it
 // while the client's requests were gone through.
-TEST_F(BugsOfHttp2, Case122AClientTakesAllItsRequestsAlong) {
+TEST_F(BugsOfHttp2, Case128AClientTakesAllItsRequestsAlong) {
   fates_.backend.delay = 20ms;
   cluster().retry.attempts = 1;
   speak_http2(0);

@@ -236,7 +236,7 @@ TEST(Bugs, Case120TheEndOfEachUploadIsNoFlood) {
 }
 
 // Nor is what comes for streams that were cancelled meanwhile, all of it together.
-TEST(Bugs, Case120LateAnswersAreNoFlood) {
+TEST(Bugs, Case125LateAnswersAreNoFlood) {
   Owner client(Role::client);
   client.feed(test::settings());
   std::string late;

@@ -550,7 +550,7 @@ TEST_F(PoolHttp2, WhoFindsNoIdLeftIsUnprocessed) {
 
 // Requests that were given up left their heads, and a reset each, in the output of a connection whose backend had
 // stopped, and the next ones were lent the same connection.
-TEST_F(Bugs, Case124WhatABackendDoesNotReadIsBounded) {
+TEST_F(Bugs, Case126WhatABackendDoesNotReadIsBounded) {
   make_http2();
   Try& kept = get();
   const SocketId stopped = accept();
