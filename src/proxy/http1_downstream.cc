@@ -48,7 +48,8 @@ Result<void> Http1Downstream::start(Transport&& io) {
 
 void Http1Downstream::drain() {
   draining_ = true;
-  if (phase_ != Phase::idle) return;
+  // Where a first request has begun, or a preface, its own time runs.
+  if (phase_ != Phase::idle || undecided_) return;
   // Who has just connected is about to say what for.
   if (fresh_ && (!readable_ || io_.secure_layer() != nullptr))
     return arm(std::min(kFirstWord, listener_->settings->idle_timeout));

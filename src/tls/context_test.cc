@@ -1,4 +1,3 @@
-#include "tls/layer.h"
 #include "tls/pair_fixture.h"
 
 namespace weir::tls {
@@ -6,7 +5,6 @@ namespace {
 
 class ContextTest : public PairTest {
  protected:
-  static SSL* ssl(const std::unique_ptr<End>& end) { return static_cast<const Layer*>(end->io.secure_layer())->ssl(); }
   std::string_view failure(const std::unique_ptr<End>& end) { return end->io.secure_layer()->failure(); }
   // The common name of the certificate that the server showed.
   std::string shown() {
@@ -15,16 +13,6 @@ class ContextTest : public PairTest {
   }
   IdentityText named(std::string name, std::string names, KeyKind kind = KeyKind::ecdsa) {
     return authority_.issue({.common_name = std::move(name), .alternative_names = std::move(names), .kind = kind});
-  }
-  // A client's end that was told more than a ClientContext can be.
-  std::unique_ptr<SecureLayer> special_client(const std::function<void(SSL*)>& tell) {
-    static const BioMethodPtr method = make_bio_method();
-    ContextPtr context(SSL_CTX_new(TLS_client_method()));
-    SSL_CTX_set_security_level(context.get(), 0);
-    SslPtr client(SSL_new(context.get()));
-    SSL_set_connect_state(client.get());
-    tell(client.get());
-    return std::make_unique<Layer>(std::move(client), method.get(), loop_.buffers(), nullptr);
   }
 };
 

@@ -27,10 +27,11 @@ constexpr std::size_t kBatchBytes = 128 * 1024;
 // An unfinished record may wait in OpenSSL: so much more than what is read may come out.
 constexpr std::size_t kHeldBytes = 16 * 1024;
 constexpr int kHandshakeRounds = 4;
-// A peer may have business with TLS itself, such as tickets and new keys: so much more of it than it sends data.
-constexpr std::uint32_t kNoiseMax = 32;
-// Nothing of that is answered behind so much that the socket has not taken.
-constexpr std::size_t kUntakenBytesMax = 2 * kBatchBytes;
+// Tickets, new keys, requests to renegotiate: each costs far more than its few bytes, so nobody gets more of them
+// without data in between. (A request for new keys counts twice: it is answered.)
+constexpr std::uint32_t kMessagesMax = 32;
+// No more than a batch and its last record waits to be written, unless the peer takes none of the answers to those.
+constexpr std::size_t kOutgoingBytesMax = kBatchBytes + 64 * 1024;
 
 std::string_view reason_of(unsigned long error) {
   if (ERR_GET_LIB(error) != ERR_LIB_SSL) return "protocol_error";
@@ -71,8 +72,6 @@ int Layer::bio_read(BIO* bio, char* into, int size) {
     BIO_set_retry_read(bio);
     return -1;
   }
-  // A record begins: its header is asked for alone.
-  if (size == SSL3_RT_HEADER_LENGTH && layer.reading_ && ++layer.noise_ > kNoiseMax) return -1;
   const std::size_t count = std::min(layer.incoming_.size(), static_cast<std::size_t>(size));
   std::copy_n(layer.incoming_.data(), count, into);
   layer.incoming_.remove_prefix(count);
@@ -82,16 +81,22 @@ int Layer::bio_read(BIO* bio, char* into, int size) {
 int Layer::bio_write(BIO* bio, const char* from, int size) {
   auto& layer = *static_cast<Layer*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  if (layer.reading_ && (++layer.noise_ > kNoiseMax || layer.outgoing_.size() > kUntakenBytesMax)) {
-    layer.noise_ = kNoiseMax;  // the next record is one too many
-    return -1;
-  }
   layer.outgoing_.append({from, static_cast<std::size_t>(size)});
   return size;
 }
 
 long Layer::bio_control(BIO*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+// Told when OpenSSL has dealt with a message that came behind the handshake, or has sent one.
+void Layer::on_info(const SSL* ssl, int where, int result) {
+  if ((where & SSL_CB_EXIT) == 0 || result != 1) return;
+  auto& layer = *static_cast<Layer*>(BIO_get_data(SSL_get_rbio(ssl)));
+  if (++layer.messages_ <= kMessagesMax) return;
+  // The rest of what came is not looked at: neither what is to be decrypted, nor what is left of a record.
+  layer.incoming_ = {};
+  SSL_set_shutdown(layer.ssl_.get(), SSL_RECEIVED_SHUTDOWN);
 }
 
 BioMethodPtr make_bio_method() {
@@ -163,6 +168,7 @@ SecureLayer::Handshake Layer::handshake(Engine& engine, SocketId socket, ReadScr
     const bool goes_on = done != 1 && SSL_get_error(ssl_.get(), done) == SSL_ERROR_WANT_READ;
     if (done == 1) {
       established_ = true;
+      SSL_set_info_callback(ssl_.get(), &Layer::on_info);
       result.status = Status::done;
       note_peer_certificate();
     } else if (!goes_on) {
@@ -205,7 +211,8 @@ SecureLayer::Input Layer::read(Engine& engine, SocketId socket, ReadScratch& scr
   }
   bool broken = false;
   const std::size_t bytes = decrypt(into, broken);
-  broken_ = broken;
+  broken_ = broken || messages_ > kMessagesMax || outgoing_.size() > kOutgoingBytesMax;
+  if (bytes > 0) messages_ = 0;
   keep_incoming();
   // An alert, or what the peer asked for in passing, behind what waits.
   if (!outgoing_.empty()) static_cast<void>(write_out(engine, socket, sent_in_reads_));
@@ -227,18 +234,14 @@ SecureLayer::Input Layer::read(Engine& engine, SocketId socket, ReadScratch& scr
   return input;
 }
 
-// One call of OpenSSL goes through all records that are without data: how many may be is seen to where it reads.
 std::size_t Layer::decrypt(std::span<char> into, bool& broken) {
   std::size_t total = 0;
   ERR_clear_error();
-  reading_ = true;
   while (total < into.size() && (!incoming_.empty() || SSL_pending(ssl_.get()) > 0)) {
     std::size_t count = 0;
     const int done = SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &count);
     if (done == 1) {
       total += count;
-      // Its own record, and one more.
-      noise_ -= std::min(noise_, 2U);
       continue;
     }
     const int error = SSL_get_error(ssl_.get(), done);
@@ -252,7 +255,6 @@ std::size_t Layer::decrypt(std::span<char> into, bool& broken) {
     }
     break;
   }
-  reading_ = false;
   return total;
 }
 

@@ -45,6 +45,7 @@ class Layer : public SecureLayer {
   static int bio_read(BIO* bio, char* into, int size);
   static int bio_write(BIO* bio, const char* from, int size);
   static long bio_control(BIO* bio, int command, long number, void* pointer);
+  static void on_info(const SSL* ssl, int where, int result);
 
   struct Fetched {
     std::size_t bytes = 0;
@@ -69,8 +70,7 @@ class Layer : public SecureLayer {
   TimePoint last_record_{};
   std::size_t sent_in_reads_ = 0;    // and not yet told by flush()
   std::uint32_t small_records_ = 0;  // sent since the connection was last idle
-  std::uint32_t noise_ = 0;  // records that came without a byte for the owner, and answers to them; see decrypt()
-  bool reading_ = false;
+  std::uint32_t messages_ = 0;       // of handshakes, since data last came
   bool established_ = false;
   bool broken_ = false;  // no more of TLS can be said or understood
   bool peer_fin_ = false;

@@ -1,10 +1,62 @@
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 
-#include "tls/layer.h"
+#include <array>
+
 #include "tls/pair_fixture.h"
 
 namespace weir::tls {
 namespace {
+
+// Records that a client could send after its handshake over TLS 1.2 with AES-128-GCM: OpenSSL sends no message that
+// does not fit its state.
+class RecordWriter {
+ public:
+  explicit RecordWriter(SSL* client) {
+    std::array<unsigned char, SSL_MAX_MASTER_KEY_LENGTH> master;
+    SSL_SESSION_get_master_key(SSL_get_session(client), master.data(), master.size());
+    std::string seed = "key expansion" + std::string(2 * SSL3_RANDOM_SIZE, '\0');
+    auto* random = reinterpret_cast<unsigned char*>(seed.data()) + seed.size() - 2 * SSL3_RANDOM_SIZE;
+    SSL_get_server_random(client, random, SSL3_RANDOM_SIZE);
+    SSL_get_client_random(client, random + SSL3_RANDOM_SIZE, SSL3_RANDOM_SIZE);
+    std::array<char, 7> digest{"SHA256"};
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.data(), master.size()),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed.data(), seed.size()), OSSL_PARAM_construct_end()};
+    const std::unique_ptr<EVP_KDF, Freer<EVP_KDF_free>> kdf(EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr));
+    const std::unique_ptr<EVP_KDF_CTX, Freer<EVP_KDF_CTX_free>> context(EVP_KDF_CTX_new(kdf.get()));
+    EXPECT_EQ(EVP_KDF_derive(context.get(), keys_.data(), keys_.size(), parameters), 1);
+  }
+
+  std::string record(std::string_view messages) {
+    constexpr char kHandshake = 22;
+    const std::string number = std::string(7, '\0') + static_cast<char>(++sent_);
+    const std::string nonce(std::string(reinterpret_cast<const char*>(keys_.data()) + 32, 4) + number);
+    const std::string bound = number + kHandshake + "\x03\x03" + size_of(messages.size());
+    std::string sealed(messages.size() + 16, '\0');
+    const auto bytes = [](const auto& text) { return reinterpret_cast<const unsigned char*>(text.data()); };
+    auto* out = reinterpret_cast<unsigned char*>(sealed.data());
+    int size = 0;
+    const std::unique_ptr<EVP_CIPHER_CTX, Freer<EVP_CIPHER_CTX_free>> cipher(EVP_CIPHER_CTX_new());
+    EVP_EncryptInit_ex(cipher.get(), EVP_aes_128_gcm(), nullptr, keys_.data(), bytes(nonce));
+    EVP_EncryptUpdate(cipher.get(), nullptr, &size, bytes(bound), static_cast<int>(bound.size()));
+    EVP_EncryptUpdate(cipher.get(), out, &size, bytes(messages), static_cast<int>(messages.size()));
+    EVP_EncryptFinal_ex(cipher.get(), out + size, &size);
+    EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, 16, out + messages.size());
+    return kHandshake + std::string("\x03\x03") + size_of(number.size() + sealed.size()) + number + sealed;
+  }
+
+ private:
+  static std::string size_of(std::size_t size) {
+    return {static_cast<char>(size >> 8), static_cast<char>(size & 0xff)};
+  }
+
+  std::array<unsigned char, 40> keys_;  // the client's and the server's, and what their nonces begin with
+  int sent_ = 0;                        // its Finished had number 0
+};
 
 class LayerTest : public PairTest {
  protected:
@@ -12,6 +64,24 @@ class LayerTest : public PairTest {
     connect(serve({.protocols = {"http/1.1"}}), ask({.protocols = {"http/1.1"}}));
     ASSERT_TRUE(client_->secured) << client_->io.secure_layer()->failure_text();
     ASSERT_TRUE(server_->secured) << server_->io.secure_layer()->failure_text();
+  }
+  void write(const std::unique_ptr<End>& from, std::string bytes) {
+    const iovec piece{bytes.data(), bytes.size()};
+    EXPECT_EQ(engine_.write(from->io.socket(), {&piece, 1}, false).bytes, bytes.size());
+  }
+  std::unique_ptr<SecureLayer> client_of_tls12() {
+    return special_client([](SSL* client) {
+      SSL_set_max_proto_version(client, TLS1_2_VERSION);
+      SSL_set_cipher_list(client, "ECDHE-ECDSA-AES128-GCM-SHA256");
+    });
+  }
+  void update_keys(const std::unique_ptr<End>& from, int times, int type = SSL_KEY_UPDATE_NOT_REQUESTED) {
+    SSL_set_info_callback(ssl(from), nullptr);
+    for (int i = 0; i < times; ++i) {
+      ASSERT_EQ(SSL_key_update(ssl(from), type), 1);
+      ASSERT_EQ(SSL_do_handshake(ssl(from)), 1);
+    }
+    loop_.mark_dirty(*from);
   }
 };
 
@@ -250,7 +320,80 @@ TEST_F(LayerTest, WhatComesWithTheLastOfTheHandshakeIsNotLost) {
   EXPECT_EQ(server_->received, "early");
 }
 
-class Bugs : public PairTest {};
+class Bugs : public LayerTest {};
+
+// Each of a few bytes was refused by an alert, without end: the answers that the client didn't read filled the memory.
+TEST_F(Bugs, Case151AClientThatAsksForRenegotiationsWithoutEndIsLeft) {
+  connect(serve({}), client_of_tls12());
+  ASSERT_TRUE(server_->secured);
+  run(1s);
+  client_->reading = false;
+  RecordWriter records(ssl(client_));
+  const std::string hello("\1\0\0\0", 4);
+  write(client_, records.record(hello));
+  run(1s);
+  EXPECT_EQ(server_->status, IoStatus::would_block) << "refused, and that was it";
+  std::string hellos;
+  while (hellos.size() < 16'000) hellos += hello;
+  write(client_, records.record(hellos));
+  run(1s);
+  EXPECT_EQ(server_->status, IoStatus::failed);
+  EXPECT_GT(engine_.unread(client_->io.socket()), 0U);
+  EXPECT_LE(engine_.unread(client_->io.socket()), 2000U);
+}
+
+// New keys cost far more than the few bytes that ask for them.
+TEST_F(Bugs, Case152AClientThatChangesItsKeysWithoutEndIsLeft) {
+  connect(serve({}), ask({}));
+  ASSERT_TRUE(server_->secured);
+  run(1s);
+  for (const int type : {SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED}) {
+    for (int i = 0; i < 10; ++i) {
+      update_keys(client_, 10, type);
+      client_->send("data");
+      server_->send("data");
+      run(1s);
+    }
+  }
+  EXPECT_EQ(server_->received.size(), 80U);
+  EXPECT_EQ(client_->received.size(), 80U);
+  update_keys(client_, 100);
+  client_->send("more");
+  run(1s);
+  EXPECT_EQ(server_->status, IoStatus::failed);
+  EXPECT_EQ(server_->received.size(), 80U);
+}
+
+// Data in between gives no right to answers that are not read.
+TEST_F(Bugs, Case153AnswersThatNobodyReadsAreBounded) {
+  connect(serve({}), ask({}));
+  ASSERT_TRUE(server_->secured);
+  run(1s);
+  client_->reading = false;
+  server_->send(std::string(300'000, 'x'));
+  run(1s);
+  EXPECT_EQ(server_->flushed, FlushResult::blocked);
+  for (int i = 0; i < 400; ++i) {
+    update_keys(client_, 10, SSL_KEY_UPDATE_REQUESTED);
+    client_->send("x");
+    run(1ms);
+  }
+  EXPECT_LE(server_->io.encrypted_unsent(), 200U * 1024);
+}
+
+// Who sent such messages on an idle connection faster than they were dealt with kept its worker for itself.
+TEST_F(LayerTest, AnIdleConnectionIsNotQuietWhileKeysChangeWithoutEnd) {
+  connect(serve({}), ask({}));
+  ASSERT_TRUE(client_->secured);
+  run(1s);
+  client_->reading = false;
+  update_keys(server_, 5);
+  run(1s);
+  EXPECT_TRUE(client_->io.quiet(client_->scratch));
+  update_keys(server_, 2000);
+  run(1s);
+  EXPECT_FALSE(client_->io.quiet(client_->scratch));
+}
 
 // What waited for the socket and went out while the peer's bytes were read was not counted, and the connection seemed
 // to stand still.

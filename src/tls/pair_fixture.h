@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "net/sim_world.h"
 #include "net/transport.h"
 #include "tls/client_context.h"
+#include "tls/layer.h"
 #include "tls/server_context.h"
 #include "tls/test_certificates.h"
 
@@ -104,6 +106,18 @@ class PairTest : public testing::Test, private ReadinessHandler {
     return *made;
   }
 
+  static SSL* ssl(const std::unique_ptr<End>& end) { return static_cast<const Layer*>(end->io.secure_layer())->ssl(); }
+  // A client's end that was told more than a ClientContext can be.
+  std::unique_ptr<SecureLayer> special_client(const std::function<void(SSL*)>& tell) {
+    static const BioMethodPtr method = make_bio_method();
+    ContextPtr context(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX_set_security_level(context.get(), 0);
+    SslPtr client(SSL_new(context.get()));
+    SSL_set_connect_state(client.get());
+    tell(client.get());
+    return std::make_unique<Layer>(std::move(client), method.get(), loop_.buffers(), nullptr);
+  }
+
   // A connection with these two contexts, until both ends are through with the handshake, or one has failed.
   void connect(const std::shared_ptr<const ServerContext>& server, std::unique_ptr<SecureLayer> client) {
     server_context_ = server;
@@ -124,7 +138,9 @@ class PairTest : public testing::Test, private ReadinessHandler {
       const Accepted accepted = engine_.accept(listener_);
       if (accepted.status != Accepted::Status::ok) return;
       server_ = std::make_unique<End>(loop_);
-      server_->open(accepted.socket, server_context_->accept(loop_.buffers()));
+      std::unique_ptr<SecureLayer> layer = server_context_->accept(loop_.buffers());
+      if (tell_server_) tell_server_(static_cast<const Layer&>(*layer).ssl());
+      server_->open(accepted.socket, std::move(layer));
     }
   }
 
@@ -136,6 +152,7 @@ class PairTest : public testing::Test, private ReadinessHandler {
   TestAuthority authority_{"root"};
   std::shared_ptr<TicketKeys> tickets_ = std::make_shared<TicketKeys>();
   std::shared_ptr<const ServerContext> server_context_;
+  std::function<void(SSL*)> tell_server_;  // what its context can't
   std::unique_ptr<End> client_;
   std::unique_ptr<End> server_;
 };

@@ -9,6 +9,12 @@
 #include "tls/client_context.h"
 
 namespace weir {
+namespace {
+
+// Of a handshake with a backend that sends faster than it can be dealt with.
+constexpr int kHandshakeRounds = 64;
+
+}  // namespace
 
 bool ProbeConnection::start(ReadinessHandler& handler) {
   Engine& engine = io_.loop().engine();
@@ -66,7 +72,9 @@ void ProbeConnection::shake_hands() {
   ReadScratch scratch;
   SecureLayer::Handshake step{SecureLayer::Handshake::Status::waiting};
   // A FIN behind what came gives no further edge: it is looked for.
+  int rounds = 0;
   do {
+    if (++rounds > kHandshakeRounds) return fail(Problem::Kind::tls, "the handshake has no end");
     step = io_.handshake(scratch);
   } while (step.status == SecureLayer::Handshake::Status::waiting && (step.received > 0 || !step.drained));
   switch (step.status) {

@@ -104,6 +104,45 @@ TEST_P(Bugs, Case138AFinThatComesLaterEndsNoWholeRequest) {
   for (const Message& request : backend().requests()) EXPECT_TRUE(request.body == body);
 }
 
+// What is read ahead to tell whether a request is whole has bounds, for a connection and for all of a worker. Beyond
+// them nobody's request is taken for cut short.
+TEST_P(Review, UploadsThatAreHeldBackBehindTheirFinAreBounded) {
+  if (!from_http1()) return;
+  constexpr std::size_t kUploads = 20, kBytes = 1'300'000;
+  fates_.client.send_buffer_bytes = 2 * 1024 * 1024;
+  backend().greeting = {then(Action::Kind::stop_reading)};
+  start();
+  const std::string body = pattern(1, kBytes);
+  for (std::size_t i = 0; i < kUploads; ++i) connect().raw(upload(kBytes) + body, "POST");
+  run(1s);
+  for (auto& client : clients_) client->half_close();
+  run(1s);
+  EXPECT_EQ(proxy_.live_streams(), kUploads);
+  EXPECT_LE(proxy_.buffer_bytes_out(), 17U * 1024 * 1024 + kUploads * 256 * 1024);
+  for (const auto& connection : backend().connections()) connection->go_on_reading();
+  run(2s);
+  for (auto& client : clients_) ASSERT_EQ(client->answer_count(), 1U) << client->reader().error();
+  ASSERT_EQ(backend().requests().size(), kUploads);
+  for (const Message& request : backend().requests()) EXPECT_TRUE(request.body == body);
+}
+
+// A first request whose method is not known yet is not cut short by a drain.
+TEST_F(ReviewOfHttp1, ADrainLeavesTheBeginningOfARequestItsTime) {
+  start();
+  SimClient& client = connect();
+  client.raw("P", "POST");
+  run(100ms);
+  proxy_.drain(30s);
+  run(2s);
+  client.send("OST / HTTP/1.1\r\nHost: a\r\n");
+  run(2s);
+  client.send("Content-Length: 0\r\n\r\n");
+  run(1s);
+  ASSERT_EQ(client.answer_count(), 1U);
+  EXPECT_EQ(client.answers()[0].status, 200);
+  expect_last(client);
+}
+
 // A client that does not wait for its 100, and whose body is spliced, was waited for without end.
 TEST_P(Bugs, Case084ASplicedBodyAwaitsNo100) {
   listener().body_timeout = 2s;

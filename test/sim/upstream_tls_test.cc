@@ -256,5 +256,32 @@ TEST_F(UpstreamTlsTest, ACertificateOfOurOwnIsShown) {
   EXPECT_EQ(server_.ends().front()->io.secure_layer()->peer_certificate()->subject, "CN=weir");
 }
 
+class BugsOfUpstreamTls : public UpstreamTlsTest {};
+
+// Whatever came on an idle connection was read, faster than which it could be sent.
+TEST_F(BugsOfUpstreamTls, Case158AnIdleConnectionWhoseKeysChangeWithoutEndIsClosed) {
+  start();
+  EXPECT_EQ(ask(), 200);
+  EXPECT_EQ(proxy_.metric(Family::kPoolConnections), 1);
+  tls::End& end = *server_.ends().front();
+  SSL* ssl = static_cast<const tls::Layer*>(end.io.secure_layer())->ssl();
+  const auto update_keys = [&](int times) {
+    SSL_set_info_callback(ssl, nullptr);
+    for (int i = 0; i < times; ++i) {
+      ASSERT_EQ(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+      ASSERT_EQ(SSL_do_handshake(ssl), 1);
+    }
+    end.send("");
+    run(100ms);
+  };
+  update_keys(3);
+  EXPECT_EQ(ask(), 200);
+  EXPECT_EQ(server_.ends().size(), 1U);
+  update_keys(10'000);
+  EXPECT_EQ(proxy_.metric(Family::kPoolConnections), 0);
+  EXPECT_EQ(ask(), 200);
+  EXPECT_EQ(server_.ends().size(), 2U);
+}
+
 }  // namespace
 }  // namespace weir::sim
