@@ -102,6 +102,20 @@ class CaresTest : public testing::Test {
     ASSERT_TRUE(resolver) << resolver.error().message;
     resolver_ = std::move(*resolver);
   }
+  void TearDown() override { ::unlink(file_.c_str()); }
+  // What is in the resolv.conf of follow_file().
+  void write_file(const std::string& text) const { std::ofstream(file_) << text; }
+  // From now on the name servers are those of the file.
+  void follow_file(Duration try_timeout) {
+    CaresResolver::Options options;
+    options.resolv_conf = file_;
+    options.port = server_.port;
+    options.try_timeout = try_timeout;
+    options.tries = 1;
+    auto resolver = CaresResolver::open(loop_, options);
+    ASSERT_TRUE(resolver) << resolver.error().message;
+    resolver_ = std::move(*resolver);
+  }
   void wait_for(const Asker& asker) {
     const TimePoint deadline = loop_.now() + 5s;
     while (asker.answers == 0 && loop_.now() < deadline) loop_.run_turn(true);
@@ -113,6 +127,7 @@ class CaresTest : public testing::Test {
   EventLoop loop_{*engine_, 1};
   TinyDnsServer server_{*engine_};
   std::unique_ptr<CaresResolver> resolver_;
+  const std::string file_ = testing::TempDir() + "weir_resolv_conf_" + std::to_string(::getpid());
 };
 
 TEST_F(CaresTest, AsksTheServer) {
@@ -182,62 +197,44 @@ TEST_F(CaresTest, MayDieWithQuestionsUnderWay) {
 
 // Weir may have been started before the network was there.
 TEST_F(CaresTest, Case095ResolvConfIsReadOnlyOnce) {
-  const std::string path = testing::TempDir() + "weir_resolv_conf_" + std::to_string(::getpid());
-  const auto write = [&](const std::string& text) { std::ofstream(path) << text; };
-  write("nameserver 127.0.0.2\n");
-  CaresResolver::Options options;
-  options.resolv_conf = path;
-  options.port = server_.port;
-  options.try_timeout = 20ms;
-  options.tries = 1;
-  auto resolver = CaresResolver::open(loop_, options);
-  ASSERT_TRUE(resolver) << resolver.error().message;
+  write_file("nameserver 127.0.0.2\n");
+  follow_file(20ms);
   Asker early;
-  (*resolver)->resolve(early.resolution, "good.test", AddressFamily::ipv4);
+  resolver_->resolve(early.resolution, "good.test", AddressFamily::ipv4);
   wait_for(early);
   EXPECT_FALSE(early.result->has_value());
-  write("# the network has come\nnameserver 127.0.0.1\n");
+  write_file("# the network has come\nnameserver 127.0.0.1\n");
   Asker late;
-  (*resolver)->resolve(late.resolution, "good.test", AddressFamily::ipv4);
+  resolver_->resolve(late.resolution, "good.test", AddressFamily::ipv4);
   wait_for(late);
   EXPECT_EQ(late.text(), "10.10.10.1 10.10.10.2 ");
-  ::unlink(path.c_str());
 }
 
 // A question was always open, since the server of before never answered.
 TEST_F(CaresTest, Case141ResolvConfIsReadAgainWhileTheServerOfBeforeIsSilent) {
-  const std::string path = testing::TempDir() + "weir_resolv_conf_" + std::to_string(::getpid());
-  const auto write = [&](const std::string& text) { std::ofstream(path) << text; };
   const SocketId silent = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(server_.port);
   ASSERT_EQ(::inet_pton(AF_INET, "127.0.0.2", &address.sin_addr), 1);
   ASSERT_EQ(::bind(silent, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  write("nameserver 127.0.0.2\n");
-  CaresResolver::Options options;
-  options.resolv_conf = path;
-  options.port = server_.port;
-  options.try_timeout = 60s;
-  options.tries = 1;
-  auto resolver = CaresResolver::open(loop_, options);
-  ASSERT_TRUE(resolver) << resolver.error().message;
+  write_file("nameserver 127.0.0.2\n");
+  follow_file(60s);
   Asker early;
-  (*resolver)->resolve(early.resolution, "good.test", AddressFamily::any);
+  resolver_->resolve(early.resolution, "good.test", AddressFamily::any);
   {
     Asker gone;
-    (*resolver)->resolve(gone.resolution, "good.test", AddressFamily::any);
+    resolver_->resolve(gone.resolution, "good.test", AddressFamily::any);
   }
   loop_.run_turn(false);
-  write("# another network\nnameserver 127.0.0.1\n");
+  write_file("# another network\nnameserver 127.0.0.1\n");
   Asker late;
-  (*resolver)->resolve(late.resolution, "good.test", AddressFamily::ipv4);
+  resolver_->resolve(late.resolution, "good.test", AddressFamily::ipv4);
   wait_for(late);
   wait_for(early);
   EXPECT_EQ(late.text(), "10.10.10.1 10.10.10.2 ");
   EXPECT_TRUE(early.result->has_value());
   ::close(silent);
-  ::unlink(path.c_str());
 }
 
 TEST(SimResolver, AnswersAsScripted) {
