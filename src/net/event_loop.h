@@ -18,10 +18,16 @@ struct DirtyTag;
 struct ReadyTag;
 struct RetiredTag;
 
-// Has output that the loop asks it to write, once per turn.
+// Has output that the loop asks it to write, as a rule once per turn.
 class Flushable : public ListNode<DirtyTag> {
  public:
+  enum class Order : std::uint8_t {
+    first,
+    last,  // behind the others, with what came while they were written: for what carries many messages at a time
+  };
+
   virtual void flush() = 0;
+  virtual Order order() const { return Order::first; }  // always the same
 
  protected:
   ~Flushable() = default;
@@ -47,8 +53,9 @@ class Retired : public ListNode<RetiredTag> {
 };
 
 // One thread's loop. A turn: wait, read the clock, hand out readiness, resume what was left over, read the mail, write
-// each dirty connection once, fire timers (and write what they made dirty), destroy what retired. Everything but post()
-// belongs to the owning thread.
+// what is dirty, fire timers (and write what they made dirty), destroy what retired. Between those that are written
+// first and those that are written last it looks, without waiting, for what has come meanwhile, and hands that out too.
+// Everything but post() belongs to the owning thread.
 class EventLoop {
  public:
   using Mail = std::move_only_function<void()>;
@@ -67,7 +74,8 @@ class EventLoop {
 
   // Idempotent: an object is in each list at most once.
   void mark_dirty(Flushable& object) {
-    if (!object.ListNode<DirtyTag>::linked()) dirty_.push_back(object);
+    if (object.ListNode<DirtyTag>::linked()) return;
+    (object.order() == Flushable::Order::first ? dirty_ : dirty_last_).push_back(object);
   }
   // resume() is called in the next turn, which then does not wait.
   void mark_ready(Resumable& object) {
@@ -96,15 +104,18 @@ class EventLoop {
 
  private:
   void flush_dirty();
+  void gather(std::size_t events);
   void read_mail();
   void give_memory_back(TimePoint before);
-  bool work_left() const { return !ready_.empty() || !dirty_.empty() || has_mail_.load(std::memory_order_acquire); }
+  bool dirty() const { return !dirty_.empty() || !dirty_last_.empty(); }
+  bool work_left() const { return !ready_.empty() || dirty() || has_mail_.load(std::memory_order_acquire); }
 
   Engine& engine_;
   BufferPool buffers_;
   TimerWheel timers_;
   Rng rng_;
-  IntrusiveList<Flushable, DirtyTag> dirty_;
+  IntrusiveList<Flushable, DirtyTag> dirty_;  // to be written first
+  IntrusiveList<Flushable, DirtyTag> dirty_last_;
   IntrusiveList<Resumable, ReadyTag> ready_;
   IntrusiveList<Retired, RetiredTag> retired_;
   IntrusiveList<Resumable, ReadyTag> resuming_;

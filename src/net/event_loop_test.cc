@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "net/epoll_engine.h"
+#include "net/raw_peer_fixture.h"
 #include "net/sim_engine.h"
 #include "net/sim_world.h"
 
@@ -17,6 +18,8 @@ namespace {
 using Action = std::function<void()>;
 
 struct Part final : Flushable, Resumable, Retired, TimerHandler {
+  explicit Part(Order order = Order::first) : place(order) {}
+  Order order() const override { return place; }
   void flush() override { on_flush(); }
   void resume() override { on_resume(); }
   void destroy() override { on_destroy(); }
@@ -26,6 +29,7 @@ struct Part final : Flushable, Resumable, Retired, TimerHandler {
   Action on_destroy = [] {};
   Action on_alarm = [] {};
   Timer timer{*this};
+  const Order place;
 };
 
 class EventLoopTest : public testing::Test {
@@ -93,6 +97,70 @@ TEST_F(EventLoopTest, WhatFlushingMakesDirtyIsFlushedInTheSameTurnButNotForEver)
   loop_.run_turn(false);  // ends
   EXPECT_GT(flushed, 1);
   EXPECT_EQ(loop_.next_wakeup(), loop_.now());
+}
+
+// A question arrives, and makes two dirty. Writing the one that comes first brings an answer.
+class GatheringTest : public EventLoopTest {
+ protected:
+  GatheringTest() {
+    while (!asked_->connected() || listener_.peers().empty()) loop_.run_turn(false);
+    listener_.peers()[0]->on_data([this](RawPeer&) {
+      order_ += "question ";
+      loop_.mark_dirty(last_);
+      loop_.mark_dirty(first_);
+    });
+    asked_->on_data([this](RawPeer&) {
+      order_ += "answer ";
+      loop_.mark_dirty(last_);
+      on_answer_();
+    });
+    first_.on_flush = [this] {
+      order_ += "first ";
+      listener_.peers()[0]->send("!");
+    };
+    last_.on_flush = [this] { order_ += "last "; };
+    asked_->send("?");
+  }
+
+  RawListener listener_{engine_, {*IpAddress::parse("10.0.0.1"), 80, {}}, nullptr};
+  std::unique_ptr<RawPeer> asked_ = RawPeer::connect(engine_, listener_.address());
+  Part first_;
+  Part last_{Flushable::Order::last};
+  Action on_answer_ = [] {};
+};
+
+TEST_F(GatheringTest, WhatIsWrittenLastTakesWhatCameWhileTheOthersWereWritten) {
+  loop_.run_turn(false);
+  EXPECT_EQ(order_, "question first answer last ");
+  EXPECT_EQ(loop_.next_wakeup(), kNever);
+}
+
+TEST_F(GatheringTest, PeersThatNeverStopDoNotKeepItFromBeingWritten) {
+  on_answer_ = [this] { asked_->send("?"); };
+  loop_.run_turn(false);
+  EXPECT_EQ(order_, "question first answer question first answer question first last ");
+}
+
+TEST_F(GatheringTest, WithNothingWrittenInBetweenItIsSoonWrittenItself) {
+  listener_.peers()[0]->on_data([this](RawPeer& self) {
+    order_ += "question ";
+    loop_.mark_dirty(last_);
+    self.send("!");
+  });
+  on_answer_ = [this] { asked_->send("?"); };
+  loop_.run_turn(false);
+  EXPECT_EQ(order_, "question answer question last ");
+}
+
+TEST_F(GatheringTest, NobodyLooksAgainWhereAllIsWrittenFirst) {
+  Part other;
+  other.on_flush = last_.on_flush;
+  listener_.peers()[0]->on_data([&](RawPeer&) {
+    loop_.mark_dirty(first_);
+    loop_.mark_dirty(other);
+  });
+  loop_.run_turn(false);
+  EXPECT_EQ(order_, "first last ");
 }
 
 TEST_F(EventLoopTest, DestroyedObjectsLeaveEveryList) {

@@ -80,6 +80,7 @@ class Http2Downstream final : public Downstream,
 
   void on_ready(Readiness readiness) override;
   void flush() override;
+  Order order() const override { return Order::last; }
   void resume() override;
   void destroy() override;
   void on_timer(Timer& timer) override;

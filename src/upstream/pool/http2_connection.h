@@ -72,6 +72,7 @@ class Http2Connection final : private ReadinessHandler,
 
   void on_ready(Readiness readiness) override;
   void flush() override;
+  Order order() const override { return Order::last; }
   void resume() override;
   void destroy() override;
   void on_timer(Timer& timer) override;
