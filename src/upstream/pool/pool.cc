@@ -55,7 +55,7 @@ Pool::Acquired Pool::acquire(UpstreamHandler& handler, bool fresh) {
   if (!fresh) {
     if (Http1Connection* connection = take_idle(handler)) return {Acquired::Status::ready, connection, {}};
   }
-  return wait(handler);
+  return wait(handler, fresh);
 }
 
 // Those that wait already have a first claim on what is idle.
@@ -68,12 +68,14 @@ Http1Connection* Pool::take_idle(UpstreamHandler& handler) {
   return connection;
 }
 
-Pool::Acquired Pool::wait(UpstreamHandler& handler) {
+Pool::Acquired Pool::wait(UpstreamHandler& handler, bool fresh) {
   handler.waits_for_tunnel_ = false;
   waiters_.push_back(handler);
   ++waiting_;
+  // What idles is not for the others that wait.
+  const bool may_close_idle = fresh && (expects_http2() || idle_count_ >= waiting_);
   if (connecting_http2_ + checking_ > 0 && coming() >= waiting_) return {Acquired::Status::pending, nullptr, {}};
-  const UpstreamFailure failure = open_connection(wish());
+  const UpstreamFailure failure = open_connection(wish(), may_close_idle);
   if (failure == UpstreamFailure::none) return {Acquired::Status::pending, nullptr, {}};
   // Others may wait on connections that are being made: this one can wait with them for whichever comes first.
   if (failure == UpstreamFailure::overloaded && coming() >= waiting_) return {Acquired::Status::pending, nullptr, {}};
@@ -118,7 +120,7 @@ void Pool::give_up(UpstreamHandler& handler) {
   --(handler.waits_for_tunnel_ ? waiting_tunnels_ : waiting_);
 }
 
-UpstreamFailure Pool::open_connection(ConnectionWish wish) {
+UpstreamFailure Pool::open_connection(ConnectionWish wish, bool may_close_idle) {
   while (!backend_->take_connection_slot()) {
     // What idles here in another version of HTTP than is asked for serves nobody.
     if (wish == ConnectionWish::http1_only && close_one_idle_http2(IdleHttp2::settled)) continue;
@@ -127,7 +129,7 @@ UpstreamFailure Pool::open_connection(ConnectionWish wish) {
       continue;
     }
     // What is kept for another client can be done without, and so can what another worker keeps.
-    if (above_ == nullptr || !close_one_idle()) return ask_other_workers();
+    if ((above_ == nullptr && !may_close_idle) || !close_one_idle()) return ask_other_workers();
   }
   const UpstreamFailure failure = begin_connect(wish);
   if (failure != UpstreamFailure::none) backend_->give_connection_slot();
@@ -267,7 +269,7 @@ void Pool::add_http1(UpstreamConnecting& made, Readiness readiness) {
   // At once: a backend that closes right after accepting would otherwise be connected to again and again, and no try
   // counted.
   if (for_tunnel && !tunnel_waiters_.empty()) return serve(connection, tunnel_waiters_, waiting_tunnels_);
-  if (!waiters_.empty()) serve(connection, waiters_, waiting_);
+  if (!waiters_.empty() && !(for_tunnel && expects_http2())) serve(connection, waiters_, waiting_);
   if (waiting_ > coming()) context_.loop->mark_ready(*this);
 }
 
@@ -295,7 +297,8 @@ void Pool::on_connect_failed(UpstreamConnecting& failed, UpstreamFailure failure
 void Pool::fail_waiters(UpstreamFailure failure, std::size_t at_most) {
   UpstreamError error;
   error.failure = failure;
-  while (at_most-- > 0 && waiting_ > coming() + idle_count_) fail_first_waiter(error);
+  const auto provided_for = [this] { return coming() + (expects_http2() ? 0 : idle_count_); };
+  while (at_most-- > 0 && waiting_ > provided_for()) fail_first_waiter(error);
 }
 
 // What the cluster's backends speak is to be found out, and of this one `known` is all that is known.
@@ -382,7 +385,8 @@ void Pool::resume() {
       serve_waiters(*shared);
       continue;
     }
-    Http1Connection* connection = find_idle();
+    // What idles of HTTP/1.1 beside HTTP/2 is for tunnels.
+    Http1Connection* connection = expects_http2() ? nullptr : find_idle();
     if (connection == nullptr) break;
     serve(*connection, waiters_, waiting_);
   }

@@ -137,8 +137,9 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   // What a connection is opened for.
   ConnectionWish wish() const;
 
-  // Opens a connection; no failure if it is under way, or other workers were asked for its place.
-  UpstreamFailure open_connection(ConnectionWish wish);
+  // Opens a connection, if it may in the place of an idle one; no failure if it is under way, or other workers were
+  // asked for its place.
+  UpstreamFailure open_connection(ConnectionWish wish, bool may_close_idle = false);
   UpstreamFailure begin_connect(ConnectionWish wish);
   void count_connecting(ConnectionWish wish, int change);
   // How many that wait what is being made will serve.
@@ -146,7 +147,7 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   std::size_t served_by(ConnectionWish wish) const;
   bool anybody_waits() const { return waiting_ + waiting_tunnels_ > 0; }
   void drop(UpstreamConnecting& connecting);
-  Acquired wait(UpstreamHandler& handler);
+  Acquired wait(UpstreamHandler& handler, bool fresh);
   Acquired refuse(UpstreamHandler& handler, UpstreamFailure failure);
   void ask_for_protocol(SpokenProtocol known);
 

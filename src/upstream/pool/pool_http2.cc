@@ -25,7 +25,7 @@ Pool::Acquired Pool::acquire_http2(UpstreamHandler& handler, bool fresh) {
   if (http1_will_do && !fresh) {
     if (Http1Connection* connection = take_idle(handler)) return {Acquired::Status::ready, connection, {}};
   }
-  return tunnel && expects_http2() ? wait_for_tunnel(handler) : wait(handler);
+  return tunnel && expects_http2() ? wait_for_tunnel(handler) : wait(handler, fresh);
 }
 
 Http2Connection* Pool::find_http2(bool tunnel, bool fresh) {

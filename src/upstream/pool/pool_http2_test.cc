@@ -76,6 +76,7 @@ class PoolHttp2 : public PoolTest {
     }
     return text;
   }
+  static bool is_http2(UpstreamStream& stream) { return dynamic_cast<Http2UpstreamStream*>(&stream) != nullptr; }
   static std::string streams_max(std::uint32_t count) {
     return settings(setting(Setting::max_concurrent_streams, count));
   }
@@ -663,6 +664,67 @@ TEST_F(Bugs, Case133ATunnelGetsTheStreamThatHasBecomeFree) {
   tunnel.lent->cancel();
   pool->reclaimed(0);
   backend->give_connection_slot();
+}
+
+TEST_F(Bugs, Case181AFreshConnectionTakesThePlaceOfAnIdleOne) {
+  make_http2(2);
+  ASSERT_TRUE(backend->take_connection_slot());  // another worker's
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, settings() + headers(1, kOk));
+  EXPECT_TRUE(one.ended);
+  Try& two = ask(true);
+  EXPECT_EQ(acquired.status, Status::pending);
+  EXPECT_EQ(reclaims, 0);
+  run();
+  ASSERT_NE(two.lent, nullptr);
+  EXPECT_NE(accept(), kNoSocket);
+  two.lent->cancel();
+  backend->give_connection_slot();
+}
+
+// What idles of HTTP/1.1 was opened for tunnels. Who waited for a stream got it.
+TEST_F(Bugs, Case182WhoWaitsForAStreamGetsNoConnectionOfATunnel) {
+  make_http2();
+  Try& tunnel = ask_tunnel();
+  const SocketId socket = accept();
+  say(socket, streams_max(1));
+  ASSERT_NE(tunnel.lent, nullptr);
+  tunnel.lent->send_head(tunnel.head);
+  tunnel.lent->send_end(nullptr);
+  run();
+  answer(accept(), "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+  EXPECT_TRUE(tunnel.ended);
+  check(2, 1);
+  Try& one = get();
+  Try& two = ask();
+  Try& three = ask();
+  one.lent->cancel();
+  run();
+  for (Try* waited : {&two, &three}) {
+    ASSERT_NE(waited->lent, nullptr);
+    EXPECT_TRUE(is_http2(*waited->lent));
+    waited->lent->cancel();
+  }
+}
+
+// Its tunnel had left while it was made.
+TEST_F(Bugs, Case183NorDoesItGetOneThatIsBeingMadeForATunnel) {
+  make_http2();
+  Try& one = get();
+  const SocketId socket = accept();
+  say(socket, streams_max(1));
+  Try& tunnel = tries.emplace_back(loop.buffers());
+  tunnel.head.upgrade_websocket = true;
+  EXPECT_EQ(pool->acquire(tunnel).status, Status::pending);
+  Try& two = ask();
+  pool->give_up(tunnel);
+  run();
+  if (two.lent != nullptr) {
+    EXPECT_TRUE(is_http2(*two.lent));
+    two.lent->cancel();
+  }
+  one.lent->cancel();
 }
 
 TEST_F(PoolHttp2, ARetiredPoolClosesWithTheLastStream) {

@@ -283,5 +283,25 @@ TEST_F(BugsOfHttp1, Case086WhatCameBeforeTheRequestIsNotItsAnswer) {
   check(1, 1);
 }
 
+// At the limit it waited beside the idle connection that it did not want, and all others behind it.
+TEST_F(BugsOfHttp1, Case180AFreshConnectionTakesThePlaceOfAnIdleOne) {
+  make(2);
+  ASSERT_TRUE(backend->take_connection_slot());  // another worker's
+  Try& one = ask();
+  run();
+  one.send();
+  run();
+  answer(accept(), kAnswer);
+  EXPECT_EQ(pool->idle_connections(), 1U);
+  Try& two = ask(true);
+  EXPECT_EQ(acquired.status, Status::pending);
+  EXPECT_EQ(reclaims, 0);
+  run();
+  ASSERT_NE(two.lent, nullptr);
+  EXPECT_NE(accept(), kNoSocket);
+  two.lent->cancel();
+  backend->give_connection_slot();
+}
+
 }  // namespace
 }  // namespace weir
