@@ -187,7 +187,9 @@ bool Http2ClientStream::full() {
   return true;
 }
 
+// Only a backend that can wait asks. (One of HTTP/2 that is tried after such a one counts as if it could.)
 std::size_t Http2ClientStream::response_room() {
+  connection_.session().note_can_wait(*this);
   const std::size_t room = connection_.room(*this);
   if (room == 0) {
     connection_.park(*this);

@@ -247,10 +247,14 @@ void Http2Downstream::flush() {
   if (!parked_.empty()) unpark();
 }
 
-// What goes out before what the stream has. Where less urgent ones fill the output, it is as good as empty.
+// What goes out before what the stream has, as far as it could be left at its backend too. Where others fill the
+// output, which are less urgent or can't be held back, it is as good as empty: the session gives the stream its turn
+// there. Only heads, which wait for no turn, go beyond what bodies fill.
 std::size_t Http2Downstream::waiting_before(const Http2ClientStream& stream) const {
   const std::size_t waiting = session_.in_turn(stream);
-  return session_.in_turn() > waiting ? waiting : waiting + io_.unsent();
+  if (session_.in_turn() == waiting) return waiting + io_.unsent();
+  const std::size_t output = io_.unsent() - io_.encrypted_unsent();
+  return waiting + output - std::min(output, http2::Session::kOutputBytes);
 }
 
 void Http2Downstream::park(Http2ClientStream& stream) {

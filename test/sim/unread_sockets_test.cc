@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "sim/fixture.h"
+#include "sim/bugs.h"
 
 namespace weir::sim {
 namespace {
@@ -241,6 +241,74 @@ INSTANTIATE_TEST_SUITE_P(, UnreadSockets,
                                          Flood{"WidestToHttp2", kWide, Protocol::http2},
                                          Flood{"WindowOf1MOverTlsToHttp2", 1 << 20, Protocol::http2, true}),
                          name_of);
+
+// One cluster of each protocol.
+class BugsOfMixedClusters : public SimTest {
+ protected:
+  BugsOfMixedClusters() {
+    speak_http2(0, {.streams_max = 100, .stream_window = kWide});
+    backend().on("/download", streamed_response(20'000'000));
+    const SocketAddress address = *SocketAddress::parse("10.1.0.9:80");
+    backends_.push_back(std::make_unique<SimBackend>(outside_, "old", address));
+    proxy_.setup.add_cluster("old").members.push_back({make_backend("old", address), 1, true});
+    proxy_.setup.routes.clear();
+    proxy_.setup.add_route("old", "old", "/old");
+    proxy_.setup.add_route("all", "app");
+  }
+  SimBackend& old() { return *backends_.back(); }
+  SimH2Client& connect_wide() {
+    SimH2Client& client = connect_h2({.stream_window = kWide, .keep_bodies = false});
+    client.widen(0, kWide);
+    return client;
+  }
+};
+
+// Answers of HTTP/2 backends can't be held back, so that some of them always wait for the socket of a client that takes
+// less than they bring. Those of HTTP/1 backends got no place among them before they were over.
+TEST_F(BugsOfMixedClusters, Case160DownloadsOverHttp2LeaveHttp1BackendsTheirTurn) {
+  fates_.client.to_connector.drip_bytes = 50'000;
+  fates_.client.to_connector.drip_interval = 10ms;
+  old().on("/old/small", response("hello\n"));
+  old().on("/old/download", streamed_response(20'000'000));
+  start();
+  SimH2Client& client = connect_wide();
+  std::vector<std::int32_t> downloads;
+  for (int i = 0; i < 8; ++i) downloads.push_back(client.get("/download"));
+  run(500ms);
+  const auto small = client.get("/old/small");
+  run(1s);
+  EXPECT_TRUE(client.answer(small).message.complete);
+  // A download gets its turn as all others do: a ninth of the 5 MB/s.
+  const auto download = client.get("/old/download");
+  run(2s);
+  std::uint64_t others = 0;
+  for (const auto stream : downloads) others += client.answer(stream).body_bytes;
+  EXPECT_GT(others, 10'000'000U);
+  EXPECT_GT(client.answer(download).body_bytes, 700'000U);
+  EXPECT_LT(client.answer(download).body_bytes, 1'500'000U);
+}
+
+// Bodies of HTTP/1 backends that wait for their turn are held back. Their heads wait for none: it is the output that
+// tells how many there are.
+TEST_F(BugsOfMixedClusters, Case161HeadsAreHeldBackWhereBodiesFillTheOutput) {
+  std::string fields;
+  for (int i = 0; i < 4; ++i) fields += "X-Large: " + std::string(2500, static_cast<char>('a' + i)) + "\r\n";
+  old().on("/old/large", Script{wait_for(300ms), send_bytes(response("hello\n", fields))});
+  start();
+  SimH2Client& client = connect_wide();
+  run(1ms);
+  client.stop_reading();
+  for (int i = 0; i < 3; ++i) client.get("/download");
+  run(100ms);
+  for (int i = 0; i < 90; ++i) client.get("/old/large");
+  run(200ms);
+  const std::size_t requests = proxy_.buffer_bytes_out();
+  run(1s);
+  EXPECT_LE(proxy_.buffer_bytes_out(), requests + 160 * 1024);
+  client.go_on_reading();
+  run(20s);
+  EXPECT_EQ(client.complete_answers(), 93U);
+}
 
 }  // namespace
 }  // namespace weir::sim

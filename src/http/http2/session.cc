@@ -23,7 +23,7 @@ void SessionStream::begin(std::uint32_t id) {
   incremental_ = true;
   attached_ = true;
   head_received_ = head_sent_ = answers_head_ = asks_for_tunnel_ = deaf_ = bad_request_ = false;
-  end_queued_ = keep_reading_ = tell_writable_ = false;
+  end_queued_ = keep_reading_ = tell_writable_ = can_wait_ = false;
 }
 
 Session::Session(Role role, const SessionLimits& limits, BufferPool& pool, Buffer& output, TimePoint now)

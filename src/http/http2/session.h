@@ -114,6 +114,7 @@ class SessionStream : public ListNode<SendTag>, public ListNode<StreamTag>, publ
   bool end_queued_ = false;
   bool keep_reading_ = false;
   bool tell_writable_ = false;
+  bool can_wait_ = false;          // counted in in_turn(stream)
   std::uint32_t writable_at_ = 0;  // how little must wait then
 };
 
@@ -219,8 +220,13 @@ class Session {
   }
   // Body bytes that wait for nothing but their turn, which comes as the output is written,
   std::size_t in_turn() const { return send_window_ > 0 ? ready_bytes_ : 0; }
-  // and those that the stream's have to share with, or let go first.
+  // and those that the stream's have to share with, or let go first, as far as they are of streams that can wait.
   std::size_t in_turn(const SessionStream& stream) const;
+  // What comes for the stream can be left where it comes from. Said before its body begins.
+  void note_can_wait(SessionStream& stream) {
+    WEIR_ASSERT(stream.can_wait_ || stream.pending_.empty());
+    stream.can_wait_ = true;
+  }
   // What the windows let the stream send beyond what waits; 0 where nothing more would go.
   std::size_t send_room(const SessionStream& stream) const;
   // Streams begin with next to no window: their answers are going to be held.
@@ -373,7 +379,7 @@ class Session {
   PendingTotal* total_ = nullptr;                  // of several sessions
   std::size_t ready_streams_ = 0;                  // the length of ready_
   std::size_t ready_bytes_ = 0;                    // pending() of all that are in it
-  std::array<std::uint32_t, 8> ready_bytes_of_{};  // ... by urgency
+  std::array<std::uint32_t, 8> ready_bytes_of_{};  // ... of those that can wait, by urgency
   std::uint64_t appended_ = 0;                     // to the output, ever
   std::uint64_t control_mark_ = 0;                 // once this was written, control_unread_ begins anew
   std::uint32_t control_unread_ = 0;

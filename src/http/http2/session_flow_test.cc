@@ -212,6 +212,7 @@ struct Order {
     for (const std::string& priority : priorities) {
       server.feed(test::headers(id, test::kGet + (priority == "-" ? "" : test::field("priority", priority))));
       server.send_head(id);
+      server.session.note_can_wait(server.stream(id));
       id += 2;
     }
     server.take();
@@ -287,11 +288,18 @@ TEST(SessionOrder, WhatWaitsForItsTurnIsKnownByUrgency) {
   EXPECT_EQ(server.session.in_turn(server.stream(5)), 32'768u);
   EXPECT_EQ(server.session.in_turn(server.stream(3)), 2 * 32'768u);
   EXPECT_EQ(server.session.in_turn(server.stream(1)), 3 * 32'768u);
+  // One that nobody can hold back has its turn, but is no reason to hold back others.
+  server.feed(test::headers(9, test::kGet + test::field("priority", "u=0")));
+  server.send_head(9);
+  server.session.send_body(server.stream(9), std::string(32'768, 'x'));
+  EXPECT_EQ(server.session.in_turn(), 4 * 32'768u);
+  EXPECT_EQ(server.session.in_turn(server.stream(1)), 3 * 32'768u);
   server.feed(test::frame(FrameType::priority_update, 0, 0, test::u32(1) + "u=0"));
   EXPECT_EQ(server.session.in_turn(server.stream(1)), 32'768u);
   EXPECT_EQ(server.session.in_turn(server.stream(5)), 2 * 32'768u);
   server.session.reset(server.stream(5), ErrorCode::cancel);
   EXPECT_EQ(server.session.in_turn(server.stream(3)), 2 * 32'768u);
+  EXPECT_EQ(server.session.in_turn(), 3 * 32'768u);
   while (server.session.pending() > 0) server.take_all();
   EXPECT_EQ(server.session.in_turn(), 0u);
   EXPECT_EQ(server.session.in_turn(server.stream(3)), 0u);

@@ -206,7 +206,7 @@ void Session::count_pending(const SessionStream& stream, std::size_t before) {
 // `bytes` more: they wrap around for less.
 void Session::count_ready(const SessionStream& stream, std::size_t bytes) {
   ready_bytes_ += bytes;
-  ready_bytes_of_[stream.urgency_] += static_cast<std::uint32_t>(bytes);
+  if (stream.can_wait_) ready_bytes_of_[stream.urgency_] += static_cast<std::uint32_t>(bytes);
 }
 
 std::size_t Session::in_turn(const SessionStream& stream) const {
