@@ -23,10 +23,10 @@ std::string_view moved(std::string_view from, const char* to, std::string_view t
 
 }  // namespace
 
-void FieldList::add_copy(std::string_view name, std::string_view value) {
+void FieldList::add_copy(std::string_view name, std::string_view value, bool never_indexed) {
   const FieldId id = field_id(name);
   const std::string_view own_name = id == FieldId::other ? arena_->copy(name) : field_name(id);
-  add(own_name, arena_->copy(value), id);
+  add(own_name, arena_->copy(value), id, never_indexed);
 }
 
 const Field* FieldList::find(FieldId id) const {

@@ -49,7 +49,7 @@ class FieldList {
     present_ |= bit(id);
   }
   // Copies both to the arena (a known name is not copied, and is in lower case from then on).
-  void add_copy(std::string_view name, std::string_view value);
+  void add_copy(std::string_view name, std::string_view value, bool never_indexed = false);
 
   // The first that is not removed, or null.
   const Field* find(FieldId id) const;
@@ -114,9 +114,10 @@ struct RequestHead {
   Method method = Method::get;
   Version version = Version::http_1_1;
   BodyKind body = BodyKind::none;
-  bool keep_alive = true;          // what the client's version and Connection ask for
-  bool expect_continue = false;    // 100-continue, of a client that is not HTTP/1.0
-  bool upgrade_websocket = false;  // a well-formed request for that upgrade (RFC 6455 4.1)
+  bool keep_alive = true;           // what the client's version and Connection ask for
+  bool expect_continue = false;     // 100-continue, of a client that is not HTTP/1.0
+  bool upgrade_websocket = false;   // a well-formed request for that upgrade (RFC 6455 4.1)
+  bool path_never_indexed = false;  // as of a field
 
   // The raw head is copied to the arena of `fields`, and all that points into it points into the copy.
   void adopt();

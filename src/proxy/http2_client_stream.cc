@@ -147,7 +147,7 @@ void Http2ClientStream::send_end(const http::FieldList* trailers) {
   // They are the backend's connection's, and may have to wait for the body to go out.
   if (trailers != nullptr) {
     for (const http::Field& field : *trailers) {
-      if (!field.removed) trailers_.add_copy(field.name(), field.value());
+      if (!field.removed) trailers_.add_copy(field.name(), field.value(), field.never_indexed);
     }
   }
   connection_.session().send_end(*this, trailers_.size() > 0 ? &trailers_ : nullptr);

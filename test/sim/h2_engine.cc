@@ -17,8 +17,9 @@ struct H2Engine::Callbacks {
   }
 
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                    const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
+                    const std::uint8_t* value, std::size_t value_size, std::uint8_t flags, void* user) {
     H2Answer& answer = engine(user).answers_[frame->hd.stream_id];
+    if ((flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0) answer.never_indexed.emplace_back(text(name, name_size));
     if (text(name, name_size) == ":status") {
       answer.message.status = std::stoi(std::string(text(value, value_size)));
       answer.message.version = "HTTP/2.0";

@@ -23,8 +23,9 @@ inline constexpr std::uint32_t kH2EnhanceYourCalm = 11;
 
 // What has come for one request.
 struct H2Answer {
-  Message message;               // as far as it is here
-  std::vector<Message> interim;  // 1xx
+  Message message;                         // as far as it is here
+  std::vector<Message> interim;            // 1xx
+  std::vector<std::string> never_indexed;  // names of fields that must not be put into tables
   std::uint64_t body_bytes = 0;
   bool head_seen = false;
   bool closed = false;                 // the stream is over

@@ -193,5 +193,26 @@ TEST_F(BugsOfHttp2, Case079AnEmptyBodyMayHaveTrailers) {
   EXPECT_EQ(old.answers()[0].body, "");
 }
 
+// RFC 7541 6.2.3: trailers that must not be put into tables went on as others do.
+TEST_F(BugsOfHttp2, Case163TrailersThatMustNotBeIndexedStayOutOfTables) {
+  speak_http2(0);
+  const auto frame = [](std::uint8_t type, std::uint8_t flags, std::string_view payload) {
+    return Action{Kind::raw, h2_frame(type, flags, 0, payload), {}, 1};
+  };
+  using namespace std::string_literals;
+  backend().on("/", Handler{[&](const Message&) {
+                              return Script{frame(1, 4, h2_block({{":status", "200"}})), frame(0, 0, "hello"),
+                                            frame(1, 5, "\x10\x05x-key\x01s"s + h2_block({{"x-sum", "0"}})),
+                                            wait_for(kForever)};
+                            },
+                            {}});
+  start();
+  SimH2Client& client = connect_h2();
+  const std::int32_t stream = client.get("/");
+  run(1s);
+  EXPECT_EQ(client.answer(stream).message.trailers, (Message::Fields{{"x-key", "s"}, {"x-sum", "0"}}));
+  EXPECT_THAT(client.answer(stream).never_indexed, testing::ElementsAre("x-key"));
+}
+
 }  // namespace
 }  // namespace weir::sim

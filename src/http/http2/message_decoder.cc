@@ -223,6 +223,7 @@ class RequestReader {
         if (field.value.empty()) return reader_.fail("empty :path");
         if (!http::is_target(field.value)) return reader_.fail("bad character in :path");
         head_.target = head_.path = reader_.keep_value(field);
+        head_.path_never_indexed = field.never_indexed;
         return;
       case Pseudo::scheme:
         if (http::equals_ignoring_case(field.value, "https")) {

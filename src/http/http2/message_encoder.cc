@@ -143,9 +143,13 @@ void encode_request(HpackEncoder& encoder, Buffer& out, const http::RequestHead&
   }
   if (websocket || head.method != Method::connect) {
     writer.add_static(scheme == "https" ? kSchemeHttps : kSchemeHttp);
-    writer.add(":path", head.path, FieldId::other, kPathRoot, Indexing::without);
+    const Indexing indexing = head.path_never_indexed ? Indexing::never : Indexing::without;
+    writer.add(":path", head.path, FieldId::other, kPathRoot, indexing);
   }
-  if (!authority.empty()) writer.add(":authority", authority, FieldId::other, kAuthority, Indexing::allowed);
+  if (!authority.empty()) {
+    const bool never = host != nullptr && host->never_indexed;
+    writer.add(":authority", authority, FieldId::other, kAuthority, never ? Indexing::never : Indexing::allowed);
+  }
   for (const Field& field : head.fields) {
     if (!is_sent(field)) continue;
     // What a GET says of its body has no place where a tunnel's DATA follow (RFC 9113 8.1.1).

@@ -495,6 +495,31 @@ TEST(EncodedRequest, SaysWhatMayBeSaidInHttp2) {
   EXPECT_EQ(lines.back(), (Line{"te", "trailers"}));
 }
 
+// RFC 7541 6.2.3: a field that came so must go on so, over each hop.
+TEST(Bugs, Case162AHostAndAPathThatMustNotBeIndexedStayOutOfTables) {
+  for (const bool said_by_host : {false, true}) {
+    const Line authority{said_by_host ? "host" : ":authority", "tenant.example", true};
+    HpackEncoder client;
+    HpackDecoder decoder;
+    const std::string block = test::encode(
+        client, {{":method", "GET"}, {":scheme", "https"}, {":path", "/?token=s", true}, authority, {"x", "y", true}});
+    Encoding encoding;
+    http::RequestHead head(encoding.arena);
+    ASSERT_EQ(decode_request(decoder, block, true, true, {}, head).error, BlockError::none);
+    encode_request(encoding.encoder, encoding.out, head, "https");
+    EXPECT_EQ(encoding.lines(), (Lines{{":method", "GET"},
+                                       {":scheme", "https"},
+                                       {":path", "/?token=s", true},
+                                       {":authority", "tenant.example", true},
+                                       {"x", "y", true}}));
+    // The next one's may.
+    head.clear();
+    ASSERT_EQ(decode_request(decoder, test::encode(client, with({})), true, true, {}, head).error, BlockError::none);
+    encode_request(encoding.encoder, encoding.out, head, "https");
+    for (const Line& line : encoding.lines()) EXPECT_FALSE(line.never_indexed) << line.name;
+  }
+}
+
 TEST(EncodedRequest, AnUpgradeBecomesAnExtendedConnect) {
   Encoding encoding;
   http::RequestHead head(encoding.arena);
