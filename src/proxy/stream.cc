@@ -45,6 +45,12 @@ void Stream::note_request_id() {
   request_id_ = {made, RequestIds::kSize};
 }
 
+void Stream::note_client() {
+  if (identity_.client.family == IpAddress::Family::none) return;
+  char* text = arena_.allocate(IpAddress::kMaxText);
+  client_text_ = {text, identity_.client.format(text)};
+}
+
 void Stream::note_grpc() {
   grpc_ = request_.method != http::Method::connect && grpc::is_grpc(request_.fields);
 }
@@ -57,10 +63,7 @@ void Stream::on_request_head() {
   const ListenerSettings& settings = *listener_->settings;
   note_request_id();
   identity_ = identify_client(request_, facts_.peer, settings.trusted_proxies);
-  if (identity_.client.family != IpAddress::Family::none) {
-    char* text = arena_.allocate(IpAddress::kMaxText);
-    client_text_ = {text, identity_.client.format(text)};
-  }
+  note_client();
   if (request_.method == http::Method::connect && !request_.upgrade_websocket)
     return reply(ReplyReason::connect_not_allowed);
   const ForwardingFacts facts{&identity_, facts_.scheme(), request_id_, settings.via, facts_.certificate};

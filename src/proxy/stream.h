@@ -70,6 +70,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool route();
   void redirect_or_respond();
   void note_request_id();
+  void note_client();
   void note_grpc();
 
   // stream_grpc.cc

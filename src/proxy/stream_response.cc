@@ -280,6 +280,8 @@ void Stream::record() {
     const http::Field* field = request_.fields.find(id);
     return field == nullptr ? std::string_view() : field->value();
   };
+  // A head that was refused is not believed: what is known of its client is its connection.
+  if (!head_seen_) note_client();
   observe::AccessRecord line;
   line.time = started_wall_;
   line.listener = listener_->settings->name;

@@ -100,6 +100,7 @@ class Logs(Case):
         self.assertRegex(first["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertLessEqual(first["upstream_us"], first["duration_us"])
         self.assertEqual((second["status"], second["reason"], second["route"]), (400, "bad_request", ""))
+        self.assertEqual(second["client"], "127.0.0.1")
 
 
 class SlowClients(Case):

@@ -189,6 +189,24 @@ TEST_P(Bugs, Case142AnotherBackendIsTakenWhereOneCannotBeConnectedTo) {
   EXPECT_TRUE(proxy_.connect_failures.empty());
 }
 
+// The log had no client for a head that was refused. What such a head says of who sent it is not believed.
+TEST_P(Bugs, Case164WhoseHeadIsRefusedIsNamedInTheLog) {
+  listener().trusted_proxies = {*Cidr::parse("192.0.2.0/24")};
+  listener().head_limits = {.header_bytes = 300, .headers = 20, .uri_bytes = 50};
+  start();
+  for (const char* more : {"", "X-Forwarded-For: 1.2.3.4\r\n"}) {
+    get("/" + std::string(50, 'u'), more);
+    EXPECT_EQ(last_log("reason"), "uri_too_long");
+    EXPECT_EQ(last_log("client"), "192.0.2.1");
+    get("/", more + ("X-Large: " + std::string(400, 'h') + "\r\n"));
+    EXPECT_EQ(last_log("reason"), "headers_too_large");
+    EXPECT_EQ(last_log("client"), "192.0.2.1");
+    get("/\x7f", more);
+    EXPECT_EQ(last_log("reason"), "bad_request");
+    EXPECT_EQ(last_log("client"), "192.0.2.1");
+  }
+}
+
 // A listener is heard of by one worker after the other, and the first hands connections to the last.
 TEST_P(BugsOfWorkers, Case143AConnectionComesBeforeTheNewsOfItsListener) {
   proxy_.reload_lag = 10ms;
