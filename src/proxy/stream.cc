@@ -118,8 +118,8 @@ void Stream::on_request_body(std::string_view data) {
     return break_off(ReplyReason::body_too_large);
   }
   if (response_ == ResponsePhase::done && !tunnel_) return;
-  if ((keep_replay_ || keep_unprocessed_) && replay_complete_ && response_ == ResponsePhase::waiting &&
-      replay_.size() + data.size() <= kReplayBytes) {
+  const bool keep = (keep_replay_ || keep_unprocessed_) && replay_complete_ && response_ == ResponsePhase::waiting;
+  if (keep && (replay_.size() + data.size() <= kReplayBytes || hold_request())) {
     replay_.append(data);
     if (upstream_ != nullptr) upstream_->send_body(data);
   } else if (upstream_ != nullptr) {
@@ -174,7 +174,11 @@ void Stream::on_client_gone() {
 
 void Stream::on_timer(Timer& timer) {
   if (finished_) return;
-  if (&timer == &backoff_timer_) return start_attempt();
+  if (&timer == &backoff_timer_) {
+    if (!std::exchange(holding_, false)) return start_attempt();
+    if (upstream_->unsent() <= UpstreamStream::kHighWatermark) on_request_writable();
+    return;
+  }
   if (&timer == &timer_ && goes_on_although_late()) return;
   if (response_ == ResponsePhase::waiting) return reply(ReplyReason::upstream_timeout);
   break_off(ReplyReason::upstream_timeout);

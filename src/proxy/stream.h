@@ -82,6 +82,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
 
   // stream_attempt.cc: tries at backends.
   void start_attempt();
+  BackendRuntime* same_again();
   bool begin_try(BackendRuntime& backend);
   bool pass_over(std::uint32_t position);
   BackendRuntime* next_of_sweep();
@@ -90,6 +91,8 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   Pool& pool_at(BackendRuntime& backend);
   void say_host();
   void send_request();
+  bool hold_request();
+  bool may_be_sent_again() const { return replay_complete_ && !over_kept_; }
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);
   bool try_instead_of(const http::ResponseHead& head);
@@ -190,6 +193,10 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   bool replay_complete_ = true;    // replay_ holds all of the body so far
   bool sweeping_ = false;          // all backends are asked in a row, or have been
   bool fresh_connection_ = false;
+  bool same_again_ = false;   // the next try is at the backend of the last one
+  bool holding_ = false;      // the request is paused for as long as backoff_timer_ says
+  bool held_before_ = false;  // ... and is not to be again
+  bool over_kept_ = false;  // replay_ holds too much to be tried again for any reason but UpstreamError::misunderstood
   bool told_to_continue_ = false;
   bool host_is_backends_ = false;
   bool request_paused_ = false;

@@ -9,6 +9,10 @@ using http::BodyKind;
 
 namespace {
 
+// How long a request waits with more than could be sent again, where it is not known what the backend speaks. Who
+// speaks HTTP/2 says so as soon as it is connected to.
+constexpr Duration kHold = 100ms;
+
 // No connection was tried: it has as many as it may, or we had no socket or port for one. Another may do.
 bool says_nothing_of_backend(UpstreamFailure failure) {
   return failure == UpstreamFailure::overloaded || failure == UpstreamFailure::own_trouble;
@@ -20,11 +24,18 @@ bool says_nothing_of_backend(UpstreamFailure failure) {
 void Stream::start_attempt() {
   while (!finished_) {
     forget_old_positions();
-    BackendRuntime* backend = sweep_left_ > 0 ? next_of_sweep() : nullptr;
+    BackendRuntime* backend = same_again();
+    if (backend == nullptr && sweep_left_ > 0) backend = next_of_sweep();
     if (backend == nullptr) backend = cluster_->pick({tried_.data(), tried_count_}, 0);
     if (backend == nullptr) return reply(ReplyReason::no_healthy_backend);
     if (begin_try(*backend)) return;
   }
+}
+
+// What was found out about a backend is of use there alone.
+BackendRuntime* Stream::same_again() {
+  if (!std::exchange(same_again_, false) || backend_->position == balancing::kNoBackend) return nullptr;
+  return cluster_->takes_requests(backend_->position) ? &*backend_ : nullptr;
 }
 
 // True if the try is under way, or the next one is scheduled; false: pick again.
@@ -120,12 +131,13 @@ void Stream::send_request() {
   if (grpc_) say_grpc_timeout();
   upstream_->send_head(request_);
   if (!keep_replay_ && request_.body != BodyKind::none) {
-    keep_unprocessed_ = upstream_->tells_unprocessed() && cluster_->settings().retry.attempts > 1;
+    keep_unprocessed_ = upstream_->may_be_misunderstood() ||
+                        (upstream_->tells_unprocessed() && cluster_->settings().retry.attempts > 1);
   }
   Buffer& kept = replay_;
   if (kept.size() > 0) {
     kept.for_each_piece([this](std::string_view piece) { upstream_->send_body(piece); });
-    if (!(keep_replay_ || keep_unprocessed_) || kept.size() > kReplayBytes) {
+    if (!(keep_replay_ || keep_unprocessed_) || (kept.size() > kReplayBytes && !hold_request())) {
       replay_complete_ = false;
       kept.clear();
     }
@@ -135,6 +147,21 @@ void Stream::send_request() {
   }
   // Above the high watermark the stream tells when it has gone down.
   if (request_paused_ && upstream_->unsent() <= UpstreamStream::kHighWatermark) on_request_writable();
+}
+
+// More than kReplayBytes of the request are to be kept: true if they are, since it may have been said in the wrong
+// protocol. Nothing further is read then, until it is clear or has taken too long.
+bool Stream::hold_request() {
+  if (holding_) return true;
+  if (held_before_ || upstream_ == nullptr || !upstream_->may_be_misunderstood()) return false;
+  if (pool_->backend().protocol() != SpokenProtocol::unknown) return false;
+  over_kept_ = true;
+  if (request_phase_ == RequestPhase::done) return true;
+  holding_ = held_before_ = true;
+  context_.loop.timers().arm(backoff_timer_, context_.loop.now() + kHold);
+  request_paused_ = true;
+  client_->pause_request();
+  return true;
 }
 
 void Stream::on_lease(UpstreamStream& stream) {
@@ -184,7 +211,7 @@ void Stream::attempt_failed(const UpstreamError& error) {
     return reply(reason_of(error.failure));
   }
   // The same backend may well be fine: only its kept connections are not to be trusted.
-  if (stale) fresh_connection_ = true;
+  if (stale) (error.misunderstood ? same_again_ : fresh_connection_) = true;
   try_elsewhere(position, to_string(error.failure), stale);
 }
 
@@ -223,7 +250,7 @@ std::string_view named_by(const ClusterSettings::Retry& policy, const http::Resp
 bool Stream::try_instead_of(const http::ResponseHead& head) {
   const ClusterSettings::Retry& policy = cluster_->settings().retry;
   const std::string_view why = named_by(policy, head, grpc_);
-  if (why.empty() || !keep_replay_ || !replay_complete_ || attempts_ >= policy.attempts) return false;
+  if (why.empty() || !keep_replay_ || !may_be_sent_again() || attempts_ >= policy.attempts) return false;
   if (!cluster_->budget().take(context_.loop.now(), policy.budget)) return false;
   const std::uint32_t position = backend_->position;
   drop_upstream();
@@ -251,7 +278,9 @@ bool Stream::may_retry(const UpstreamError& error, bool& free_of_charge, bool& s
       error.failure == UpstreamFailure::connect_timeout || error.failure == UpstreamFailure::tls_failed;
   // What was said of one stream of a connection that goes on is an answer to this try.
   const bool may_be_stale = error.reused && !error.connection_stays && stale_retries_ < 3;
-  if (!replay_complete_) return false;
+  // It was asked in the wrong way: nothing was tried yet.
+  if (error.misunderstood && replay_complete_ && stale_retries_ < 3) return stale = free_of_charge = true;
+  if (!may_be_sent_again()) return false;
   // A kept connection that turned out closed before a byte of this request went into it: nothing was tried yet.
   if (error.failure == UpstreamFailure::reset && may_be_stale && !error.written) return stale = free_of_charge = true;
   if (policy.attempts <= 1) return false;
@@ -286,7 +315,7 @@ void Stream::schedule_retry(bool at_once) {
 
 void Stream::end_attempt(std::uint16_t status) {
   if (!in_attempt_) return;
-  in_attempt_ = false;
+  in_attempt_ = holding_ = over_kept_ = false;
   cluster_->attempt_ended(*backend_, *this);
   const Duration took = context_.loop.now() - attempt_started_;
   upstream_time_ += took;
@@ -325,16 +354,15 @@ void Stream::drop_upstream() {
 void Stream::on_request_writable() {
   if (finished_) return;
   if (tunnel_ && request_phase_ == RequestPhase::done) return end_tunnel_if_done();
-  if (!request_paused_) return;
+  if (!request_paused_ || holding_) return;
   request_paused_ = false;
   client_->resume_request();
 }
 
 SpliceRelay* Stream::splice_request(std::uint64_t remaining) {
   if (tunnel_ || upstream_ == nullptr || replay_.size() > 0 || response_ != ResponsePhase::waiting) return nullptr;
-  if (request_.body != BodyKind::length || (keep_replay_ && replay_complete_ && request_bytes_ < kReplayBytes)) {
-    return nullptr;
-  }
+  if (request_.body != BodyKind::length) return nullptr;
+  if ((keep_replay_ || keep_unprocessed_) && replay_complete_ && request_bytes_ < kReplayBytes) return nullptr;
   if (client_->splice_source() == kNoSocket || upstream_->splice_socket() == kNoSocket) return nullptr;
   if (!request_relay_.start(client_->splice_source(), upstream_->splice_socket(), upstream_->flusher(), remaining)) {
     return nullptr;

@@ -40,13 +40,13 @@ class Detection : public testing::Test, public testing::WithParamInterface<bool>
     const std::string config = fmt::format(
         "admin: {{address: 10.0.0.1:9090}}\n"
         "listeners: [{{name: web, address: 10.0.0.1:80}}]\n"
-        "clusters: [{{name: app, {}{}backends: [{{name: one, url: \"{}://10.1.0.1:80\"}}]}}]\n"
+        "clusters: [{{name: app, {0}{1}backends: [{{name: one, url: \"{2}://10.1.0.1:80\"}}{3}]}}]\n"
         "routes: [{{cluster: app}}]\n",
         more,
         tls() && !more.starts_with("tls:")
             ? fmt::format("tls: {{ca: /ca.pem, server_name: {}}}, ", PeerTlsContexts::kBackendName)
             : "",
-        tls() ? "https" : "http");
+        tls() ? "https" : "http", more_backends_);
     ASSERT_TRUE(weir_.start(config));
     run(10ms);
   }
@@ -56,14 +56,22 @@ class Detection : public testing::Test, public testing::WithParamInterface<bool>
     clients_.back()->request("GET", target);
     return *clients_.back();
   }
+  SimClient& post(std::string_view body, std::string_view method = "POST") {
+    clients_.push_back(std::make_unique<SimClient>(outside_, *SocketAddress::parse("10.0.0.1:80"), Protocol::http1));
+    clients_.back()->request(method, "/", {}, body);
+    return *clients_.back();
+  }
   // Many, so that all workers have some; each must be answered with 200 within 50 ms.
   void expect_served() {
     std::vector<SimClient*> asked;
     for (int i = 0; i < 40; ++i) asked.push_back(&ask());
     run(50ms);
+    expect_answers(asked);
+  }
+  static void expect_answers(const std::vector<SimClient*>& asked) {
     for (const SimClient* client : asked) {
       ASSERT_EQ(client->answers().size(), 1U);
-      EXPECT_EQ(client->answers().back().status, 200);
+      EXPECT_EQ(client->answers().back().status, 200) << client->answers().back().body;
     }
   }
   std::string found() {
@@ -88,6 +96,7 @@ class Detection : public testing::Test, public testing::WithParamInterface<bool>
   SimWorld world_{SimWorld::Options{}};
   Outside outside_{world_};
   SimBackend backend_;
+  std::string more_backends_;  // in the configuration, behind the one
   WholeWeir weir_{world_, 4, 10'000};
   std::vector<std::unique_ptr<SimClient>> clients_;
 };
@@ -188,6 +197,112 @@ TEST_P(Detection, TheFirstCrowdSharesOneConnectionOfEachWorker) {
   EXPECT_LE(backend_.connections().size(), 1U + 4U);  // the probe, and one for each worker
 }
 
+// Backends of HTTP/2 that take their time to say so: requests come before it is known.
+class BugsOfDetection : public Detection {
+ protected:
+  static constexpr Duration kSilence = 40ms;
+  BugsOfDetection() { begin(backend_); }
+  static void begin(SimBackend& backend) {
+    backend.http2.emplace();
+    backend.http2_mute = kSilence;
+  }
+  // Each with the body of one of those that asked.
+  void expect_bodies(std::string_view body, std::size_t count) {
+    ASSERT_EQ(backend_.requests().size(), count);
+    for (const Message& request : backend_.requests()) EXPECT_TRUE(request.body == body) << request.body.size();
+  }
+};
+
+TEST_P(BugsOfDetection, Case170BodiesOfTheFirstRequestsAreLost) {
+  start();
+  std::vector<SimClient*> asked;
+  for (int i = 0; i < 40; ++i) asked.push_back(&post("a body"));
+  run(200ms);
+  expect_answers(asked);
+  expect_bodies("a body", asked.size());
+  EXPECT_EQ(found(), "http2");
+}
+
+TEST_P(BugsOfDetection, Case174ABodyIsLostAfterAChangeWithoutAWord) {
+  backend_.http2.reset();
+  start();
+  run(2s);
+  EXPECT_EQ(found(), "http1");
+  begin(backend_);
+  SimClient& client = post("a body");
+  run(200ms);
+  expect_answers({&client});
+  expect_bodies("a body", 1);
+}
+
+TEST_P(BugsOfDetection, Case171ARequestThatDoesNotEndBeforeItsAnswerIsLost) {
+  backend_.on("/", Handler{[](const Message&) {
+                             return Script{send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), wait_for(300ms),
+                                           send_bytes("world")};
+                           },
+                           {}});
+  start();
+  clients_.push_back(std::make_unique<SimClient>(outside_, *SocketAddress::parse("10.0.0.1:80"), Protocol::http1));
+  SimClient& client = *clients_.back();
+  client.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "POST");
+  run(20ms);
+  client.send("1\r\n,\r\n");
+  run(100ms);
+  EXPECT_TRUE(client.anything_said());
+  client.send("1\r\n \r\n0\r\n\r\n");
+  run(400ms);
+  expect_answers({&client});
+  expect_bodies("hello, ", 1);
+}
+
+// What is more than can be sent again is held back until it is known, or until that has taken too long.
+TEST_P(BugsOfDetection, Case172ALongBodyOfAFirstRequestIsLost) {
+  const std::string body = pattern(1, 300 * 1024);
+  start();
+  std::vector<SimClient*> asked;
+  for (const std::string_view method : {"POST", "PUT"}) asked.push_back(&post(body, method));
+  run(1s);
+  expect_answers(asked);
+  expect_bodies(body, asked.size());
+}
+
+TEST_P(BugsOfDetection, ALongBodyIsNotHeldBackForLong) {
+  backend_.http2.reset();
+  backend_.on_preface = SimBackend::OnPreface::hang;
+  const std::string body = pattern(1, 300 * 1024);
+  start();
+  SimClient& client = post(body);
+  run(300ms);
+  EXPECT_EQ(found(), tls() ? "http1" : "unknown");
+  expect_answers({&client});
+  expect_bodies(body, 1);
+}
+
+// Nothing was tried: the request only found out in which way to say it.
+TEST_P(BugsOfDetection, Case173FindingOutCountsAsAnAttempt) {
+  start("retry: {attempts: 1}, ");
+  SimClient& client = post("a body");
+  run(200ms);
+  expect_answers({&client});
+  expect_bodies("a body", 1);
+}
+
+TEST_P(BugsOfDetection, Case175EveryBackendFoundOutCountsAsAnAttempt) {
+  std::vector<std::unique_ptr<SimBackend>> others;
+  for (int i = 2; i < 8; ++i) {
+    const std::string name = fmt::format("10.1.0.{}:80", i);
+    others.push_back(std::make_unique<SimBackend>(outside_, name, *SocketAddress::parse(name)));
+    begin(*others.back());
+    others.back()->tls = backend_.tls;
+    more_backends_ += fmt::format(", {{url: \"{}://{}\"}}", tls() ? "https" : "http", name);
+  }
+  start();
+  std::vector<SimClient*> asked;
+  for (int i = 0; i < 40; ++i) asked.push_back(&ask());
+  run(1s);
+  expect_answers(asked);
+}
+
 class DetectionOverTls : public Detection {};
 
 TEST_P(DetectionOverTls, OneThatCannotBeVerifiedIsToldOfAndHoldsNothing) {
@@ -260,6 +375,8 @@ TEST_P(Detection, ChecksComeBackFromABackendThatHangsOnHttp2) {
 
 INSTANTIATE_TEST_SUITE_P(, DetectionOverTls, testing::Values(kTls), [](const auto&) { return "Tls"; });
 INSTANTIATE_TEST_SUITE_P(, Detection, testing::Values(kClear, kTls),
+                         [](const auto& info) { return info.param ? "Tls" : "Clear"; });
+INSTANTIATE_TEST_SUITE_P(, BugsOfDetection, testing::Values(kClear, kTls),
                          [](const auto& info) { return info.param ? "Tls" : "Clear"; });
 
 }  // namespace

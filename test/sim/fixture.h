@@ -203,6 +203,10 @@ class SimTest : public testing::Test {
     backends_[index]->http2 = options;
     proxy_.setup.clusters.front().members[index].backend->set_protocol(SpokenProtocol::http2);
   }
+  // It has been found out already, where the backend speaks HTTP/1: else long bodies wait a little.
+  void know_http1() {
+    if (to_http1()) proxy_.setup.clusters.front().members.front().backend->set_protocol(SpokenProtocol::http1);
+  }
   bool from_http1() const { return wires_.down == Protocol::http1; }
   bool to_http1() const { return wires_.up == Protocol::http1; }
   bool from_tls() const { return wires_.down_tls; }

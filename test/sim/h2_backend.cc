@@ -28,12 +28,17 @@ std::string on_stream(std::int32_t id, std::string frame) {
 
 H2BackendSide::H2BackendSide(SimBackend& backend, BackendConnection& connection, const H2ServerOptions& options,
                              Duration output_after)
-    : backend_(backend), connection_(connection), server_(options), mute_(output_after > Duration{}) {
+    : backend_(backend),
+      connection_(connection),
+      server_(options),
+      mute_(output_after > Duration{}),
+      begins_late_(mute_ && output_after != kForever) {
   if (!backend.keep_bodies) server_.compare_bodies();
-  if (mute_ && output_after != kForever) {
+  if (begins_late_) {
     connection_.outside().world().after(output_after, [this] {
-      mute_ = false;  // nothing was said that could have muted it since
+      mute_ = begins_late_ = false;  // nothing was said that could have muted it since
       flush();
+      if (!server_.error().empty()) connection_.close();
     });
   }
 }
@@ -42,7 +47,7 @@ void H2BackendSide::on_bytes(std::string_view bytes) {
   server_.feed(bytes);
   look();
   flush();
-  if (!server_.error().empty()) connection_.close();
+  if (!server_.error().empty() && !begins_late_) connection_.close();
 }
 
 void H2BackendSide::flush() {

@@ -59,6 +59,7 @@ class H2BackendSide {
   std::map<std::int32_t, Stream> streams_;
   std::int32_t last_ = INT32_MAX;  // what lies above is not processed
   bool mute_;
+  bool begins_late_;  // and until then does not close either
 };
 
 }  // namespace weir::sim

@@ -23,6 +23,7 @@ TEST_P(Bugs, Case006ASplicedDownloadThatIsCutShortIsNotSplicedAgain) {
 }
 
 TEST_P(Bugs, Case007ASplicedUploadThatIsCutShortIsNotSplicedAgain) {
+  know_http1();
   start();
   SimClient& client = connect();
   client.raw(upload(900'000) + pattern(1, 400'000), "POST");
@@ -53,6 +54,7 @@ TEST_P(Bugs, Case009AnEarlyAnswerToASplicedUploadKeepsTheRequestsApart) {
     return Script{wait_for(20ms), send_bytes(response("early", "", "403 Forbidden"))};
   };
   backend().on("/early", handler);
+  know_http1();
   start();
   SimClient& client = connect();
   client.raw(upload(600'000, "/early") + std::string(500'000, 'a'), "POST");

@@ -85,6 +85,12 @@ bool Http1Connection::still_quiet() {
   return io_.quiet(context_.look_scratch);
 }
 
+// Over TLS ALPN has told.
+bool Http1Connection::may_be_misunderstood() const {
+  return leased() && !head_seen_ && served_ == 0 && io_.secure_layer() == nullptr &&
+         pool_.cluster().protocol == UpstreamProtocol::auto_;
+}
+
 void Http1Connection::send_head(const http::RequestHead& head) {
   request_body_ = head.body;
   // What ends with an HTTP/2 client's stream is sent in chunks.
@@ -412,10 +418,11 @@ void Http1Connection::on_timer(Timer&) {
   if (state_ == State::idle) close_unused();
 }
 
-void Http1Connection::fail(UpstreamFailure failure, bool unprocessed) {
+void Http1Connection::fail(UpstreamFailure failure, bool misunderstood) {
   UpstreamHandler* handler = handler_;
   handler_ = nullptr;
-  const UpstreamError error{failure, reused(), written_, answered_, unprocessed};
+  const bool other_next = misunderstood && pool_.cluster().protocol == UpstreamProtocol::auto_;
+  const UpstreamError error{failure, reused(), written_, answered_, misunderstood, other_next};
   close();
   pool_.on_released(*this, false);
   handler->on_upstream_failed(error);

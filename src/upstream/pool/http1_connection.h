@@ -60,6 +60,7 @@ class Http1Connection final : public UpstreamStream,
   void cancel() override;
   bool reused() const override { return served_ > 0; }
   bool tells_unprocessed() const override { return false; }
+  bool may_be_misunderstood() const override;
   SocketId splice_socket() const override { return tunnel_ ? kNoSocket : io_.plain_socket(); }
   Flushable& flusher() override { return *this; }
   void end_diversion(std::uint64_t taken) override;
@@ -86,7 +87,7 @@ class Http1Connection final : public UpstreamStream,
   bool deliver(const http1::Step& step);
   void on_end_of_input();
   void finish_response();
-  void fail(UpstreamFailure failure, bool unprocessed = false);
+  void fail(UpstreamFailure failure, bool misunderstood = false);
   void write_failed();
   void close();
   bool leased() const { return state_ == State::leased; }

@@ -187,6 +187,12 @@ void Http2UpstreamStream::on_closing_written() {
   handler_->on_request_writable();
 }
 
+// Over TLS ALPN has told.
+bool Http2UpstreamStream::may_be_misunderstood() const {
+  const Pool& pool = connection_.pool_;
+  return !connection_.settled() && !pool.backend().secure() && pool.cluster().protocol == UpstreamProtocol::auto_;
+}
+
 void Http2UpstreamStream::fail(UpstreamFailure failure, bool unprocessed) {
   UpstreamHandler* handler = std::exchange(handler_, nullptr);
   UpstreamError error;
@@ -195,6 +201,7 @@ void Http2UpstreamStream::fail(UpstreamFailure failure, bool unprocessed) {
   error.written = opened_ && connection_.sent_ > written_from_;
   error.answered = answered_;
   error.unprocessed = (unprocessed || !opened_) && !answered_;
+  error.misunderstood = error.unprocessed && failure == UpstreamFailure::protocol_error && may_be_misunderstood();
   connection_.release(*this);
   error.connection_stays = !connection_.finishing();
   handler->on_upstream_failed(error);

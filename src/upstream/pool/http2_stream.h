@@ -40,6 +40,7 @@ class Http2UpstreamStream final : public UpstreamStream,
   void cancel() override;
   bool reused() const override { return reused_; }
   bool tells_unprocessed() const override { return true; }
+  bool may_be_misunderstood() const override;
   SocketId splice_socket() const override { return kNoSocket; }
   Flushable& flusher() override;
   void end_diversion(std::uint64_t) override {}

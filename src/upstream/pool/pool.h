@@ -85,6 +85,7 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   void reclaimed(std::size_t closed);
 
   Backend& backend() { return *backend_; }
+  const Backend& backend() const { return *backend_; }
   const std::shared_ptr<Backend>& backend_ptr() const { return backend_; }
   const ClusterSettings& cluster() const { return *cluster_; }
   // Our end of TLS to the backend, which is spoken to over it; null if memory is short.

@@ -30,6 +30,7 @@ struct UpstreamError {
   bool written = false;           // at least one byte of the request may have reached the backend
   bool answered = false;          // at least one byte of a response was read
   bool unprocessed = false;       // the backend has provably not acted on it (RFC 9113 8.7)
+  bool misunderstood = false;     // ... since it speaks another protocol: in that it will be asked next
   bool connection_stays = false;  // it was about this request alone, and the connection can be lent again
 };
 
@@ -113,6 +114,8 @@ class UpstreamStream {
   // The backend may say of a request that it has not been processed (UpstreamError::unprocessed): what was sent of it
   // is worth keeping, whatever its method.
   virtual bool tells_unprocessed() const = 0;
+  // It may yet turn out that the backend does not speak this protocol (UpstreamError::misunderstood).
+  virtual bool may_be_misunderstood() const = 0;
 
   // Splicing: a stream with a socket of its own, whose body bytes go through it as they are; else kNoSocket.
   virtual SocketId splice_socket() const = 0;
