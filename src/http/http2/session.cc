@@ -217,6 +217,7 @@ bool Session::can_open() const {
 
 void Session::reset(SessionStream& stream, ErrorCode code) {
   if (!stream.attached_) return;
+  if (stream.state_ == StreamState::closed) return detach(stream, StreamState::closed);
   // What a client gives up is its own affair, and no answer to anything.
   if (!broken()) role_ == Role::client ? put_cancel(stream.id_, code) : put_reset(stream.id_, code);
   detach(stream, StreamState::reset_local);

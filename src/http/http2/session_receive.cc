@@ -233,7 +233,7 @@ bool Session::read_data(std::string_view input, std::size_t& at, Step& step) {
   return false;
 }
 
-// The peer's END_STREAM.
+// The peer's END_STREAM. A stream that knows of it stays as it is.
 void Session::end_remote(SessionStream& stream) {
   stream.state_ = transition(stream.state_, StreamEvent::recv_end).next;
   if (stream.state_ == StreamState::closed) detach(stream, StreamState::closed);
@@ -245,8 +245,9 @@ void Session::drop_remote_end(SessionStream& stream) {
   if (!stream.attached_) tell(stream, Event::closed);
 }
 
-// The head's frame had END_STREAM: the next call tells.
+// The head's frame had END_STREAM: the next call tells. Who answers before that answers a complete message.
 void Session::announce_end(SessionStream& stream) {
+  stream.state_ = transition(stream.state_, StreamEvent::recv_end).next;
   data_stream_ = &stream;
   data_left_ = padding_left_ = 0;
   data_end_ = true;

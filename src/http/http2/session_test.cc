@@ -224,6 +224,40 @@ TEST(Session, AnEarlyAnswerStopsTheRequest) {
               ElementsAre(StartsWith("HEADERS 1"), "DATA 1 len=2 END_STREAM", "RST_STREAM 1 NO_ERROR"));
 }
 
+// The request's END_STREAM was in its head, which is told first: the answer was taken for an early one.
+TEST(Session, AnAnswerToTheHeadOfACompleteRequestEndsTheStream) {
+  Pair pair;
+  pair.client.open();
+  pair.server.on_step = [&](const Step& step) {
+    if (step.event == Event::head) pair.server.respond(1, "no", 404);
+  };
+  pair.run();
+  EXPECT_TRUE(pair.server.stream(1).detached());
+  EXPECT_TRUE(pair.client.stream(1).ended);
+  EXPECT_THAT(pair.client.events, ElementsAre("1 head 404", "1 body no", "1 end"));
+  EXPECT_EQ(pair.server.session.streams(), 0u);
+  EXPECT_EQ(pair.client.session.streams(), 0u);
+  // A frame behind the end would be the connection's (RFC 9113 5.1): it is closed, not reset.
+  pair.server.feed(test::data(1, "late"));
+  EXPECT_EQ(pair.server.events.back(), "error STREAM_CLOSED");
+}
+
+// Whoever wants no more of an answer whose head was all of it has nobody to tell.
+TEST(Session, WhatHasEndedOnBothSidesIsNotReset) {
+  Pair pair;
+  pair.client.open();
+  pair.run();
+  pair.client.forget_start();
+  pair.client.on_step = [&](const Step& step) {
+    if (step.event == Event::head) pair.client.session.reset(pair.client.stream(1), ErrorCode::cancel);
+  };
+  pair.server.send_head(1, 503, true);
+  pair.client.feed(pair.server.take());
+  EXPECT_THAT(pair.client.events, ElementsAre("1 head 503"));
+  EXPECT_TRUE(pair.client.stream(1).detached());
+  EXPECT_THAT(pair.client.take_frames(), testing::IsEmpty());
+}
+
 TEST(Session, AnEarlyAnswerMayLetTheRequestGoOn) {
   Pair pair;
   test::OwnedStream& stream = pair.client.open({}, false);
