@@ -401,7 +401,7 @@ void Http1Connection::write_failed() {
   write_broken_ = true;
   written_ = true;
   keep_alive_ = false;
-  peer_gone_ = true;
+  readable_ = true;  // once: what comes later gives its own edge
   if (request_relay_ != nullptr) {
     request_relay_ = nullptr;
     handler_->on_request_pumped({SpliceRelay::Outcome::sink_failed, 0});

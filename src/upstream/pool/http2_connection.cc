@@ -288,8 +288,10 @@ void Http2Connection::note_crowd(bool crowded) {
 // The backend takes no more. It may have answered before it closed: what it sent is read first.
 void Http2Connection::write_failed() {
   write_broken_ = true;
-  peer_gone_ = true;
   io_.output().clear();
+  finish_up();
+  if (!open()) return;
+  readable_ = true;  // once: what comes later gives its own edge
   io_.loop().mark_ready(*this);
 }
 

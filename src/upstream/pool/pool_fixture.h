@@ -100,6 +100,20 @@ class PoolTest : public testing::Test, private UpstreamEvents {
     pool = std::make_unique<Pool>(context, configured, backend);
     return *pool;
   }
+  // Its backend is behind a unix socket: a write fails as soon as the backend has closed, while what it said may yet
+  // be on its way, which takes its time.
+  Pool& make_unix() {
+    const SocketAddress path = *SocketAddress::parse("unix:/run/one.sock");
+    outside.close(listener);
+    listener = *outside.listen(path, {});
+    plan.link.to_connector.drip_bytes = 20;
+    plan.link.to_connector.drip_interval = 10ms;
+    backend = std::make_shared<Backend>("one", "unix:/run/one.sock", path, Backend::kNoLimit);
+    pool = std::make_unique<Pool>(context, configured, backend);
+    return *pool;
+  }
+  // Without more turns than what happens makes necessary.
+  void run_quietly(Duration time) { EXPECT_TRUE(world.run_until(world.now() + time, 300)); }
   Try& ask(bool fresh = false) {
     Try& made = tries.emplace_back(loop.buffers());
     acquired = pool->acquire(made, fresh);

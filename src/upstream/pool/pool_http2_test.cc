@@ -727,6 +727,27 @@ TEST_F(Bugs, Case183NorDoesItGetOneThatIsBeingMadeForATunnel) {
   one.lent->cancel();
 }
 
+TEST_F(Bugs, Case185AFailedWriteDoesNotKeepTheWorkerBusy) {
+  make_unix();
+  backend->set_protocol(SpokenProtocol::http2);
+  Try& one = get(true);
+  const SocketId socket = accept();
+  const std::string answer = settings() + headers(1, kOk, false) + data(1, std::string(1000, 'x'), true);
+  iovec piece{const_cast<char*>(answer.data()), answer.size()};
+  ASSERT_EQ(outside.write(socket, {&piece, 1}, false).bytes, answer.size());
+  heard(socket);
+  outside.close(socket);
+  one.lent->send_body("ab");
+  run_quietly(400ms);
+  EXPECT_FALSE(one.ended);
+  EXPECT_EQ(one.error.failure, UpstreamFailure::none);
+  Try& other = ask();
+  EXPECT_EQ(other.lent, nullptr);  // not there
+  pool->give_up(other);
+  run_quietly(400ms);
+  EXPECT_TRUE(one.ended);
+}
+
 TEST_F(PoolHttp2, ARetiredPoolClosesWithTheLastStream) {
   make_http2();
   Try& one = get();

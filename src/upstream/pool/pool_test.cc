@@ -303,5 +303,28 @@ TEST_F(BugsOfHttp1, Case180AFreshConnectionTakesThePlaceOfAnIdleOne) {
   backend->give_connection_slot();
 }
 
+// What such a backend says was looked for without a pause, until it had been said.
+TEST_F(BugsOfHttp1, Case184AFailedWriteDoesNotKeepTheWorkerBusy) {
+  make_unix();
+  Try& one = ask();
+  run();
+  one.head.method_text = "POST";
+  one.head.body = http::BodyKind::length;
+  one.head.content_length = 2;
+  one.lent->send_head(one.head);
+  run();
+  const SocketId socket = accept();
+  write(socket, "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n" + std::string(1000, 'x'));
+  char request[1000];
+  EXPECT_EQ(outside.read(socket, request).status, IoStatus::ok);
+  outside.close(socket);
+  one.lent->send_body("ab");
+  run_quietly(400ms);
+  EXPECT_FALSE(one.ended);
+  EXPECT_EQ(one.error.failure, UpstreamFailure::none);
+  run_quietly(400ms);
+  EXPECT_TRUE(one.ended);
+}
+
 }  // namespace
 }  // namespace weir
