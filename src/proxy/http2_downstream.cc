@@ -394,6 +394,7 @@ void Http2Downstream::go_away(ErrorCode code) {
 void Http2Downstream::begin_close() {
   if (phase_ != Phase::open) return;
   phase_ = Phase::closing;
+  choked_ = false;  // what still comes asks for nothing
   context_.loop.timers().disarm(frame_timer_);
   arm(listener_->settings->idle_timeout);
   mark_dirty();

@@ -214,5 +214,31 @@ TEST_F(BugsOfHttp2, Case163TrailersThatMustNotBeIndexedStayOutOfTables) {
   EXPECT_THAT(client.answer(stream).never_indexed, testing::ElementsAre("x-key"));
 }
 
+// One that was not read from, since it had not taken what was said, was not read from while it was closed either: what
+// it had asked for meanwhile, still in the socket, made the close a reset.
+TEST_F(BugsOfHttp2, Case186ADrainLetsAFullClientHaveItsAnswers) {
+  auto& moved = proxy_.setup.add_route("moved", "", "/old");
+  moved.redirect = proxy::Redirect{};
+  moved.redirect->scheme = "https";
+  std::swap(proxy_.setup.routes[0], proxy_.setup.routes[1]);
+  fates_.client.send_buffer_bytes = 64'000;
+  fates_.client.to_connector.drip_bytes = 10'000;
+  fates_.client.to_connector.drip_interval = 500ms;
+  start();
+  SimH2Client& client = connect_h2();
+  const std::string target = "/old/" + pattern(1, 7000);
+  for (int i = 0; i < 100; ++i) client.get(target);
+  run(10ms);
+  const auto answered = static_cast<std::size_t>(proxy_.metric(observe::Family::kRequests));
+  EXPECT_GT(answered, 20U);
+  EXPECT_LT(answered, 100U);
+  proxy_.drain(2min);
+  run(60s);
+  EXPECT_EQ(client.complete_answers(), answered);
+  EXPECT_TRUE(client.got_fin());
+  EXPECT_FALSE(client.got_reset());
+  EXPECT_TRUE(proxy_.done());
+}
+
 }  // namespace
 }  // namespace weir::sim
