@@ -40,8 +40,6 @@ BackendRuntime* Stream::same_again() {
 
 // True if the try is under way, or the next one is scheduled; false: pick again.
 bool Stream::begin_try(BackendRuntime& backend) {
-  context_.release_later(std::move(backend_));
-  backend_ = LocalRef<BackendRuntime>(&backend);
   pool_ = &pool_at(backend);
   const Pool::Acquired acquired = pool_->acquire(*this, fresh_connection_);
   if (acquired.status == Pool::Acquired::Status::refused && says_nothing_of_backend(acquired.error.failure)) {
@@ -49,6 +47,8 @@ bool Stream::begin_try(BackendRuntime& backend) {
     reply(ReplyReason::overloaded);
     return true;
   }
+  context_.release_later(std::move(backend_));
+  backend_ = LocalRef<BackendRuntime>(&backend);
   ++attempts_;
   in_attempt_ = true;
   attempt_started_ = context_.loop.now();

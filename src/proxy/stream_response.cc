@@ -287,7 +287,8 @@ void Stream::record() {
   line.listener = listener_->settings->name;
   if (route->route != nullptr) line.route = route->route->name;
   if (cluster_) line.cluster = cluster_->settings().name;
-  if (backend_) line.backend = backend_->pool.backend().name();
+  line.attempts = attempts_ + stale_retries_;
+  if (line.attempts > 0) line.backend = backend_->pool.backend().name();
   line.client = client_text_;
   line.method = request_.method_text;
   line.host = request_.authority;
@@ -301,7 +302,6 @@ void Stream::record() {
   line.response_bytes = response_bytes_;
   line.duration_us = static_cast<std::uint64_t>(took.count()) / 1000;
   line.upstream_us = static_cast<std::uint64_t>(upstream_time_.count()) / 1000;
-  line.attempts = attempts_ + stale_retries_;
   line.worker = static_cast<std::uint32_t>(context_.environment.index);
   line.status = status_;
   listener_->access_log->write(line);

@@ -182,5 +182,26 @@ TEST_P(Bugs, Case081TheOnlyBackendWithRoomIsFound) {
   expect_local_reply(client, 503, "overloaded");
 }
 
+// The access log named a backend that was only full: it is that of the last attempt.
+TEST_P(Bugs, Case187WhoIsFullWasNotTried) {
+  add_backend("full", 1, 0);
+  start();
+  backend(1).stop_listening();
+  for (int i = 0; i < 4; ++i) {
+    SimClient& client = get("/");
+    EXPECT_EQ(last_log("backend"), "one");
+    EXPECT_EQ(last_log("attempts"), "1");
+    ASSERT_EQ(client.answer_count(), 1U);
+  }
+  for (const auto& connection : backend().connections()) connection->reset();
+  backend().stop_listening();
+  run(10ms);
+  proxy_.setup.clusters.front().members.front().backend->set_max_connections(0);
+  SimClient& client = get("/");
+  expect_local_reply(client, 503, "overloaded");
+  EXPECT_EQ(last_log("backend"), "");
+  EXPECT_EQ(last_log("attempts"), "0");
+}
+
 }  // namespace
 }  // namespace weir::sim
