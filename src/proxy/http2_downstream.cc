@@ -180,6 +180,8 @@ void Http2Downstream::handle(const http2::Step& step) {
       return;
     case Event::ping_ack:
       return end_drain();
+    case Event::priority:
+      return park_anew(stream());
     case Event::error:
       count_abuse(step.abuse != http2::Abuse::none ? http2::to_string(step.abuse) : http2::to_string(step.error));
       end_streams();
@@ -261,6 +263,13 @@ void Http2Downstream::park(Http2ClientStream& stream) {
   if (stream.ListNode<ParkedTag>::linked()) return;
   parked_.insert_sorted(
       stream, [](const Http2ClientStream& a, const Http2ClientStream& b) { return a.urgency() < b.urgency(); });
+}
+
+// Its urgency has changed.
+void Http2Downstream::park_anew(Http2ClientStream& stream) {
+  if (!stream.ListNode<ParkedTag>::linked()) return;
+  stream.ListNode<ParkedTag>::unlink();
+  park(stream);
 }
 
 void Http2Downstream::unpark() {

@@ -95,6 +95,7 @@ class Http2Downstream final : public Downstream,
   void settle_held();
   void count_held(bool slow);
   std::size_t allowance() const { return pace_.allowance(context_.loop.now()); }
+  void park_anew(Http2ClientStream& stream);
   void unpark();
   std::size_t unwritten() const { return io_.unsent() + session_.in_turn(); }
   std::size_t waiting_before(const Http2ClientStream& stream) const;

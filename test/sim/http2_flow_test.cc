@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "sim/fixture.h"
+#include "sim/bugs.h"
 
 namespace weir::sim {
 namespace {
@@ -219,6 +219,10 @@ TEST_P(Http2Flow, ADownloadIsAsFastAsOverHttp1) {
   EXPECT_LE(done - begin, (old.last_byte_at() - begin) * 11 / 10);
 }
 
+std::string priority_update(std::int32_t stream, std::string_view value) {
+  return h2_frame(16, 0, 0, std::string("\0\0\0", 3) + static_cast<char>(stream) + std::string(value));
+}
+
 // RFC 9218: what is urgent overtakes what is not; a change takes effect at once.
 TEST_P(Http2Flow, WhatIsUrgentComesFirst) {
   backend().on("/", response(pattern(1, 2'000'000)));
@@ -235,9 +239,35 @@ TEST_P(Http2Flow, WhatIsUrgentComesFirst) {
   EXPECT_GT(client.answer(urgent).body_bytes, 1'000'000U);
   EXPECT_LT(client.answer(late).body_bytes, 300'000U);
   // The late one is in a hurry now (PRIORITY_UPDATE).
-  client.raw(h2_frame(16, 0, 0, std::string("\0\0\0", 3) + static_cast<char>(late) + "u=0"));
+  client.raw(priority_update(late, "u=0"));
+  run(50ms);  // what was in the output, and in the socket
+  const auto had = client.answer(late).body_bytes;
+  const auto usual_had = client.answer(usual).body_bytes;
+  run(200ms);
+  EXPECT_GT(client.answer(late).body_bytes, had + 500'000);
+  EXPECT_LT(client.answer(usual).body_bytes, usual_had + 50'000);
   run(5s);
   for (const auto stream : {late, usual, urgent}) EXPECT_TRUE(client.answer(stream).message.complete);
+}
+
+// Streams whose backends are not read from, as enough waits for the client, stayed in the order that they came to wait
+// in: one that a PRIORITY_UPDATE made urgent waited for all before it.
+TEST_F(BugsOfHttp2, Case165WhatBecomesUrgentIsReadFirst) {
+  backend().on("/", streamed_response(2'000'000));
+  backend().on("/small", response("hello\n"));
+  fates_.client.to_connector.drip_bytes = 50'000;
+  fates_.client.to_connector.drip_interval = 10ms;
+  start();
+  SimH2Client& client = connect_h2({.stream_window = 8 * 1024 * 1024, .keep_bodies = false});
+  client.widen(0, 1 << 30);
+  for (int i = 0; i < 80; ++i) client.get("/");
+  run(300ms);
+  const auto late = client.get("/small", {{"priority", "u=7"}});
+  run(300ms);
+  EXPECT_FALSE(client.answer(late).head_seen);
+  client.raw(priority_update(late, "u=0"));
+  run(100ms);  // what was in the output, and in the socket
+  EXPECT_TRUE(client.answer(late).message.complete);
 }
 
 }  // namespace

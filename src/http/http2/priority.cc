@@ -1,5 +1,7 @@
 #include "http/http2/priority.h"
 
+#include <algorithm>
+
 #include "http/list.h"
 
 namespace weir::http2 {
@@ -17,6 +19,31 @@ Priority parse_priority(std::string_view value) {
     return true;
   });
   return priority;
+}
+
+void EarlyPriorities::note(std::uint32_t id, Priority priority) {
+  Early* const end = early_.data() + size_;
+  Early* const found = std::find_if(early_.data(), end, [id](const Early& early) { return early.id == id; });
+  if (found != end) {
+    found->priority = priority;
+    return;
+  }
+  if (size_ == kMax) {
+    std::move(early_.begin() + 1, early_.end(), early_.begin());
+    --size_;
+  }
+  early_[size_++] = {id, priority};
+}
+
+std::optional<Priority> EarlyPriorities::take(std::uint32_t id) {
+  std::optional<Priority> taken;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < size_; ++i) {
+    if (early_[i].id == id) taken = early_[i].priority;
+    if (early_[i].id > id) early_[kept++] = early_[i];
+  }
+  size_ = kept;
+  return taken;
 }
 
 }  // namespace weir::http2

@@ -18,5 +18,23 @@ TEST(Priority, IsReadFromItsField) {
   for (const auto& [value, expected] : cases) EXPECT_EQ(parse_priority(value), expected) << value;
 }
 
+TEST(Priority, MayBeSaidBeforeItsStreamBegins) {
+  EarlyPriorities early;
+  EXPECT_EQ(early.take(1), std::nullopt);
+  early.note(7, {1, true});
+  early.note(3, {5, false});
+  early.note(5, {6, false});
+  early.note(7, {0, false});
+  EXPECT_EQ(early.take(5), (Priority{6, false}));
+  EXPECT_EQ(early.take(3), std::nullopt);  // it can't begin behind 5
+  EXPECT_EQ(early.take(7), (Priority{0, false}));
+  EXPECT_EQ(early.take(7), std::nullopt);
+  for (std::uint32_t id = 1; id <= EarlyPriorities::kMax + 1; ++id) early.note(id, {2, false});
+  early.note(2, {4, false});
+  EXPECT_EQ(early.take(1), std::nullopt);
+  EXPECT_EQ(early.take(2), (Priority{4, false}));
+  EXPECT_EQ(early.take(EarlyPriorities::kMax + 1), (Priority{2, false}));
+}
+
 }  // namespace
 }  // namespace weir::http2

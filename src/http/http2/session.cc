@@ -227,6 +227,7 @@ void Session::rest() {
   if (broken() || table_.size() > 0) return;
   table_.release();
   encoder_.rest();
+  early_priorities_.reset();
 }
 
 void Session::go_away(ErrorCode code, bool final) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "base/arena.h"
@@ -17,6 +18,7 @@
 #include "http/http2/id_table.h"
 #include "http/http2/limits.h"
 #include "http/http2/message.h"
+#include "http/http2/priority.h"
 #include "http/http2/stream_state.h"
 
 // Sans-I/O HTTP/2 (RFC 9113), both roles: bytes in, events out; messages in, frames out. One thread. Who owns what and
@@ -44,6 +46,7 @@ enum class Event : std::uint8_t {
   settings,     // the peer's SETTINGS came: concurrent_streams(), extended_connect() may have changed
   going_away,   // the peer sent GOAWAY: no new streams. Once for each frame
   ping_ack,     // the answer to ping()
+  priority,     // server: the client has changed the stream's urgency
   error,        // the connection is over: GOAWAY(`error`) is in the output, to be written before closing. `abuse`
 };
 
@@ -206,7 +209,8 @@ class Session {
   void expect_concurrent_streams(std::uint32_t count) {
     if (!settings_received_) peer_concurrent_ = count;
   }
-  // The connection is idle: without streams, what only makes the next ones cheaper is freed.
+  // The connection is idle: without streams, what only makes the next ones cheaper is freed, and what was said of their
+  // order.
   void rest();
 
   // Bytes of the output that its owner has written, since the beginning.
@@ -393,7 +397,8 @@ class Session {
   std::uint32_t goaway_id_ = kStreamIdMax;  // server: streams above it are ignored
   std::uint32_t forgotten_id_ = 0;          // up to here some that we had reset have left the ring
   std::uint32_t ended_[kEnded] = {};        // stream id / 2 * 4 + how
-  std::uint8_t ended_at_ = 0;
+
+  std::unique_ptr<EarlyPriorities> early_priorities_;  // null: there have been none
 
   // What is being read.
   SessionStream* data_stream_ = nullptr;  // null: nobody wants it
@@ -409,11 +414,7 @@ class Session {
   std::size_t last_output_size_ = 0;
   std::uint32_t last_id_ = 0;
 
-  // A priority that came before its stream.
-  std::uint32_t early_priority_id_ = 0;
-  std::uint8_t early_urgency_ = 3;
-  bool early_incremental_ = false;
-
+  std::uint8_t ended_at_ = 0;  // in ended_
   Role role_;
   Phase phase_;
   Opening opening_ = Opening::none;

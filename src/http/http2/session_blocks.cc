@@ -1,5 +1,6 @@
 // Session: field blocks, from HEADERS to heads and trailers.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "http/http2/priority.h"
@@ -176,13 +177,14 @@ bool Session::on_request(SessionStream& stream, bool end, std::string_view block
   }
   stream.head_received_ = true;
   if (head.body == http::BodyKind::length) stream.body_expected_ = head.content_length;
-  if (early_priority_id_ == stream.id_) {
-    stream.urgency_ = early_urgency_;
-    stream.incremental_ = early_incremental_;
-  } else if (const http::Field* field = head.fields.find("priority"); field != nullptr) {
-    const Priority priority = parse_priority(field->value());
-    stream.urgency_ = priority.urgency;
-    stream.incremental_ = priority.incremental;
+  std::optional<Priority> priority;
+  if (early_priorities_ != nullptr) priority = early_priorities_->take(stream.id_);
+  if (!priority) {
+    if (const http::Field* field = head.fields.find("priority")) priority = parse_priority(field->value());
+  }
+  if (priority) {
+    stream.urgency_ = priority->urgency;
+    stream.incremental_ = priority->incremental;
   }
   step.event = Event::head;
   if (end) announce_end(stream);

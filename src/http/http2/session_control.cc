@@ -2,8 +2,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
+#include <utility>
 
-#include "http/http2/priority.h"
 #include "http/http2/session.h"
 
 namespace weir::http2 {
@@ -196,19 +197,21 @@ bool Session::on_priority_update(std::string_view payload, Step& step) {
   }
   const Priority priority = parse_priority(payload.substr(4));
   if (id > last_peer_id_) {
-    early_priority_id_ = id;
-    early_urgency_ = priority.urgency;
-    early_incremental_ = priority.incremental;
+    if (early_priorities_ == nullptr) early_priorities_ = std::make_unique<EarlyPriorities>();
+    early_priorities_->note(id, priority);
     return true;
   }
   SessionStream* stream = table_.find(id);
   if (stream == nullptr) return true;
   const bool ready = stream->ListNode<SendTag>::linked();
   leave_ready(*stream);
-  stream->urgency_ = priority.urgency;
+  const bool moved = std::exchange(stream->urgency_, priority.urgency) != priority.urgency;
   stream->incremental_ = priority.incremental;
   if (ready) make_ready(*stream);
-  return true;
+  if (!moved) return true;
+  step.event = Event::priority;
+  step.stream = stream;
+  return false;
 }
 
 }  // namespace weir::http2

@@ -279,6 +279,30 @@ TEST(SessionOrder, APriorityMayComeBeforeItsStream) {
               ElementsAre("SETTINGS 0 len=0 ACK", "DATA 3 len=1", "DATA 1 len=1"));
 }
 
+// Of several, the last alone was remembered.
+TEST(Bugs, Case166PrioritiesMayComeBeforeTheirStreams) {
+  const auto update = [](std::uint32_t id, std::string_view value) {
+    return test::frame(FrameType::priority_update, 0, 0, test::u32(id) + std::string(value));
+  };
+  Owner server(Role::server);
+  server.feed(test::kServerStart + update(5, "u=6") + update(1, "u=1") + update(3, "u=2") + update(5, "u=0"));
+  server.feed(test::headers(1, test::kGet) + test::headers(3, test::kGet) + test::headers(5, test::kGet) +
+              test::headers(7, test::kGet));
+  const auto urgency = [&](std::uint32_t id) { return unsigned{server.stream(id).urgency()}; };
+  EXPECT_EQ(urgency(1), 1u);
+  EXPECT_EQ(urgency(3), 2u);
+  EXPECT_EQ(urgency(5), 0u);
+  EXPECT_EQ(urgency(7), 3u);
+}
+
+TEST(SessionOrder, AnIdleConnectionKeepsNoPriorities) {
+  Owner server(Role::server);
+  server.feed(test::kServerStart + test::frame(FrameType::priority_update, 0, 0, test::u32(1) + "u=0"));
+  server.session.rest();
+  server.feed(test::headers(1, test::kGet));
+  EXPECT_EQ(server.stream(1).urgency(), 3u);
+}
+
 TEST(SessionOrder, WhatWaitsForItsTurnIsKnownByUrgency) {
   Order order({"u=5", "-", "u=1"});
   test::Owner& server = order.server;

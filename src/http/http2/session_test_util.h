@@ -296,6 +296,9 @@ class Owner {
       case Event::ping_ack:
         note(step, "ping_ack");
         break;
+      case Event::priority:
+        note(step, "priority");
+        break;
       case Event::error:
         last_error = step;
         note(step, "error " + std::string(to_string(step.error)) +

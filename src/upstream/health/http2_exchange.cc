@@ -114,6 +114,7 @@ std::optional<ProbeResult> Http2Exchange::on_step(const http2::Step& step, TimeP
     case Event::settings:
     case Event::going_away:
     case Event::ping_ack:
+    case Event::priority:
       return std::nullopt;
   }
   return std::nullopt;

@@ -196,6 +196,7 @@ void Http2Connection::handle(const http2::Step& step) {
     case Event::writable:
       return stream->on_writable();
     case Event::closed:
+    case Event::priority:
       return;
     case Event::settings:
       return on_settings();
