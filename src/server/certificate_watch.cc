@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
+#include "tls/client_context.h"
 #include "tls/server_context.h"
 
 namespace weir::server {
@@ -50,40 +52,52 @@ void CertificateWatch::apply(std::shared_ptr<const config::Compiled> compiled) {
   }
 }
 
-void CertificateWatch::warn_of_invalid() {
-  const WallTime now = environment_.loop.wall_now();
-  const std::optional<WallTime> before = std::exchange(judged_at_, now);
+// Those that are shown, to clients and to backends.
+template <typename Use>
+void CertificateWatch::for_each_shown(Use&& use) const {
   for (const auto& listener : compiled_->listeners) {
     if (listener->tls == nullptr) continue;
     for (const tls::CertificateFacts& facts : listener->tls->certificates()) {
-      const bool expired = facts.not_after <= now && (!before || facts.not_after > *before);
-      const bool early = facts.not_before > now && !before;
-      if (!expired && !early) continue;
-      environment_.logger.warn(now, expired ? "CERTIFICATE HAS EXPIRED" : "CERTIFICATE IS NOT VALID YET",
-                               {{"listener", listener->name},
-                                {"subject", facts.subject},
-                                {"reason", fmt::format("valid from {} to {}, in seconds since 1970",
-                                                       seconds_of(facts.not_before), seconds_of(facts.not_after))}});
+      use("listener", Family::kCertificateExpiry, listener->name, facts);
     }
+  }
+  for (const config::CompiledCluster& cluster : compiled_->clusters) {
+    const tls::ClientContext* context = cluster.settings->tls.get();
+    if (context == nullptr || context->certificate() == nullptr) continue;
+    use("cluster", Family::kClusterCertificateExpiry, cluster.settings->name, *context->certificate());
   }
 }
 
+void CertificateWatch::warn_of_invalid() {
+  const WallTime now = environment_.loop.wall_now();
+  const std::optional<WallTime> before = std::exchange(judged_at_, now);
+  for_each_shown([&](std::string_view kind, Family, const std::string& name, const tls::CertificateFacts& facts) {
+    const bool expired = facts.not_after <= now && (!before || facts.not_after > *before);
+    const bool early = facts.not_before > now && !before;
+    if (!expired && !early) return;
+    environment_.logger.warn(now, expired ? "CERTIFICATE HAS EXPIRED" : "CERTIFICATE IS NOT VALID YET",
+                             {{kind, name},
+                              {"subject", facts.subject},
+                              {"reason", fmt::format("valid from {} to {}, in seconds since 1970",
+                                                     seconds_of(facts.not_before), seconds_of(facts.not_after))}});
+  });
+}
+
 void CertificateWatch::show_ends() {
-  std::map<std::pair<std::string, std::string>, WallTime> ends;
-  for (const auto& listener : compiled_->listeners) {
-    if (listener->tls == nullptr) continue;
-    for (const tls::CertificateFacts& facts : listener->tls->certificates()) {
-      auto& end = ends.emplace(std::pair(listener->name, facts.subject), facts.not_after).first->second;
-      end = std::min(end, facts.not_after);
-    }
-  }
+  std::map<std::tuple<Family, std::string, std::string>, WallTime> ends;
+  for_each_shown([&](std::string_view, Family family, const std::string& name, const tls::CertificateFacts& facts) {
+    auto& end = ends.emplace(std::tuple(family, name, facts.subject), facts.not_after).first->second;
+    end = std::min(end, facts.not_after);
+  });
   expiry_.clear();
   environment_.metrics.remove_if([&](const observe::Series& series) {
-    return series.family() == Family::kCertificateExpiry &&
-           !ends.contains({std::string(series.label(0)), std::string(series.label(1))});
+    const Family family = series.family();
+    return (family == Family::kCertificateExpiry || family == Family::kClusterCertificateExpiry) &&
+           !ends.contains({family, std::string(series.label(0)), std::string(series.label(1))});
   });
   for (const auto& [key, end] : ends) {
-    expiry_.push_back(environment_.metrics.gauge(Family::kCertificateExpiry, {key.first, key.second}));
+    const auto& [family, name, subject] = key;
+    expiry_.push_back(environment_.metrics.gauge(family, {name, subject}));
     expiry_.back()->set(seconds_of(end));
   }
 }

@@ -46,6 +46,8 @@ class CertificateWatch final : private TimerHandler {
   void on_timer(Timer& timer) override;
   void look();
   void looked(const SpecPtr& at, config::FilesOfNow result);
+  template <typename Use>
+  void for_each_shown(Use&& use) const;
   // Tells of each once: of those that are not valid as they come into force, and of those that expire later.
   void warn_of_invalid();
   void show_ends();

@@ -376,6 +376,31 @@ TEST_F(Bugs, Case096ACertificateThatExpiresWhileInUseIsToldOf) {
   EXPECT_EQ(told, 1);
 }
 
+// Only those of listeners were looked at, and one that Weir shows its backends expired without a word.
+TEST_F(Bugs, Case177ACertificateOfAClusterThatExpiresIsNotToldOf) {
+  using std::chrono::system_clock;
+  // tidy: allow(banned-call): certificates count from the real clock, the simulation from a day of its own
+  const auto behind = std::chrono::duration_cast<std::chrono::seconds>(world_.wall_now() - system_clock::now());
+  const tls::IdentityText identity =
+      tls::TestAuthority("ca").issue({.valid_from_s = behind.count() - 86400, .valid_to_s = behind.count() + 60});
+  weir_.set_file("/me.crt", identity.certificate);
+  weir_.set_file("/me.key", identity.key);
+  weir_.set_file("/ca.pem", tls::TestAuthority("ca").certificate());
+  const std::string text =
+      "listeners: [{address: \"10.0.0.1:80\"}]\nadmin: {address: 10.0.0.1:9090}\nroutes: [{cluster: app}]\n"
+      "clusters: [{name: app, backends: [{url: \"https://10.0.1.1:443\"}], "
+      "tls: {ca: /ca.pem, cert: /me.crt, key: /me.key}}]\n";
+  ASSERT_TRUE(start(text));
+  run_for(50s);
+  EXPECT_FALSE(logged("CERTIFICATE"));
+  run_for(60s);
+  const auto told = std::ranges::count_if(weir_.process_log(), [](const std::string& line) {
+    return line.find("CERTIFICATE HAS EXPIRED") != std::string::npos && line.find("app") != std::string::npos;
+  });
+  EXPECT_EQ(told, 1);
+  EXPECT_THAT(get("10.0.0.1:9090", "/metrics"), HasSubstr("lb_cluster_certificate_expiry_seconds{cluster=\"app\""));
+}
+
 // The other workers had no socket of the new address, and went on with those of the old one.
 TEST_F(Bugs, Case140AListenerThatMovesToAUnixSocketStaysOpenOnTcp) {
   ASSERT_TRUE(start(respond("10.0.0.1:80", "one")));

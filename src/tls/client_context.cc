@@ -8,6 +8,17 @@
 
 namespace weir::tls {
 
+namespace {
+
+// A session stands for the certificate that the server showed when it began, and each resumption brings a new one: it
+// must not outlive the certificate.
+bool is_over(SSL_SESSION* session) {
+  const X509* certificate = SSL_SESSION_get0_peer(session);
+  return certificate != nullptr && X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<X509_STORE>> system_store() {
   StorePtr store(X509_STORE_new());
   if (!store || X509_STORE_set_default_paths(store.get()) != 1) return fail(take_errors());
@@ -41,6 +52,7 @@ Result<void> ClientContext::build(const ClientOptions& options) {
     auto identity = read_identity(*options.identity);
     if (!identity) return fail(std::move(identity.error().message));
     if (auto used = use_identity(context, *identity); !used) return fail(std::move(used.error()));
+    certificate_ = facts_of(identity->certificate.get());
   }
   const std::string protocols = encode_protocols(options.protocols);
   SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(protocols.data()),
@@ -77,6 +89,7 @@ std::unique_ptr<SecureLayer> ClientContext::connect(BufferPool& buffers, std::st
     slot->session.reset();
     slot->context = shared_from_this();
   }
+  if (slot != nullptr && slot->session && verify_ && is_over(slot->session.get())) slot->session.reset();
   if (slot != nullptr && slot->session) {
     // A copy: with TLS 1.3 OpenSSL lets a session be used once only, but several connections may be made before the
     // next ticket comes.

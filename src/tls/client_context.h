@@ -45,6 +45,8 @@ class ClientContext : public std::enable_shared_from_this<ClientContext> {
   // protocols. Holds this context as long as it lives. Null if memory is short.
   std::unique_ptr<SecureLayer> connect(BufferPool& buffers, std::string_view host, SessionSlot* slot,
                                        std::string_view only = {}) const;
+  // What is shown if the server asks; null for nothing.
+  const CertificateFacts* certificate() const { return certificate_ ? &*certificate_ : nullptr; }
 
  private:
   ClientContext() = default;
@@ -54,6 +56,7 @@ class ClientContext : public std::enable_shared_from_this<ClientContext> {
   BioMethodPtr bio_method_;
   ContextPtr context_;
   std::string server_name_;
+  std::optional<CertificateFacts> certificate_;
   bool verify_ = true;
 };
 

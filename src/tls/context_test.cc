@@ -275,6 +275,25 @@ TEST_F(ResumptionTest, AClientsCertificateThatHasExpiredIsNotResumed) {
   EXPECT_FALSE(resumes(server)) << "it stands for a certificate that is over";
 }
 
+class BugsOfResumption : public ResumptionTest {};
+
+// The same of what servers show: OpenSSL verifies nothing when it resumes.
+TEST_F(BugsOfResumption, Case176AServersCertificateThatHasExpiredIsResumed) {
+  const IdentityText expired =
+      authority_.issue({.alternative_names = "DNS:app.example", .valid_from_s = -7200, .valid_to_s = -60});
+  std::tm end{};
+  ASSERT_EQ(ASN1_TIME_to_tm(X509_get0_notAfter(read_identity(expired)->certificate.get()), &end), 1);
+  connect(serve({}), client_context_);
+  X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(SSL_get_SSL_CTX(ssl(client_))), timegm(&end) - 600);
+  const auto server = serve({.certificates = {expired}});
+  EXPECT_FALSE(resumes(server));
+  ASSERT_TRUE(slot_.session);
+  EXPECT_FALSE(resumes(server)) << "it stands for a certificate that is over";
+  client_context_ = ask({.verify = false});
+  EXPECT_FALSE(resumes(server));
+  EXPECT_TRUE(resumes(server)) << "nobody looks at it";
+}
+
 TEST_F(ResumptionTest, ASessionIsSaidToLastAsLongAsTheKeysAllow) {
   EXPECT_FALSE(resumes(serve({})));
   EXPECT_EQ(SSL_SESSION_get_ticket_lifetime_hint(slot_.session.get()), 24U * 3600);
