@@ -115,6 +115,7 @@ void Http2Connection::handle(const http2::Step& step) {
     case Event::unprocessed:
     case Event::going_away:
     case Event::ping_ack:
+    case Event::priority:
       return;
   }
 }
