@@ -118,6 +118,7 @@ void Pool::give_up(UpstreamHandler& handler) {
   if (!handler.ListNode<WaiterTag>::linked()) return;
   handler.ListNode<WaiterTag>::unlink();
   --(handler.waits_for_tunnel_ ? waiting_tunnels_ : waiting_);
+  note_unused();
 }
 
 UpstreamFailure Pool::open_connection(ConnectionWish wish, bool may_close_idle) {
@@ -375,6 +376,7 @@ void Pool::reclaimed(std::size_t closed) {
   if (closed > 0) return context_.loop->mark_ready(*this);
   fail_waiters(UpstreamFailure::overloaded, waiting_);
   fail_tunnel_waiters(UpstreamFailure::overloaded);
+  note_unused();
 }
 
 // Serves those that wait: with what is there first, then with new connections.
@@ -399,6 +401,7 @@ void Pool::resume() {
     if (failure == UpstreamFailure::none) break;
     fail_last_waiter(tunnel_waiters_, waiting_tunnels_, failure);
   }
+  note_unused();
 }
 
 // For those before it connections are being made.

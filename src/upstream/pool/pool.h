@@ -66,8 +66,9 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
 
   // The pool for `client` alone; null if it has none yet.
   Pool* find_for(ClientPools& client);
-  // Makes it. What is connected for it begins with a PROXY header that tells of `ends`. It goes with the client
-  // (ClientPools::finish), or with this one. The cluster's settings have a proxy_protocol.
+  // Makes it. What is connected for it begins with a PROXY header that tells of `ends`. It goes at the end of a turn in
+  // which its last connection has gone, with the client (ClientPools::finish), or with this one. The cluster's settings
+  // have a proxy_protocol.
   Pool& make_for(ClientPools& client, const ProxiedEnds& ends);
   // Counts how often settings have changed which a connection keeps as they were when it was made.
   std::uint32_t epoch() const { return epoch_; }
@@ -172,6 +173,7 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   Pool(Pool& above, ClientPools& client, const ProxiedEnds& ends);
   Pool& top() { return above_ == nullptr ? *this : *above_; }
   void part_from_client();
+  void note_unused();
   void destroy() override;
   void start_anew();
   void note_idle(IdleConnection& connection);

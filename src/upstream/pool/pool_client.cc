@@ -42,8 +42,15 @@ void Pool::part_from_client() {
   context_.loop->retire(*this);
 }
 
+// A client's pool of which nothing is left goes at the end of the turn: a client may stay for long, and use many
+// backends once.
+void Pool::note_unused() {
+  if (above_ != nullptr && unused()) context_.loop->retire(*this);
+}
+
 void Pool::destroy() {
-  delete this;
+  const bool kept = ListNode<BelowTag>::linked() && !unused();  // it has been used again
+  if (!kept) delete this;
 }
 
 // Connections say now what they did not say before, or the other way round.
@@ -68,7 +75,9 @@ void Pool::note_busy(IdleConnection& connection) {
 
 void Pool::count_connection(int change) {
   total_ += static_cast<std::size_t>(change);
-  if (above_ != nullptr) above_->total_below_ += static_cast<std::size_t>(change);
+  if (above_ == nullptr) return;
+  above_->total_below_ += static_cast<std::size_t>(change);
+  note_unused();
 }
 
 // One question for all of a backend's pools at a time.

@@ -326,5 +326,63 @@ TEST_F(BugsOfHttp1, Case184AFailedWriteDoesNotKeepTheWorkerBusy) {
   EXPECT_TRUE(one.ended);
 }
 
+// A client that stays kept a pool for each backend that it had ever been sent to.
+TEST_F(BugsOfHttp1, Case189AClientsPoolGoesWithItsLastConnection) {
+  configured->proxy_protocol = ProxyVersion::v2;
+  configured->timeouts.idle = 1s;
+  Pool& all = make(1);
+  ClientPools client;
+  Try& one = tries.emplace_back(loop.buffers());
+  EXPECT_EQ(all.make_for(client, {}).acquire(one).status, Status::pending);
+  run();
+  // Refused: nothing was ever connected for this one.
+  ClientPools other;
+  Try& two = tries.emplace_back(loop.buffers());
+  EXPECT_EQ(all.make_for(other, {}).acquire(two).status, Status::refused);
+  loop.post([] {});
+  run();
+  EXPECT_EQ(all.find_for(other), nullptr);
+  one.send();
+  run();
+  answer(accept(), kAnswer);
+  ASSERT_TRUE(one.ended);
+  EXPECT_NE(all.find_for(client), nullptr);
+  run(2s);
+  EXPECT_EQ(all.find_for(client), nullptr);
+  EXPECT_EQ(all.make_for(client, {}).acquire(one).status, Status::pending);
+  all.find_for(client)->give_up(one);
+  client.finish();
+  other.finish();
+  check(0, 0);
+}
+
+// What idles may turn out to be closed in the turn in which its pool is used again.
+TEST_F(BugsOfHttp1, Case190AClientsPoolThatIsUsedAgainStays) {
+  configured->proxy_protocol = ProxyVersion::v2;
+  Pool& all = make();
+  ClientPools client;
+  Try& one = tries.emplace_back(loop.buffers());
+  Pool& own = all.make_for(client, {});
+  EXPECT_EQ(own.acquire(one).status, Status::pending);
+  run();
+  one.send();
+  run();
+  const SocketId socket = accept();
+  answer(socket, kAnswer);
+  ASSERT_TRUE(one.ended);
+  loop.post([&] {
+    ASSERT_TRUE(all.close_one_idle());
+    EXPECT_EQ(all.find_for(client), &own);
+    EXPECT_EQ(own.acquire(one).status, Status::pending);
+  });
+  one.lent = nullptr;
+  run();
+  ASSERT_NE(one.lent, nullptr);
+  EXPECT_EQ(all.find_for(client), &own);
+  one.lent->cancel();
+  client.finish();
+  run();
+}
+
 }  // namespace
 }  // namespace weir
