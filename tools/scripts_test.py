@@ -249,6 +249,24 @@ class SetupTest(TemporaryFolder):
         self.setup("test")
         self.assertTrue(self.apt_log.read_text().splitlines()[-1].endswith(" clang-19 libgtest-dev"))
 
+    def test_conformance_programs(self):
+        script = self.root / "tools/setup"
+        write_program(script, (ROOT / "tools/setup").read_text())
+        for name in ("readlink", "dirname", "timeout", "mkdir", "touch", "chmod"):
+            (self.bin / name).symlink_to(shutil.which(name))
+        write_program(self.bin / "go", """\
+            #!/bin/sh
+            case $2 in *h2spec*) ;; *) exit 1 ;; esac
+            mkdir -p "$GOBIN" && touch "$GOBIN/h2spec" && chmod +x "$GOBIN/h2spec"
+            """)
+        for built in ("3", "2"):
+            result = self.call(script, "test", path=str(self.bin))
+            self.assertEqual(result.returncode, 0, result)
+            lines = result.stdout.splitlines()
+            self.assertEqual(lines[0].count("@"), int(built), lines)
+            self.assertEqual([line.endswith("its tests are skipped") for line in lines[1:]], [True, True])
+        self.assertTrue((self.root / "build/conformance/h2spec").exists())
+
     def test_apt_fails(self):
         self.set_installed("clang-19")
         write_program(self.bin / "apt-get", "#!/bin/sh\necho 'E: Unable to locate package clang-19'\nexit 100\n")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """gRPC's own interoperability tests: Go's client against Go's server, through Weir.
 
-The two programs come from the Go module proxy, once, by the command that the skipped test says. They are looked for in
-build/grpc-interop, or in the folder that `GRPC_INTEROP` names. All cases that need no special credentials are run, but
-for pick_first_unary, which Go's server does not answer: it tells no id of itself.
+The two programs come from the Go module proxy: tools/setup builds them into build/conformance where there is Go. They
+are looked for there, or in the folder that `GRPC_INTEROP` names. All cases that need no special credentials are run,
+but for pick_first_unary, which Go's server does not answer: it tells no id of itself.
 """
 
 import os
@@ -15,7 +15,6 @@ import unittest
 from certificates import Authority
 from harness import SOURCE, Case, config_for, free_port, until
 
-VERSION = "v1.60.1"
 CASES = (
     "empty_unary",
     "large_unary",
@@ -43,13 +42,10 @@ ORCA_ARGUMENTS = ("--service_config_json", '{"loadBalancingConfig":[{"test_backe
 
 def programs():
     """Where they are; SkipTest if they can't be had."""
-    folder = pathlib.Path(os.environ.get("GRPC_INTEROP", SOURCE / "build" / "grpc-interop"))
+    folder = pathlib.Path(os.environ.get("GRPC_INTEROP", SOURCE / "build" / "conformance"))
     if all((folder / name).exists() for name in ("client", "server")):
         return folder
-    raise unittest.SkipTest(
-        f"gRPC's interoperability tests are not in {folder}; with Go: GOBIN={folder} go install "
-        f"google.golang.org/grpc/interop/client@{VERSION} google.golang.org/grpc/interop/server@{VERSION}"
-    )
+    raise unittest.SkipTest(f"gRPC's interoperability tests are not in {folder}; with Go, tools/setup test builds them")
 
 
 class Interop(Case):
