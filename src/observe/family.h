@@ -37,6 +37,7 @@ enum class Family : std::uint8_t {
   kPoolConnectionsCreated,
   kBackendTlsHandshakes,
   kBackendTlsFailures,
+  kBackendHttp2Abuse,
   kClusterCertificateExpiry,
   kWorkerRequests,
   kWorkerConnections,

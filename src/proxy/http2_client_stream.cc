@@ -299,6 +299,7 @@ void Http2ClientStream::on_timer(Timer&) {
   if (const TimePoint until = deadline_after(last_written(), patience); until > connection_.context().loop.now()) {
     return connection_.context().loop.timers().arm(timer_, until);
   }
+  connection_.count_abuse("held_tail");
   connection_.session().reset(*this, ErrorCode::cancel);
   connection_.mark_dirty();
   over();

@@ -61,6 +61,7 @@ class Http2Downstream final : public Downstream,
   bool stuck() const { return blocked_ && unwritten() > kCrowdedBytes && allowance() < kFastBytes; }
   // ... and more than is the connection's own: streams are held that windows let through.
   bool overdrawn() const { return overdrawn_; }
+  void count_abuse(std::string_view kind, std::uint64_t count = 1);
   TimePoint last_written() const { return io_.last_written(); }
   // Bytes of the session's output that the socket took.
   std::uint64_t taken() const { return session_.written() - std::min(session_.written(), io_.encrypted_unsent()); }
@@ -99,7 +100,6 @@ class Http2Downstream final : public Downstream,
   void unpark();
   std::size_t unwritten() const { return io_.unsent() + session_.in_turn(); }
   std::size_t waiting_before(const Http2ClientStream& stream) const;
-  void count_abuse(std::string_view kind, std::uint64_t count = 1);
 
   void become_idle();
   void rest();

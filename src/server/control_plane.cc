@@ -130,6 +130,10 @@ void ControlPlane::on_tls_failed(const std::shared_ptr<Backend>& backend, const 
   directory_.tls_failed(backend, reason);
 }
 
+void ControlPlane::on_http2_broken(const std::shared_ptr<Backend>& backend, const std::string& reason) {
+  directory_.http2_broken(backend, reason);
+}
+
 void ControlPlane::on_protocol_wanted(const std::shared_ptr<Backend>& backend) {
   directory_.protocol_wanted(backend);
 }

@@ -122,6 +122,7 @@ class ControlPlane final : private admin::ControlView, private DirectoryObserver
   // WorkerReports
   void on_connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) override;
   void on_tls_failed(const std::shared_ptr<Backend>& backend, const std::string& reason) override;
+  void on_http2_broken(const std::shared_ptr<Backend>& backend, const std::string& reason) override;
   void on_reclaim_wanted(std::size_t worker, const std::string& cluster,
                          const std::shared_ptr<Backend>& backend) override;
   void on_protocol_wanted(const std::shared_ptr<Backend>& backend) override;

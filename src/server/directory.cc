@@ -151,6 +151,11 @@ void ClusterDirectory::tls_failed(const std::shared_ptr<Backend>& backend, const
   if (found != by_backend_.end()) found->second->tls_failed(reason);
 }
 
+void ClusterDirectory::http2_broken(const std::shared_ptr<Backend>& backend, const std::string& reason) {
+  const auto found = by_backend_.find(backend.get());
+  if (found != by_backend_.end()) found->second->http2_broken(reason);
+}
+
 void ClusterDirectory::protocol_wanted(const std::shared_ptr<Backend>& backend) {
   const auto found = by_backend_.find(backend.get());
   if (found != by_backend_.end()) found->second->protocol_wanted();

@@ -63,6 +63,7 @@ class ClusterDirectory final : private EntryOwner, private TimerHandler {
   void refused(const std::shared_ptr<Backend>& backend);
   // A worker could not secure a connection to it.
   void tls_failed(const std::shared_ptr<Backend>& backend, const std::string& reason);
+  void http2_broken(const std::shared_ptr<Backend>& backend, const std::string& reason);
   // A worker has to know what it speaks, or found that it speaks something else.
   void protocol_wanted(const std::shared_ptr<Backend>& backend);
 

@@ -11,7 +11,7 @@ namespace weir::server {
 
 namespace {
 
-constexpr Duration kTellTlsAgain = 1min;
+constexpr Duration kTellAgain = 1min;
 
 }  // namespace
 
@@ -59,10 +59,20 @@ void BackendAddress::refused() {
 void BackendAddress::tls_failed(const std::string& reason) {
   const auto& around = entry_.environment();
   const TimePoint now = around.loop.now();
-  if (reason == tls_problem_ && now - tls_told_ < kTellTlsAgain) return;
+  if (reason == tls_problem_ && now - tls_told_ < kTellAgain) return;
   tls_problem_ = reason;
   tls_told_ = now;
   around.logger.warn(around.loop.wall_now(), "TLS handshake with a backend failed",
+                     {{"cluster", around.cluster}, {"backend", backend_->name()}, {"reason", reason}});
+}
+
+// Whatever it is: who breaks the rules can do so in many ways.
+void BackendAddress::http2_broken(const std::string& reason) {
+  const auto& around = entry_.environment();
+  const TimePoint now = around.loop.now();
+  if (http2_told_ && now - *http2_told_ < kTellAgain) return;
+  http2_told_ = now;
+  around.logger.warn(around.loop.wall_now(), "an HTTP/2 connection to a backend was ended for what it did",
                      {{"cluster", around.cluster}, {"backend", backend_->name()}, {"reason", reason}});
 }
 

@@ -52,6 +52,7 @@ class BackendAddress final : private health::HealthListener, private detection::
   void refused();
   // Said in the log, but not again and again.
   void tls_failed(const std::string& reason);
+  void http2_broken(const std::string& reason);
   // As configured: what is to be found out is found out within `spread`, if it has not been yet in this way.
   void speak(const Speech& speech, Duration spread);
   void protocol_wanted();
@@ -76,6 +77,7 @@ class BackendAddress final : private health::HealthListener, private detection::
   Speech speech_;
   std::string tls_problem_;  // told last
   TimePoint tls_told_{};
+  std::optional<TimePoint> http2_told_;
 };
 
 // Hears of changes. None of these may destroy the entry.

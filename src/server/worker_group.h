@@ -85,6 +85,7 @@ class WorkerReports {
  public:
   virtual void on_connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) = 0;
   virtual void on_tls_failed(const std::shared_ptr<Backend>& backend, const std::string& reason) = 0;
+  virtual void on_http2_broken(const std::shared_ptr<Backend>& backend, const std::string& reason) = 0;
   virtual void on_reclaim_wanted(std::size_t worker, const std::string& cluster,
                                  const std::shared_ptr<Backend>& backend) = 0;
   virtual void on_protocol_wanted(const std::shared_ptr<Backend>& backend) = 0;
@@ -103,6 +104,8 @@ class MailedEvents final : public UpstreamEvents {
   void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) override;
   void tls_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend,
                   const std::string& reason) override;
+  void http2_broken(const std::string& cluster, const std::shared_ptr<Backend>& backend,
+                    const std::string& reason) override;
   void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
   void protocol_wanted(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
 

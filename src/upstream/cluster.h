@@ -195,6 +195,9 @@ class UpstreamEvents {
   // A TLS handshake with `backend` has failed; `reason` is for a log.
   virtual void tls_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend,
                           const std::string& reason) = 0;
+  // An HTTP/2 connection to `backend` was ended since it broke the rules, or did too much of what only costs.
+  virtual void http2_broken(const std::string& cluster, const std::shared_ptr<Backend>& backend,
+                            const std::string& reason) = 0;
   // This worker needs a connection to `backend` and max_connections is reached: the other workers are asked to close an
   // idle one. Each worker's answer comes back to ClusterRuntime by mail.
   virtual void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) = 0;

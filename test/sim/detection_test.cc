@@ -303,6 +303,24 @@ TEST_P(BugsOfDetection, Case175EveryBackendFoundOutCountsAsAnAttempt) {
   expect_answers(asked);
 }
 
+// Not what it speaks but how: it is known by then.
+TEST_P(Detection, ABackendThatBreaksTheRulesIsToldOfOnceAMinute) {
+  backend_.http2.emplace();
+  backend_.on("/bad", Script{{Action::Kind::raw, h2_frame(6, 0, 0, "short"), {}, 0}});
+  start();
+  run(2s);
+  for (int i = 0; i < 3; ++i) {
+    ask("/bad");
+    run(1s);
+  }
+  EXPECT_EQ(weir_.metric(observe::Family::kBackendHttp2Abuse), 3);
+  const auto told = std::ranges::count_if(weir_.process_log(), [](const std::string& line) {
+    return line.find("ended for what it did") != std::string::npos &&
+           line.find("FRAME_SIZE_ERROR") != std::string::npos;
+  });
+  EXPECT_EQ(told, 1);
+}
+
 class DetectionOverTls : public Detection {};
 
 TEST_P(DetectionOverTls, OneThatCannotBeVerifiedIsToldOfAndHoldsNothing) {

@@ -255,6 +255,10 @@ void SimProxy::Events::tls_failed(const std::string&, const std::shared_ptr<Back
   owner.tls_problems.push_back(reason);
 }
 
+void SimProxy::Events::http2_broken(const std::string&, const std::shared_ptr<Backend>&, const std::string& reason) {
+  owner.http2_problems.push_back(reason);
+}
+
 void SimProxy::Events::connect_failed(const std::string&, const std::shared_ptr<Backend>& backend, bool refused) {
   owner.connect_failures.push_back({backend->name(), refused});
 }

@@ -91,6 +91,7 @@ class SimProxy {
   };
   std::vector<ConnectFailure> connect_failures;
   std::vector<std::string> tls_problems;
+  std::vector<std::string> http2_problems;
   std::size_t reclaims = 0;
   std::size_t protocol_wishes = 0;  // nobody finds anything out: tests set what a backend speaks
   std::size_t accept_pauses = 0;
@@ -105,6 +106,8 @@ class SimProxy {
     void connect_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend, bool refused) override;
     void tls_failed(const std::string& cluster, const std::shared_ptr<Backend>& backend,
                     const std::string& reason) override;
+    void http2_broken(const std::string& cluster, const std::shared_ptr<Backend>& backend,
+                      const std::string& reason) override;
     void reclaim_idle(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
     void protocol_wanted(const std::string& cluster, const std::shared_ptr<Backend>& backend) override;
     SimProxy& owner;

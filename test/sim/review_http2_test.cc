@@ -8,6 +8,7 @@ namespace weir::sim {
 namespace {
 
 using Kind = Action::Kind;
+using observe::Family;
 
 constexpr std::string_view kUpgrade =
     "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -238,6 +239,47 @@ TEST_F(BugsOfHttp2, Case186ADrainLetsAFullClientHaveItsAnswers) {
   EXPECT_TRUE(client.got_fin());
   EXPECT_FALSE(client.got_reset());
   EXPECT_TRUE(proxy_.done());
+}
+
+// Whatever a backend had done, all that was seen was 502 upstream_protocol_error.
+TEST_F(BugsOfHttp2, Case178WhatABackendFloodsWithIsNotTold) {
+  speak_http2(0);
+  cluster().http2_limits.control_frames_per_window = 100;
+  const std::pair<const char*, std::string> floods[] = {
+      {"ping", h2_frame(6, 0, 0, "12345678")},
+      {"settings", h2_frame(4, 0, 0, "")},
+      {"FRAME_SIZE_ERROR", h2_frame(6, 0, 0, "1")},
+  };
+  for (const auto& [kind, frame] : floods) {
+    std::string flood;
+    for (int i = 0; i < 200; ++i) flood += frame;
+    backend().on(std::string("/") + kind, Script{{Kind::raw, flood, {}, 0}});
+  }
+  start();
+  EXPECT_EQ(get("/").answers().at(0).status, 200);
+  for (const auto& [kind, frame] : floods) {
+    SimClient& client = connect();
+    client.get(std::string("/") + kind);
+    run(1s);
+    expect_local_reply(client, 502, "upstream_protocol_error");
+    EXPECT_EQ(proxy_.metric(Family::kBackendHttp2Abuse, {kind}), 1) << kind;
+    ASSERT_FALSE(proxy_.http2_problems.empty());
+    EXPECT_TRUE(proxy_.http2_problems.back().starts_with(kind)) << proxy_.http2_problems.back();
+  }
+  EXPECT_EQ(proxy_.metric(Family::kBackendHttp2Abuse, {"app", "one"}), 3);
+}
+
+// Only those were counted that had to go because all together held too much.
+TEST_F(BugsOfHttp2, Case179AnAnswerWhoseEndIsHeldIsEndedWithoutACount) {
+  listener().idle_timeout = 5s;
+  start();
+  SimH2Client& client = connect_h2({.stream_window = 3});
+  const auto stream = client.get("/");
+  client.engine().hold_window(stream);
+  run(10s);
+  EXPECT_EQ(client.answer(stream).message.body, "hel");
+  EXPECT_EQ(client.answer(stream).reset, kH2Cancel);
+  EXPECT_EQ(proxy_.metric(Family::kHttp2Abuse, {"held_tail"}), 1);
 }
 
 }  // namespace

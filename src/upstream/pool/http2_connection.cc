@@ -85,6 +85,11 @@ Http2UpstreamStream& Http2Connection::lend(UpstreamHandler& handler) {
   return stream;
 }
 
+// Over TLS ALPN has told.
+bool Http2Connection::may_be_misunderstood() const {
+  return !settled() && !pool_.backend().secure() && pool_.cluster().protocol == UpstreamProtocol::auto_;
+}
+
 void Http2Connection::rest_until(TimePoint deadline) {
   if (state_ == State::live) io_.loop().timers().arm(timer_, deadline);
 }
@@ -208,7 +213,7 @@ void Http2Connection::handle(const http2::Step& step) {
       end_check();
       return pool_.on_http2_changed(*this);
     case Event::error:
-      return on_session_error();
+      return on_session_error(step);
   }
 }
 
@@ -223,8 +228,9 @@ void Http2Connection::on_end_of_input() {
 }
 
 // Whatever was sent instead of SETTINGS: who doesn't know HTTP/2 has not understood any of the requests either.
-void Http2Connection::on_session_error() {
+void Http2Connection::on_session_error(const http2::Step& step) {
   const bool contradicted = !settled();
+  if (!may_be_misunderstood()) pool_.on_http2_broken(step);
   if (contradicted) pool_.on_http2_contradicted();
   // Our GOAWAY says why, if the socket takes it.
   std::size_t sent = 0;

@@ -37,6 +37,8 @@ class Http2Connection final : private ReadinessHandler,
   std::size_t room() const;
   std::size_t load() const { return load_; }
   bool settled() const { return session_.settings_received(); }
+  // It may yet turn out that the backend does not speak HTTP/2.
+  bool may_be_misunderstood() const;
   bool offers_tunnels() const { return session_.extended_connect(); }
   // Much waits for the backend to read it.
   bool crowded() const { return crowded_; }
@@ -82,7 +84,7 @@ class Http2Connection final : private ReadinessHandler,
   void process(std::string_view bytes);
   void handle(const http2::Step& step);
   void on_end_of_input();
-  void on_session_error();
+  void on_session_error(const http2::Step& step);
   void on_settings();
   void write_failed();
   void note_crowd(bool crowded);

@@ -187,10 +187,8 @@ void Http2UpstreamStream::on_closing_written() {
   handler_->on_request_writable();
 }
 
-// Over TLS ALPN has told.
 bool Http2UpstreamStream::may_be_misunderstood() const {
-  const Pool& pool = connection_.pool_;
-  return !connection_.settled() && !pool.backend().secure() && pool.cluster().protocol == UpstreamProtocol::auto_;
+  return connection_.may_be_misunderstood();
 }
 
 void Http2UpstreamStream::fail(UpstreamFailure failure, bool unprocessed) {

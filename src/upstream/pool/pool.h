@@ -86,7 +86,6 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   void reclaimed(std::size_t closed);
 
   Backend& backend() { return *backend_; }
-  const Backend& backend() const { return *backend_; }
   const std::shared_ptr<Backend>& backend_ptr() const { return backend_; }
   const ClusterSettings& cluster() const { return *cluster_; }
   // Our end of TLS to the backend, which is spoken to over it; null if memory is short.
@@ -120,6 +119,8 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   void on_http2_check_over() { --checking_; }
   // What was taken for HTTP/2 is none.
   void on_http2_contradicted();
+  // It is about to close for what `error` says.
+  void on_http2_broken(const http2::Step& error);
 
   void resume() override;
 

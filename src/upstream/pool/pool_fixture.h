@@ -91,6 +91,7 @@ class PoolTest : public testing::Test, private UpstreamEvents {
   void tls_failed(const std::string&, const std::shared_ptr<Backend>&, const std::string& reason) override {
     tls_problem = reason;
   }
+  void http2_broken(const std::string&, const std::shared_ptr<Backend>&, const std::string&) override {}
   void reclaim_idle(const std::string&, const std::shared_ptr<Backend>&) override { ++reclaims; }
   void protocol_wanted(const std::string&, const std::shared_ptr<Backend>&) override { ++wanted; }
 

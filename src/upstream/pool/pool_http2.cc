@@ -223,6 +223,16 @@ void Pool::on_http2_contradicted() {
   ask_for_protocol(SpokenProtocol::unknown);
 }
 
+void Pool::on_http2_broken(const http2::Step& error) {
+  using http2::Abuse;
+  const std::string_view kind = error.abuse != Abuse::none ? to_string(error.abuse) : http2::to_string(error.error);
+  context_.metrics->counter(observe::Family::kBackendHttp2Abuse, {cluster_->name, backend_->name(), kind})->add(1);
+  if (context_.events == nullptr) return;
+  std::string reason(kind);
+  if (!error.detail.empty()) reason.append(": ").append(error.detail);
+  context_.events->http2_broken(cluster_->name, backend_, reason);
+}
+
 bool Pool::close_one_idle_http2(IdleHttp2 which) {
   Http2Connection* idle = nullptr;
   const auto look_at = [&](Http2Connection& connection) {
