@@ -200,7 +200,7 @@ class HpackEncoder::Index {
 
  private:
   static constexpr std::size_t kRecent = 32;
-  static constexpr std::uint32_t kBucketsAtFirst = 16;
+  static constexpr std::uint32_t kBucketsAtFirst = 8;
   static constexpr std::uint32_t kBucketsMax = 64;
 
   struct Slot {
