@@ -319,6 +319,7 @@ void Pool::on_http1_contradicted() {
 void Pool::fail_first_waiter(const UpstreamError& error) {
   if (UpstreamHandler* handler = waiters_.pop_front()) {
     --waiting_;
+    note_unused();
     handler->on_lease_failed(error);
   }
 }
@@ -376,7 +377,6 @@ void Pool::reclaimed(std::size_t closed) {
   if (closed > 0) return context_.loop->mark_ready(*this);
   fail_waiters(UpstreamFailure::overloaded, waiting_);
   fail_tunnel_waiters(UpstreamFailure::overloaded);
-  note_unused();
 }
 
 // Serves those that wait: with what is there first, then with new connections.
@@ -401,7 +401,6 @@ void Pool::resume() {
     if (failure == UpstreamFailure::none) break;
     fail_last_waiter(tunnel_waiters_, waiting_tunnels_, failure);
   }
-  note_unused();
 }
 
 // For those before it connections are being made.
@@ -409,6 +408,7 @@ void Pool::fail_last_waiter(Waiters& waiters, std::size_t& count, UpstreamFailur
   UpstreamHandler& handler = waiters.back();
   handler.ListNode<WaiterTag>::unlink();
   --count;
+  note_unused();
   UpstreamError error;
   error.failure = failure;
   handler.on_lease_failed(error);

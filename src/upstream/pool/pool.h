@@ -167,7 +167,7 @@ class Pool final : public Resumable, public ListNode<ClientPoolTag>, public List
   // Those lose their place that waited for a connection which is not coming: as many as it would have served.
   void fail_waiters(UpstreamFailure failure, std::size_t at_most);
   void fail_first_waiter(const UpstreamError& error);
-  static void fail_last_waiter(Waiters& waiters, std::size_t& count, UpstreamFailure failure);
+  void fail_last_waiter(Waiters& waiters, std::size_t& count, UpstreamFailure failure);
   void fail_tunnel_waiters(UpstreamFailure failure);
 
   // pool_client.cc

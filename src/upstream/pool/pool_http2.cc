@@ -159,6 +159,7 @@ void Pool::fail_tunnel_waiters(UpstreamFailure failure) {
   while (connecting_http2_ + checking_ == 0 && !reclaiming_ && waiting_tunnels_ > connecting_tunnels_) {
     UpstreamHandler* handler = tunnel_waiters_.pop_front();
     --waiting_tunnels_;
+    note_unused();
     handler->on_lease_failed(error);
   }
 }

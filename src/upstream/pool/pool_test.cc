@@ -356,6 +356,20 @@ TEST_F(BugsOfHttp1, Case189AClientsPoolGoesWithItsLastConnection) {
   check(0, 0);
 }
 
+// ... and where nothing ever came of it.
+TEST_F(BugsOfHttp1, Case191AClientsPoolGoesWithTheFailureToConnect) {
+  configured->proxy_protocol = ProxyVersion::v2;
+  Pool& all = make();
+  outside.close(listener);
+  ClientPools client;
+  Try& one = tries.emplace_back(loop.buffers());
+  EXPECT_EQ(all.make_for(client, {}).acquire(one).status, Status::pending);
+  run();
+  EXPECT_EQ(one.lease_error.failure, UpstreamFailure::connect_refused);
+  EXPECT_EQ(all.find_for(client), nullptr);
+  client.finish();
+}
+
 // What idles may turn out to be closed in the turn in which its pool is used again.
 TEST_F(BugsOfHttp1, Case190AClientsPoolThatIsUsedAgainStays) {
   configured->proxy_protocol = ProxyVersion::v2;
