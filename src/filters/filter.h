@@ -50,7 +50,7 @@ struct Action {
 // What a filter is given beside the message. Lives as long as one call.
 struct FilterContext {
   Arena& arena;             // of the stream: what is put there lives as long as the stream
-  TimePoint now;            // constant within a turn of the loop
+  TimePoint now;            // when the loop last looked for events
   std::string_view client;  // the client's address as text, without port
   std::byte* state;         // this filter's state_bytes() of this stream, zero at first; aligned to 8
 };

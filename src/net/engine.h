@@ -85,11 +85,14 @@ enum class Trigger : std::uint8_t {
   level_both,  // the same, and in every turn while there is room to write
 };
 
-// One thread's way to the network and to time: epoll, or simulated. now() and wall_now() stand still within a turn:
-// they are read once by poll(). Every call is non-blocking but poll(), and belongs to the owning thread, but for
+// One thread's way to the network and to time: epoll, or simulated. now() and wall_now() stand still between two
+// calls of poll(), which reads them. Every call is non-blocking but poll(), and belongs to the owning thread, but for
 // wake().
 class Engine : public Clock {
  public:
+  // So many events one poll() hands out.
+  static constexpr std::size_t kEventsPerPoll = 128;
+
   // Streams: TCP (with TCP_NODELAY and keepalive) and unix sockets.
   virtual Result<SocketId> listen(const SocketAddress& address, const ListenOptions& options) = 0;
   // Where a listening socket is bound: tells the port that 0 became.
@@ -130,7 +133,7 @@ class Engine : public Clock {
   virtual Result<void> watch(SocketId socket, ReadinessHandler& handler, Trigger trigger = Trigger::edge) = 0;
 
   // Waits until something is ready, wake() was called or `until` has come, whichever is first; reads the clock; hands
-  // out at most 128 events. `until` in the past means: do not wait. Returns how many events it handed out.
+  // out at most kEventsPerPoll events. `until` in the past means: do not wait. Returns how many events it handed out.
   virtual std::size_t poll(TimePoint until) = 0;
   // Makes the poll() under way, or else the next, return at once. From any thread.
   virtual void wake() = 0;

@@ -347,10 +347,10 @@ void EpollEngine::set_alarm(TimePoint at) {
 }
 
 int EpollEngine::wait(TimePoint until) {
-  if (until <= now_) return ::epoll_wait(epoll_, events_.data(), kEventsPerPoll, 0);
+  if (until <= now_) return ::epoll_wait(epoll_, events_.data(), static_cast<int>(kEventsPerPoll), 0);
   while (true) {
     if (until < alarm_at_) set_alarm(until);
-    const int count = ::epoll_wait(epoll_, events_.data(), kEventsPerPoll, -1);
+    const int count = ::epoll_wait(epoll_, events_.data(), static_cast<int>(kEventsPerPoll), -1);
     if (count != 1 || events_[0].data.u64 != kAlarmEvent) return count;
     alarm_at_ = kNever;
     // It may have been set for what has meanwhile been put off or called off.

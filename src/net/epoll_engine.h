@@ -51,7 +51,6 @@ class EpollEngine final : public Engine {
   bool descriptors_scarce() override { return budget_.scarce(); }
 
  private:
-  static constexpr int kEventsPerPoll = 128;
   static constexpr int kOwnDescriptors = 3;
 
   // What is known of the descriptor whose number is the index. The generation tells an event of a closed socket from
@@ -78,7 +77,7 @@ class EpollEngine final : public Engine {
   TimePoint alarm_at_ = kNever;
   TimePoint now_;
   mutable WallTime wall_now_;
-  mutable bool wall_known_ = false;  // the wall clock is read when first asked in a turn
+  mutable bool wall_known_ = false;  // the wall clock is read when first asked after a poll
   std::vector<Slot> slots_;
   std::array<epoll_event, kEventsPerPoll> events_;
   alignas(64) std::atomic<bool> wake_pending_ = false;

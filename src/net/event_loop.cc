@@ -14,8 +14,6 @@ constexpr int kFlushRoundsMax = 4;
 // could have brought an answer. With more, a write carries hardly more, and its receivers wait.
 constexpr int kLooksMax = 4;
 constexpr int kUnaskedLooksMax = 2;
-// A turn that has handed out so many events is long enough.
-constexpr std::size_t kEventsMax = 128;
 
 constexpr Duration kIdleAfter = 1s;
 
@@ -42,6 +40,7 @@ void EventLoop::post(Mail mail) {
 }
 
 void EventLoop::run_turn(bool may_wait) {
+  ++turn_;
   const TimePoint before = engine_.now();
   TimePoint until = TimePoint::min();
   if (may_wait && !work_left()) {
@@ -93,7 +92,7 @@ void EventLoop::read_mail() {
 void EventLoop::gather(std::size_t events) {
   std::size_t news = events;
   int unasked = 0;
-  for (int look = 0; look < kLooksMax && news > 0 && events < kEventsMax && !dirty_last_.empty(); ++look) {
+  for (int look = 0; look < kLooksMax && news > 0 && events < Engine::kEventsPerPoll && !dirty_last_.empty(); ++look) {
     if (dirty_.empty() && ++unasked > kUnaskedLooksMax) return;
     IntrusiveList<Flushable, DirtyTag> flushing;
     flushing.splice_back(dirty_);

@@ -92,6 +92,10 @@ class EventLoop {
   // Called when the loop wakes from more than a second without anything to do, to give memory back.
   void on_idle(std::function<void()> trim) { on_idle_ = std::move(trim); }
 
+  // How many turns there have been, the one under way included. now() does not tell them apart: a turn may read the
+  // clock several times.
+  std::uint64_t turn() const { return turn_; }
+
   // One turn. With `may_wait` false, or with something left to do, it does not wait.
   void run_turn(bool may_wait);
 
@@ -120,6 +124,7 @@ class EventLoop {
   IntrusiveList<Retired, RetiredTag> retired_;
   IntrusiveList<Resumable, ReadyTag> resuming_;
 
+  std::uint64_t turn_ = 0;
   std::function<void()> on_idle_;
   TimePoint window_began_{};  // of buffers_
 

@@ -3,8 +3,8 @@
 namespace weir {
 
 void HandshakeQueue::begin_turn() {
-  if (loop_.now() == turn_) return;
-  turn_ = loop_.now();
+  if (loop_.turn() == turn_) return;
+  turn_ = loop_.turn();
   left_ = kPerTurn;
 }
 

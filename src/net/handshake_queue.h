@@ -40,7 +40,7 @@ class HandshakeQueue final : public Resumable {
 
   EventLoop& loop_;
   IntrusiveList<Handshaking, HandshakeTag> waiting_;
-  TimePoint turn_{};
+  std::uint64_t turn_ = 0;
   std::size_t left_ = kPerTurn;
 };
 

@@ -11,8 +11,6 @@
 namespace weir {
 namespace {
 
-constexpr std::size_t kEventsPerPoll = 128;
-
 std::unexpected<Error> fail_errno(const std::string& what, int error) {
   return fail(what + ": " + std::generic_category().message(error), error);
 }

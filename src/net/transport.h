@@ -38,7 +38,7 @@ class ReadScratch {
 };
 
 // A byte stream over one socket, in the clear or through a SecureLayer: input through the worker's scratch with what
-// was left over before it, output gathered in a buffer that is written once per turn. The owner is the socket's
+// was left over before it, output gathered in a buffer that the loop writes. The owner is the socket's
 // ReadinessHandler and Flushable. One thread. Movable, so that a connection can go from one owner to another with what
 // was read from it: the new one has to watch the socket.
 class Transport {
