@@ -175,9 +175,7 @@ void Stream::on_client_gone() {
 void Stream::on_timer(Timer& timer) {
   if (finished_) return;
   if (&timer == &backoff_timer_) {
-    if (!std::exchange(holding_, false)) return start_attempt();
-    if (upstream_->unsent() <= UpstreamStream::kHighWatermark) on_request_writable();
-    return;
+    return holding_ ? end_hold() : start_attempt();
   }
   if (&timer == &timer_ && goes_on_although_late()) return;
   if (response_ == ResponsePhase::waiting) return reply(ReplyReason::upstream_timeout);

@@ -92,6 +92,7 @@ class Stream final : private UpstreamHandler, private Attempt, private TimerHand
   void say_host();
   void send_request();
   bool hold_request();
+  void end_hold();
   bool may_be_sent_again() const { return replay_complete_ && !over_kept_; }
   void attempt_failed(const UpstreamError& error);
   bool may_retry(const UpstreamError& error, bool& free_of_charge, bool& stale);

@@ -164,6 +164,13 @@ bool Stream::hold_request() {
   return true;
 }
 
+// What the backend says, or that it says nothing, has made it clear.
+void Stream::end_hold() {
+  if (!std::exchange(holding_, false)) return;
+  context_.loop.timers().disarm(backoff_timer_);
+  if (upstream_->unsent() <= UpstreamStream::kHighWatermark) on_request_writable();
+}
+
 void Stream::on_lease(UpstreamStream& stream) {
   upstream_ = &stream;
   send_request();

@@ -19,6 +19,7 @@ void Stream::on_informational(http::ResponseHead& head) {
   if (head.status == 100) told_to_continue_ = true;
   // The backend asked for the rest of the body or tells of things to come: either way it is at work.
   touch();
+  end_hold();
   prepare(head);
   client_->send_informational(head);
 }
@@ -39,6 +40,7 @@ void Stream::on_response_head(http::ResponseHead& head) {
   status_ = head.status;
   if (replay_.size() > 0) replay_.clear();
   replay_complete_ = false;
+  end_hold();
   prepare(head);
   const filters::FilterChain& chain = route_->route->filters;
   if (!chain.empty()) static_cast<void>(chain.apply_response_head(head, filter_state_, filter_call()));

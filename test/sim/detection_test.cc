@@ -278,6 +278,24 @@ TEST_P(BugsOfDetection, ALongBodyIsNotHeldBackForLong) {
   expect_bodies(body, 1);
 }
 
+// An answer that has begun has made it clear.
+TEST_P(BugsOfDetection, Case192ABodyIsHeldBackThoughItIsAnswered) {
+  backend_.http2.reset();
+  backend_.on_preface = SimBackend::OnPreface::hang;
+  backend_.on("/", Handler{[](const Message&) {
+                             return Script{send_bytes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), wait_for(300ms),
+                                           send_bytes("world")};
+                           },
+                           {}});
+  const std::string body = pattern(1, 300 * 1024);
+  start();
+  SimClient& client = post(body);
+  run(60ms);
+  expect_bodies(body, 1);
+  run(400ms);
+  expect_answers({&client});
+}
+
 // Nothing was tried: the request only found out in which way to say it.
 TEST_P(BugsOfDetection, Case173FindingOutCountsAsAnAttempt) {
   start("retry: {attempts: 1}, ");

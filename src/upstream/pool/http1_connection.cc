@@ -418,11 +418,15 @@ void Http1Connection::on_timer(Timer&) {
   if (state_ == State::idle) close_unused();
 }
 
-void Http1Connection::fail(UpstreamFailure failure, bool misunderstood) {
+void Http1Connection::fail(UpstreamFailure failure, bool unprocessed) {
+  const UpstreamError error{.failure = failure,
+                            .reused = reused(),
+                            .written = written_,
+                            .answered = answered_,
+                            .unprocessed = unprocessed,
+                            .misunderstood = unprocessed && may_be_misunderstood()};
   UpstreamHandler* handler = handler_;
   handler_ = nullptr;
-  const bool other_next = misunderstood && pool_.cluster().protocol == UpstreamProtocol::auto_;
-  const UpstreamError error{failure, reused(), written_, answered_, misunderstood, other_next};
   close();
   pool_.on_released(*this, false);
   handler->on_upstream_failed(error);

@@ -87,7 +87,7 @@ class Http1Connection final : public UpstreamStream,
   bool deliver(const http1::Step& step);
   void on_end_of_input();
   void finish_response();
-  void fail(UpstreamFailure failure, bool misunderstood = false);
+  void fail(UpstreamFailure failure, bool unprocessed = false);
   void write_failed();
   void close();
   bool leased() const { return state_ == State::leased; }
