@@ -71,8 +71,10 @@ constexpr std::array<FamilyDescriptor, kFamilyCount> kFamilies = {
          {kCluster, kBackend, kVersion, kResumed}),
     make("lb_backend_tls_failures_total", "TLS handshakes with a backend that failed.", kCounter, kNone,
          {kCluster, kBackend, kReason}),
-    make("lb_backend_http2_abuse_total", "What backends did over HTTP/2 that only costs.", kCounter, kNone,
-         {kCluster, kBackend, kKind}),
+    make("lb_backend_http2_abuse_total",
+         "HTTP/2 connections to backends that were ended since the backend broke the rules or did too much of what "
+         "only costs.",
+         kCounter, kNone, {kCluster, kBackend, kKind}),
     make("lb_cluster_certificate_expiry_seconds",
          "When a certificate expires that backends are shown, in seconds since the epoch.", kGauge, kNone,
          {kCluster, kSubject}),

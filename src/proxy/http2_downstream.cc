@@ -403,7 +403,8 @@ void Http2Downstream::go_away(ErrorCode code) {
 void Http2Downstream::begin_close() {
   if (phase_ != Phase::open) return;
   phase_ = Phase::closing;
-  choked_ = false;  // what still comes asks for nothing
+  // What still comes asks for nothing.
+  if (std::exchange(choked_, false) && readable_) context_.loop.mark_ready(*this);
   context_.loop.timers().disarm(frame_timer_);
   arm(listener_->settings->idle_timeout);
   mark_dirty();
